@@ -1,0 +1,15 @@
+"""Log in to RDS Proxy with the database user's password.
+
+The proxy compares it with the secret in Secrets Manager (IAMAuth DISABLED).
+"""
+
+import http_api
+from database import Database, setting
+
+
+def password(database: Database) -> str:
+    """Return the password as it stands in the function's environment."""
+    return setting("DB_PASSWORD")
+
+
+lambda_handler = http_api.handler("password", password)

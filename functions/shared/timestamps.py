@@ -1,0 +1,60 @@
+"""The table of times: made when it is missing, one row more with each request."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from deadline import Deadline
+
+# A Lambda answer holds 6 MB. In it the body is a JSON string, so each time, quotes escaped, takes
+# the bytes of the pattern below; 4 KiB are left for headers and the rest.
+ANSWER_BYTES = 6 * 1024 * 1024
+ROW_BYTES = len(r"\"YYYY-MM-DD HH:MM:SS\",")
+MOST_ROWS = (ANSWER_BYTES - 4096) // ROW_BYTES
+
+BATCH_ROWS = 1000  # read between two looks at the clock
+SECONDS_TO_ANSWER = 1.5  # kept back from reading, to put the answer together
+
+
+def store(connection: Any, table: str, deadline: Deadline) -> None:
+    """Store the current time, UTC, whole seconds, in `table`, which is created when missing."""
+    _execute(
+        connection,
+        f"CREATE TABLE IF NOT EXISTS `{table}` "
+        "(`id` BIGINT AUTO_INCREMENT PRIMARY KEY, `time` DATETIME NOT NULL)",
+        deadline,
+    )
+    now = datetime.now(UTC).replace(microsecond=0, tzinfo=None)
+    # `table` has been matched against database.IDENTIFIER.
+    _execute(connection, f"INSERT INTO `{table}` (`time`) VALUES (%s)", deadline, now)  # noqa: S608
+
+
+def newest(
+    connection: Any, table: str, limit: int | None, deadline: Deadline
+) -> tuple[list[str], bool]:
+    """Return the newest `limit` times, oldest first, and whether some had to be left out.
+
+    Without a limit that is all of them. They are left out, the oldest first, when they do not fit
+    into Lambda's answer, or cannot all be read in time.
+    """
+    asked = MOST_ROWS + 1 if limit is None else limit
+    cursor = _execute(
+        connection,
+        f"SELECT `time` FROM `{table}` ORDER BY `id` DESC LIMIT %s",  # noqa: S608
+        deadline,
+        asked,
+    )
+    times: list[str] = []
+    in_time = True
+    while in_time and (batch := cursor.fetchmany(BATCH_ROWS)):
+        times += [value.decode() for (value,) in batch]
+        in_time = deadline.left > SECONDS_TO_ANSWER or len(batch) < BATCH_ROWS
+    truncated = not in_time or len(times) > MOST_ROWS
+    return sorted(times[:MOST_ROWS]), truncated
+
+
+def _execute(connection: Any, sql: str, deadline: Deadline, *values: object) -> Any:
+    """Execute one statement; return its cursor, which gives raw bytes (half the work)."""
+    connection.read_timeout = deadline.socket_timeout()
+    cursor = connection.cursor(raw=True)
+    cursor.execute(sql, values)
+    return cursor
