@@ -1,0 +1,273 @@
+"""The rehearsal: AWS on this machine, for as long as a `with` block lasts.
+
+moto's own WSGI application is the control plane, on loopback, with the manners of the real AWS put
+on it; the data plane runs the real functions against the stand-in proxy. Nothing leaves the
+machine, nothing is kept.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from provision.rehearsal.calls import AwsError, Call, Entry
+from provision.rehearsal.clock import Durations
+from provision.rehearsal.faults import Fault, Faults
+from provision.rehearsal.front import Front
+from provision.rehearsal.moto_app import Moto
+from provision.rehearsal.server import Remote, Server, as_plain
+from provision.rehearsal.world import INSIDE_KEY, Manners, World
+
+if TYPE_CHECKING:
+    import boto3
+
+__all__ = [
+    "UNWANTED",
+    "AwsError",
+    "Call",
+    "Durations",
+    "Entry",
+    "Fault",
+    "Manners",
+    "Rehearsal",
+    "Remote",
+]
+
+UNWANTED = (
+    "AWS_CA_BUNDLE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "REQUESTS_CA_BUNDLE",
+)
+"""Environment variables that must not be set where `Rehearsal.environ` is used."""
+
+_OUTSIDE_KEY = "AKIAREHEARSALOUTSIDE"
+_SERVICE_IDS = (
+    "APIGATEWAYV2",
+    "CLOUDWATCH_LOGS",
+    "EC2",
+    "IAM",
+    "LAMBDA",
+    "PRICING",
+    "RDS",
+    "RESOURCE_GROUPS_TAGGING_API",
+    "SECRETS_MANAGER",
+    "STS",
+)
+"""Services as botocore names them in AWS_ENDPOINT_URL_<SERVICE>, which would win otherwise."""
+
+
+class Rehearsal:
+    """A rehearsed AWS account, empty at the start, gone at the end.
+
+    `manners` default to all of AWS's; `faults` and `policy` (an IAM policy document: every call
+    that it does not allow is denied) can be changed later. With `data_plane`, functions can be
+    invoked and HTTP APIs called. moto's backends are one per process, so only one rehearsal can be
+    open in a process: a second one raises RuntimeError.
+    """
+
+    _open: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(
+        self,
+        manners: Manners | None = None,
+        region: str = "ap-northeast-1",
+        port: int = 0,
+        faults: Iterable[Fault] = (),
+        policy: dict[str, Any] | None = None,
+        data_plane: bool = True,
+        durations: Durations | None = None,
+    ) -> None:
+        if not self._open.acquire(blocking=False):
+            raise RuntimeError("a rehearsal is open in this process already")
+        self._started = manners or Manners()
+        self._durations = durations
+        self.region = region
+        self.faults = Faults(faults)
+        self._closed = False
+        moto = Moto()
+        moto.reset()
+        self._front = Front(World(moto, self._started, region, durations), self.faults)
+        self._front.policy = policy
+        self._server = Server(self._front, self._control, port)
+        self._start_data_plane(data_plane)
+
+    def _start_data_plane(self, wanted: bool) -> None:
+        self.data_plane: Any = None
+        if wanted:
+            from provision.rehearsal.data_plane import DataPlane
+
+            self.data_plane = DataPlane(self)
+            self.world.data_plane = self.data_plane
+
+    @property
+    def world(self) -> World:
+        """What the rehearsed AWS knows: its clock, manners and memory."""
+        return self._front.world
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the rehearsal listens: for AWS_ENDPOINT_URL."""
+        return self._server.url
+
+    @property
+    def journal(self) -> list[Entry]:
+        """Every call that came from outside, in order of arrival."""
+        return self._front.journal
+
+    @property
+    def policy(self) -> dict[str, Any] | None:
+        """The IAM policy that calls must be allowed by; None allows all."""
+        return self._front.policy
+
+    @policy.setter
+    def policy(self, document: dict[str, Any] | None) -> None:
+        self._front.policy = document
+
+    def environ(self) -> dict[str, str]:
+        """Environment variables that point any AWS client at the rehearsal, and at nothing else.
+
+        They hide the user's own configuration, credentials and proxies from it. What must not be
+        set beside them is in `UNWANTED`: a profile cannot be hidden, only left out.
+        """
+        return environ(self.endpoint_url, self.region)
+
+    @contextmanager
+    def applied(self) -> Iterator[None]:
+        """Lets this process's own environment be `environ()`, without what is `UNWANTED`."""
+        before = dict(os.environ)
+        for name in UNWANTED:
+            os.environ.pop(name, None)
+        os.environ.update(self.environ())
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def client(self, service: str, *, inside: bool = True) -> Any:
+        """A boto3 client. `inside`: straight to moto, without manners, faults and journal."""
+        key = INSIDE_KEY if inside else _OUTSIDE_KEY
+        session: Any = _session(key, self.region)
+        return session.client(service, endpoint_url=self.endpoint_url, config=_config(inside))
+
+    def reset(self) -> None:
+        """An empty account again, an empty journal, no faults, no policy."""
+        self.faults.set(())
+        self.faults.victim = None
+        with self._front.lock:
+            moto = self.world.moto
+            moto.reset()
+            world = World(moto, self._started, self.region, self._durations)
+            world.data_plane = self.data_plane
+            self._front.world = world
+            self._front.policy = None
+            self._front.journal.clear()
+
+    def set_manners(self, **changes: Any) -> None:
+        """Changes some manners from now on. Raises TypeError for unknown ones."""
+        world = self.world
+        world.manners = dataclasses.replace(world.manners, **changes)
+        world.clock.speed = world.manners.speed
+
+    def advance(self, aws_seconds: float) -> None:
+        """Lets AWS's time pass at once."""
+        self.world.clock.advance(aws_seconds)
+
+    def close(self) -> None:
+        """Ends the rehearsal: its server, its data plane, all that it held. Twice is once."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self.data_plane is not None:
+                self.data_plane.close()
+            self._server.close()
+            self.world.moto.reset()
+        finally:
+            self._open.release()
+
+    def _control(self, method: str, name: str, value: Any) -> Any:
+        """What `Remote` asks for. Raises KeyError for what is unknown."""
+        if (method, name) == ("GET", "journal"):
+            return as_plain(self.journal)
+        if method != "POST":
+            raise KeyError(name)
+        actions = {
+            "faults": lambda: self.faults.set(Fault(**fault) for fault in value),
+            "victim": lambda: setattr(self.faults, "victim", value),
+            "policy": lambda: setattr(self, "policy", value),
+            "manners": lambda: self.set_manners(**value),
+            "advance": lambda: self.advance(float(value)),
+            "reset": self.reset,
+        }
+        return actions[name]()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def environ(endpoint_url: str, region: str) -> dict[str, str]:
+    """See `Rehearsal.environ`: the same for a rehearsal in another process."""
+    proxies = dict.fromkeys(
+        ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), ""
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": _OUTSIDE_KEY,
+        "AWS_SECRET_ACCESS_KEY": "rehearsal",
+        "AWS_SESSION_TOKEN": "",
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        **{f"AWS_ENDPOINT_URL_{name}": endpoint_url for name in _SERVICE_IDS},
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        **proxies,
+    }
+
+
+@cache
+def _session(key: str, region: str) -> boto3.Session:
+    import boto3
+    import botocore.session
+
+    core = botocore.session.Session(include_builtin_handlers=True)
+    core.set_config_variable("config_file", os.devnull)
+    core.set_config_variable("credentials_file", os.devnull)
+    return boto3.Session(
+        aws_access_key_id=key,
+        aws_secret_access_key="rehearsal",  # noqa: S106
+        region_name=region,
+        botocore_session=core,
+    )
+
+
+def _config(inside: bool) -> Any:
+    from botocore.config import Config
+
+    return Config(
+        retries={"total_max_attempts": 1 if inside else 3, "mode": "standard"},
+        proxies={},
+        connect_timeout=5,
+        read_timeout=60,
+    )
