@@ -1,0 +1,72 @@
+# Every target sets up what it needs in .venv, once; `make` lists them.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:  # two targets install into one venv
+.PHONY: help dry-run test lint format bench bench-login packages constraints clean
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+dry-run: $(VENV)/.rehearsal packages  ## Rehearse it all here: up, both logins, teardown; no AWS
+	@$(BIN)/python -m teardown --dry-run --yes $(ARGS)
+
+test: $(VENV)/.dev packages  ## Run the tests; ARGS="-k token" picks some
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+lint: $(VENV)/.dev  ## Check style and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check --quiet || { echo 'Run "make format".'; exit 1; }
+	@$(BIN)/mypy
+	@$(BIN)/mypy functions/shared functions/password
+	@$(BIN)/mypy functions/iam
+
+format: $(VENV)/.dev  ## Put the code into the project's style
+	@$(BIN)/ruff check --fix --quiet
+	@$(BIN)/ruff format
+
+bench: $(VENV)/.dev packages  ## Measure up, a second up, and teardown against plain boto3
+	@$(BIN)/python -m benchmarks.up $(ARGS)
+
+bench-login: $(VENV)/.dev packages  ## Measure both logins through the stand-in proxy
+	@$(BIN)/python -m benchmarks.login $(ARGS)
+
+# The layer's wheel comes from the package index once; after that nothing here needs a network.
+packages: $(VENV)/.rehearsal
+	@$(BIN)/python -m provision.package
+
+constraints:  ## Write constraints.txt anew, with the newest versions that pyproject.toml allows
+	@rm -rf $(VENV)-new
+	@$(PYTHON) -m venv $(VENV)-new
+	@$(VENV)-new/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[dev]'
+	@{ sed -n '/^#/p' constraints.txt; \
+	   $(VENV)-new/bin/python -m pip freeze --exclude-editable; } > constraints.new
+	@mv constraints.new constraints.txt
+	@rm -rf $(VENV)-new
+	@git --no-pager diff --stat -- constraints.txt
+
+clean:  ## Remove what the targets made; the state in .provision/ stays
+	rm -rf $(VENV) $(VENV)-new layer/.cache build dist *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is out of date when one of these files changed, or when the venv's Python did.
+$(VENV)/.rehearsal: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing what a rehearsal needs into $(VENV) (about half a minute, once) ..."
+	@$(PIP) --editable '.[rehearsal]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	@echo "Installing what the tests need into $(VENV) (about a minute, once) ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.rehearsal
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo 'Python 3.11 or newer is needed: make TARGET PYTHON=/path/to/python3.x'; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV)
