@@ -44,11 +44,12 @@ def newest(
         asked,
     )
     times: list[str] = []
-    in_time = True
-    while in_time and (batch := cursor.fetchmany(BATCH_ROWS)):
+    stopped = False
+    while not stopped and (batch := cursor.fetchmany(BATCH_ROWS)):
         times += [value.decode() for (value,) in batch]
-        in_time = deadline.left > SECONDS_TO_ANSWER or len(batch) < BATCH_ROWS
-    truncated = not in_time or len(times) > MOST_ROWS
+        more = len(batch) == BATCH_ROWS and len(times) < asked
+        stopped = more and deadline.left < SECONDS_TO_ANSWER
+    truncated = stopped or len(times) > MOST_ROWS
     return sorted(times[:MOST_ROWS]), truncated
 
 
