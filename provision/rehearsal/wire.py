@@ -130,11 +130,11 @@ class PacketStream:
         """
         header = self._read_exactly(4)
         size, sequence = int.from_bytes(header[:3], "little"), header[3]
-        if size > limit or size == MAX_PAYLOAD:
-            raise PacketTooLargeError(f"a packet of {size} bytes, where {limit} are the most")
         if sequence != self.sequence:
             raise ProtocolError(f"packet number {sequence} came, where {self.sequence} was due")
         self.sequence = (sequence + 1) % 256
+        if size > limit or size == MAX_PAYLOAD:
+            raise PacketTooLargeError(f"a packet of {size} bytes, where {limit} are the most")
         return self._read_exactly(size)
 
     def write(self, *payloads: bytes) -> None:
