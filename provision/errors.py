@@ -1,0 +1,138 @@
+"""The errors that a person sees: what failed, what AWS said, and what to do next.
+
+Each class knows the exit code that the command ends with: 1 for a failure at AWS, 2 for bad usage
+or configuration (then nothing was changed), 130 for an interruption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class ProvisionError(Exception):
+    """Something a person has to know. `next_step` says what to do; it may be empty."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as the JSON summary shows it."""
+        return {"type": type(self).__name__, "message": self.message, "next": self.next_step}
+
+
+class UsageError(ProvisionError):
+    """A bad flag, or flags that do not go together. Nothing was changed."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One bad value of config.toml or of `--set`."""
+
+    key: str
+    value: object
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.key} = {self.value!r}: {self.expected}"
+
+
+class ConfigError(UsageError):
+    """Every bad value of the configuration at once."""
+
+    def __init__(self, problems: Sequence[Problem], *, source: str) -> None:
+        lines = [f"{source} has {len(problems)} bad value{'s' if len(problems) > 1 else ''}:"]
+        lines += [f"  {problem}" for problem in problems]
+        super().__init__("\n".join(lines), next_step="Correct the values above; nothing was done.")
+        self.problems = list(problems)
+
+
+class StateError(ProvisionError):
+    """The state file cannot be read or written; it was left as it is."""
+
+
+class Locked(ProvisionError):
+    """Another run holds the lock of this environment."""
+
+
+class CredentialsError(ProvisionError):
+    """No credentials, expired ones, or ones that AWS does not know."""
+
+
+class UnreachableError(ProvisionError):
+    """The endpoint of a service cannot be reached: no network, or no such region."""
+
+
+@dataclass
+class AwsAnswer:
+    """An error as AWS worded it."""
+
+    operation: str
+    code: str
+    message: str
+    status: int = 0
+    resource: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+class AwsCallError(ProvisionError):
+    """AWS refused a call. Carries the step, the operation, AWS's own code and message."""
+
+    def __init__(self, step: str, answer: AwsAnswer, *, next_step: str = "") -> None:
+        self.step = step
+        self.answer = answer
+        where = f"{step}: " if step else ""
+        super().__init__(
+            f"{where}{answer.operation} answered {answer.code}: {answer.message}",
+            next_step=next_step,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as the JSON summary shows it, with AWS's own words apart."""
+        return super().as_dict() | {
+            "step": self.step,
+            "operation": self.answer.operation,
+            "code": self.answer.code,
+            "aws_message": self.answer.message,
+        }
+
+
+class UnsureError(AwsCallError):
+    """The answer was lost, or a 5xx: the call may or may not have taken effect at AWS."""
+
+
+class ForeignResource(ProvisionError):
+    """What stands at AWS under the wanted name or id is not this environment's."""
+
+
+class ReplacementRefused(ProvisionError):
+    """A resource would have to be replaced, and that was not asked for."""
+
+
+class ResourceFailed(ProvisionError):
+    """A resource reached a state from which it does not become good by itself."""
+
+
+class WaitTimeout(ProvisionError):
+    """A resource did not get ready in time; it may still."""
+
+
+class CheckFailed(ProvisionError):
+    """At least one of the two logins does not work."""
+
+
+class LeftBehind(ProvisionError):
+    """The teardown ended, and something of the environment is still at AWS."""
+
+
+class Interrupted(ProvisionError):
+    """The run was ended by Ctrl-C or SIGTERM; the state file is true."""
+
+    exit_code = 130

@@ -1,0 +1,74 @@
+"""What a run tells, and the interface of those who show it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from provision.errors import ProvisionError
+from provision.resources.base import Resource
+
+if TYPE_CHECKING:
+    from provision.plan import Plan
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a command ended."""
+
+    command: str
+    ok: bool
+    created: int = 0
+    adopted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    seconds: float = 0.0
+    url: str | None = None
+    error: ProvisionError | None = None
+    notes: Sequence[str] = field(default=())  # what is worth knowing: cost, what still runs
+    next_commands: Sequence[tuple[str, str]] = field(default=())  # (command, what it does)
+
+
+class Output:
+    """Shows a run to somebody. Called from many threads; every method may be left as it is.
+
+    `--output` chooses one: live.py (a terminal), plain.py (lines), json_lines.py (programs).
+    """
+
+    def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
+        """A command begins. `about` says in words on what: environment, account, region."""
+
+    def planned(self, plan: Plan, about: Any = None) -> None:
+        """What a run is going to do, or what `plan` found."""
+
+    def began(self, resource: Resource, doing: str) -> None:
+        """A step begins: `doing` is creating, updating or deleting."""
+
+    def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        """What AWS says of a step while it is waited for."""
+
+    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        """A step ended: `action` is created, adopted, updated, unchanged or deleted."""
+
+    def failed(self, resource: Resource, error: ProvisionError) -> None:
+        """A step failed."""
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for a person; programs get `record` instead."""
+
+    def record(self, event: str, **values: Any) -> None:
+        """A fact for a program; a person gets `table` or `note` instead."""
+
+    def note(self, text: str) -> None:
+        """A line for a person."""
+
+    def error(self, error: ProvisionError) -> None:
+        """What ended the command, with what to do next."""
+
+    def summary(self, summary: Summary) -> None:
+        """How the command ended; the last thing that is told."""
+
+    def close(self) -> None:
+        """Give the terminal back."""

@@ -1,0 +1,259 @@
+"""What a run would do: AWS is looked at, compared with what is wanted, and nothing is changed.
+
+`look` asks AWS about every resource at once; what was known last time saves it from asking in turn.
+`compare` goes through the environment in order and says for each step what has to happen.
+"""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+
+from provision.aws import Aws, calling
+from provision.board import Board
+from provision.errors import ForeignResource, ProvisionError, ReplacementRefused
+from provision.resources.base import Change, Resource, Seen, bind, references, unresolved
+from provision.state import CREATING, State
+from provision.wait import Look, Pace, Verdict, until
+
+LAG_SECONDS = 15.0  # how long a new resource may stay hidden from a lookup (EC2: usually under 5)
+
+
+class Action(Enum):
+    """What happens to a step in a run."""
+
+    CREATE = "create"
+    ADOPT = "adopt"
+    UPDATE = "update"
+    REPLACE = "replace"
+    NONE = "unchanged"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One step of a plan."""
+
+    resource: Resource
+    action: Action
+    seen: Seen | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return self.resource.step
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Every step, in the order of the environment."""
+
+    steps: tuple[Planned, ...]
+    refused: tuple[ProvisionError, ...] = ()
+
+    @property
+    def to_do(self) -> list[Planned]:
+        """The steps at which something has to be done."""
+        return [each for each in self.steps if each.action is not Action.NONE]
+
+    def refuse(self) -> None:
+        """Raise what stands against carrying the plan out, if anything does."""
+        if self.refused:
+            raise self.refused[0]
+
+
+@dataclass
+class Looker:
+    """Looks at every resource of an environment. Finds by state, by tags and by names."""
+
+    aws: Aws
+    resources: Sequence[Resource]
+    state: State
+    pace: Pace
+    board: Board = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.board = Board(threading.Event(), pseudo(self.aws))
+
+    def look(self) -> dict[str, Seen | None]:
+        """Return each step's resource as AWS has it. Raises what AWS refuses."""
+        with ThreadPoolExecutor(max_workers=len(self.resources)) as threads:
+            futures = [(each, threads.submit(self._look_at, each)) for each in self.resources]
+        errors = [error for _, future in futures if (error := future.exception())]
+        if errors:
+            raise next((e for e in errors if not isinstance(e, ProvisionError)), errors[0])
+        return {resource.step: future.result() for resource, future in futures}
+
+    def _look_at(self, resource: Resource) -> Seen | None:
+        seen = None
+        try:
+            with calling(resource.step):
+                seen = self._find(resource)
+            return seen
+        finally:
+            outputs = {**seen.outputs, **seen.secrets} if seen else {}
+            self.board.publish(resource.step, outputs, done=True)
+
+    def _find(self, resource: Resource) -> Seen | None:
+        known = self.state.known()
+        last = known.get(resource.step, {})
+        trusted = bind(resource, {"aws": pseudo(self.aws), **known})
+        containers = references(resource, resource.find_by)
+        if not containers:
+            return self._patiently(trusted, last)
+        seen = None
+        guessed = not unresolved([getattr(trusted, name) for name in resource.find_by])
+        if guessed:  # the container's identity of last time: ask at once, check it afterwards
+            seen = self._patiently(trusted, last)
+        self.board.wait_for_outputs(containers)
+        real = bind(resource, self.board.known())
+        fields = [getattr(real, name) for name in resource.find_by]
+        if unresolved(fields):
+            return None  # its container is not there
+        if guessed and fields == [getattr(trusted, name) for name in resource.find_by]:
+            return seen
+        return self._patiently(real, last)
+
+    def _patiently(self, bound: Resource, last: Mapping[str, str]) -> Seen | None:
+        """Find; when it was asked for a moment ago and is not visible yet, look again for a while."""
+        return find_patiently(bound, self.aws, last, pace=self.pace, fresh=self._fresh(bound.step))
+
+    def _fresh(self, step: str) -> bool:
+        """Return whether a create of this step was asked for lately, its outcome unknown."""
+        entry = self.state.steps.get(step)
+        if entry is None or entry.phase != CREATING:
+            return False
+        since = datetime.datetime.fromisoformat(entry.since.replace("Z", "+00:00"))
+        age = datetime.datetime.now(datetime.UTC) - since
+        return age.total_seconds() < 10 * LAG_SECONDS
+
+
+def find_patiently(
+    bound: Resource, aws: Aws, known: Mapping[str, str], *, pace: Pace, fresh: bool
+) -> Seen | None:
+    """Return the resource, or None: at once, or, when `fresh`, after looking for LAG_SECONDS."""
+    found: list[Seen] = []
+
+    def look() -> Look:
+        if seen := bound.find(aws, known):
+            found.append(seen)
+        return Look(Verdict.READY if found else Verdict.SUSPECT, "", "", LAG_SECONDS)
+
+    if not fresh:
+        return bound.find(aws, known)
+    try:
+        until(look, what=bound.step, pace=pace, tell=lambda status, reason="": None)
+    except ProvisionError:
+        if pace.stop.is_set():
+            raise
+    return found[0] if found else None
+
+
+def pseudo(aws: Aws) -> dict[str, str]:
+    """Return what `${aws.…}` refers to."""
+    who = aws.identity
+    return {"account": who.account, "region": aws.region, "partition": who.partition}
+
+
+def compare(
+    aws: Aws,
+    resources: Sequence[Resource],
+    seen: Mapping[str, Seen | None],
+    state: State,
+    *,
+    replace: Collection[str] = (),
+    forced: Mapping[str, Change] | None = None,
+) -> Plan:
+    """Return the plan that makes AWS match `resources`.
+
+    `replace` names steps to replace though nothing demands it (and allows a database to be);
+    `forced` holds a change to make though none is seen.
+    """
+    known: dict[str, dict[str, str]] = {"aws": pseudo(aws)}
+    fresh: set[str] = set()  # steps that will be made anew: their outputs are not known yet
+    planned: list[Planned] = []
+    refused: list[ProvisionError] = []
+    for resource in resources:
+        there = seen[resource.step]
+        if any(step in fresh for step, _ in references(resource, resource.find_by)):
+            there = None  # it goes with its container
+        entry = one(aws, bind(resource, known), resource, there, state, replace, forced or {})
+        planned.append(entry)
+        refused += refusals(aws, entry, state, replace)
+        if entry.action in (Action.CREATE, Action.REPLACE):
+            fresh.add(resource.step)
+        elif there:
+            known[resource.step] = resource.lasting(there, entry.changes)
+    return Plan(tuple(planned), tuple(refused))
+
+
+def one(
+    aws: Aws,
+    bound: Resource,
+    declared: Resource,
+    seen: Seen | None,
+    state: State,
+    replace: Collection[str],
+    forced: Mapping[str, Change],
+) -> Planned:
+    """Return what has to happen at one step."""
+    if declared.lookup or not declared.made:
+        return Planned(declared, Action.NONE, seen)
+    if seen is None:
+        return Planned(declared, Action.CREATE)
+    if declared.shared:
+        return Planned(declared, Action.NONE, seen)
+    changes = tuple(bound.differences(seen, aws))
+    if declared.step in forced:
+        changes += (forced[declared.step],)
+    if declared.step in replace or any(change.replaces for change in changes):
+        return Planned(declared, Action.REPLACE, seen, changes)
+    if changes:
+        return Planned(declared, Action.UPDATE, seen, changes)
+    adopted = declared.step not in state.steps
+    return Planned(declared, Action.ADOPT if adopted else Action.NONE, seen)
+
+
+def refusals(
+    aws: Aws, planned: Planned, state: State, replace: Collection[str]
+) -> Iterable[ProvisionError]:
+    """Yield what stands against a step: what is there is not ours, or holds data."""
+    resource, seen = planned.resource, planned.seen
+    if seen is None or resource.shared or not resource.made:
+        return
+    entry = state.steps.get(resource.step)
+    if not resource.owned(aws, seen, entry.outputs if entry else {}):
+        yield foreign(aws, resource, seen, in_state=bool(entry and entry.outputs))
+        return
+    if planned.action is Action.REPLACE and resource.holds_data and resource.step not in replace:
+        because = "; ".join(
+            f"{c.property} is {c.is_}, should be {c.should}" for c in planned.changes if c.replaces
+        )
+        yield ReplacementRefused(
+            f"{resource.step}: only a new one will do ({because}), and it holds data",
+            next_step=f"To lose its data: `up --replace {resource.step}`. To keep it, undo the "
+            "change in config.toml.",
+        )
+
+
+def foreign(aws: Aws, resource: Resource, seen: Seen, *, in_state: bool) -> ForeignResource:
+    """Return the error for something that stands where ours should and is not ours."""
+    tags = seen.tags or {}
+    owner = (
+        f"provision:environment = {tags['provision:environment']!r}, "
+        f"provision:step = {tags.get('provision:step')!r}"
+        if "provision:environment" in tags
+        else "no tag of this program"
+    )
+    what = f"{resource.title} {resource.name or seen.outputs.get('id', '')}".strip()
+    says = "; the state file says that it is ours" if in_state else ""
+    return ForeignResource(
+        f"{resource.step}: the {what} is there and is not this environment's: it has {owner}, "
+        f"ours would have {aws.environment!r} and {resource.step!r}{says}. It was not touched.",
+        next_step="Choose another environment.name, or remove or rename what is there"
+        + (", or put its tags back." if in_state else "."),
+    )

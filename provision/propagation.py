@@ -1,0 +1,208 @@
+"""What AWS refuses for a while and then accepts: one table, each row with its source.
+
+AWS answers from many places that learn of a change one after another. A call that uses what was
+just made is repeated on exactly these answers, for as long as the row allows, and on no others.
+Sources: Amazon EC2 API, "Eventual consistency"; IAM User Guide, "Changes that I make are not always
+immediately visible"; the retry lists of AWS's own CloudFormation handlers for RDS and of the
+Terraform AWS provider for Lambda and EC2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from provision.errors import AwsCallError
+
+MINUTE = 60.0
+
+
+@dataclass(frozen=True)
+class Passing:
+    """A refusal that passes: `operation` and `code` match whole, `words` stand in the message."""
+
+    operation: str
+    code: str
+    words: str
+    seconds: float
+    because: str
+
+    def knows(self, error: AwsCallError) -> bool:
+        """Return whether this row describes `error`."""
+        answer = error.answer
+        return bool(
+            re.fullmatch(self.operation, answer.operation)
+            and re.fullmatch(self.code, answer.code)
+            and self.words.lower() in answer.message.lower()
+        )
+
+
+TABLE = (
+    # --- a new id is not known everywhere at once (EC2: seconds) -------------------------------
+    Passing(
+        "(Create|Authorize|Revoke|Modify|Register).*",
+        r"Invalid(Vpc|Subnet|Group|SecurityGroup)(ID|Id)?\.NotFound",
+        "",
+        2 * MINUTE,
+        "EC2 does not know the new id everywhere yet",
+    ),
+    Passing("CreateTags", r"Invalid.*\.NotFound", "", 2 * MINUTE, "EC2 spreads the new id"),
+    Passing(
+        "CreateDB(SubnetGroup|Instance|Proxy)",
+        "InvalidSubnet|InvalidVPCNetworkStateFault",
+        "",
+        2 * MINUTE,
+        "RDS does not see the new subnets yet",
+    ),
+    Passing(
+        "CreateDB(Instance|Proxy)",
+        "DBSubnetGroupNotFoundFault",
+        "",
+        2 * MINUTE,
+        "RDS does not see the new subnet group yet",
+    ),
+    Passing(
+        "(PutRolePolicy|AttachRolePolicy|GetRole|TagRole|UpdateAssumeRolePolicy)",
+        "NoSuchEntity",
+        "role",
+        2 * MINUTE,
+        "IAM does not know the new role everywhere yet",
+    ),
+    # --- a new role is not assumable at once (IAM: seconds, rarely minutes) --------------------
+    Passing(
+        "(CreateFunction|UpdateFunctionConfiguration)",
+        "InvalidParameterValueException",
+        "cannot be assumed by Lambda",
+        5 * MINUTE,
+        "Lambda cannot assume the new role yet",
+    ),
+    Passing(
+        "(CreateFunction|UpdateFunctionConfiguration)",
+        "InvalidParameterValueException",
+        "does not have permissions to call",
+        5 * MINUTE,
+        "the new role's policies have not reached Lambda yet",
+    ),
+    Passing(
+        "(CreateFunction|UpdateFunctionConfiguration)",
+        "InvalidParameterValueException",
+        "KMS key is invalid for CreateGrant",
+        5 * MINUTE,
+        "the new role has not reached KMS yet",
+    ),
+    Passing(
+        "(CreateFunction|UpdateFunctionConfiguration)",
+        "InvalidParameterValueException",
+        "throttled by EC2",
+        5 * MINUTE,
+        "EC2 throttles Lambda's network set-up",
+    ),
+    Passing(
+        "CreateDB(SubnetGroup|Instance|Proxy)",
+        "InvalidParameterValue|InvalidParameterCombination",
+        "service linked role",
+        5 * MINUTE,
+        "RDS cannot use its new service-linked role yet",
+    ),
+    Passing(
+        "CreateDB(SubnetGroup|Instance|Proxy)",
+        ".*",
+        "service-linked role",
+        5 * MINUTE,
+        "RDS cannot use its new service-linked role yet",
+    ),
+    Passing(
+        "CreateDB(SubnetGroup|Instance|Proxy)",
+        "InvalidParameterValue",
+        "Missing necessary credentials",
+        5 * MINUTE,
+        "RDS cannot use its new service-linked role yet",
+    ),
+    # --- a neighbour is busy --------------------------------------------------------------------
+    Passing(
+        "RegisterDBProxyTargets",
+        "InvalidDBInstanceState(Fault)?",
+        "",
+        60 * MINUTE,
+        "the DB instance does not take a target registration yet",
+    ),
+    Passing(
+        "(RegisterDBProxyTargets|ModifyDBProxy|ModifyDBProxyTargetGroup|DeleteDBProxy)",
+        "InvalidDBProxyStateFault",
+        "",
+        30 * MINUTE,
+        "the proxy is busy",
+    ),
+    Passing(
+        "(ModifyDBInstance|DeleteDBInstance)",
+        "InvalidDBInstanceState(Fault)?",
+        "",
+        60 * MINUTE,
+        "the DB instance is busy",
+    ),
+    Passing(
+        "(UpdateFunctionCode|UpdateFunctionConfiguration|DeleteFunction|CreateFunction)",
+        "ResourceConflictException",
+        "progress",
+        5 * MINUTE,
+        "Lambda is still applying the last change",
+    ),
+    Passing(
+        "(UpdateFunctionCode|UpdateFunctionConfiguration|CreateFunction)",
+        "ResourceConflictException",
+        "in the following state",
+        5 * MINUTE,
+        "Lambda is still setting the function up",
+    ),
+    Passing(
+        "(Create|Update|Delete).*",
+        "ConflictException|ConcurrentModification|OperationAbortedException",
+        "concurrent",
+        1 * MINUTE,
+        "another change is under way",
+    ),
+    Passing(
+        ".*LogGroup|PutRetentionPolicy",
+        "OperationAbortedException",
+        "",
+        1 * MINUTE,
+        "another change of the log group is under way",
+    ),
+    Passing(
+        "CreateSecret",
+        "InvalidRequestException",
+        "deletion",
+        3 * MINUTE,
+        "the old secret's name is not free yet",
+    ),
+    # --- what uses it is not gone yet -----------------------------------------------------------
+    Passing(
+        "Delete(SecurityGroup|Subnet|Vpc)",
+        r"DependencyViolation|InvalidGroup\.InUse",
+        "",
+        60 * MINUTE,
+        "something still uses it",
+    ),
+    Passing(
+        "DeleteDBSubnetGroup",
+        "InvalidDBSubnetGroupState(Fault)?",
+        "",
+        60 * MINUTE,
+        "a DB instance still uses it",
+    ),
+    Passing(
+        "DeleteNetworkInterface",
+        r"InvalidNetworkInterface\.InUse|InvalidParameterValue",
+        "",
+        5 * MINUTE,
+        "the interface is still attached",
+    ),
+    Passing("DeleteRole", "DeleteConflict", "", 1 * MINUTE, "IAM still sees a policy on the role"),
+)
+
+
+def passing(error: BaseException) -> Passing | None:
+    """Return the row that says `error` passes by itself, or None when it does not."""
+    if not isinstance(error, AwsCallError):
+        return None
+    return next((row for row in TABLE if row.knows(error)), None)

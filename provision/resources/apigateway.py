@@ -1,0 +1,273 @@
+"""The HTTP API before the functions: its stage, integrations and routes.
+
+Follows the Amazon API Gateway V2 API reference. APIs of one name may be many, so ours is found by
+its tags; what is within it has no tags and is ours because the API is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from provision.aws import Aws, absent, pages
+from provision.resources.base import Change, Output, Resource, Seen
+
+NOT_FOUND = "NotFoundException"
+
+
+@dataclass(frozen=True)
+class Api(Resource):
+    """The HTTP API (CreateApi)."""
+
+    api_name: str
+    description: str
+
+    kind = "AWS::ApiGatewayV2::Api"
+    title = "HTTP API"
+    replace_on = frozenset({"ProtocolType"})
+
+    id = Output()
+    endpoint = Output()
+
+    @property
+    def name(self) -> str:
+        return self.api_name
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        apis = pages(aws.apigateway, "get_apis", "Items")
+        ours = [each for each in apis if self.marked(aws, each) or each["ApiId"] == known.get("id")]
+        ours.sort(key=lambda each: (not self.marked(aws, each), each["ApiId"] != known.get("id")))
+        if not ours:
+            return None
+        api = ours[0]
+        return Seen(
+            {"id": api["ApiId"], "endpoint": api["ApiEndpoint"]},
+            {
+                "Name": api["Name"],
+                "ProtocolType": api["ProtocolType"],
+                "Description": api.get("Description", ""),
+                "DisableExecuteApiEndpoint": api.get("DisableExecuteApiEndpoint", False),
+            },
+            tags=api.get("Tags") or {},
+        )
+
+    def marked(self, aws: Aws, api: Mapping[str, Any]) -> bool:
+        """Return whether an API carries this environment's tag."""
+        return (api.get("Tags") or {}).get("provision:environment") == aws.environment
+
+    def properties(self) -> dict[str, Any]:
+        return {
+            "Name": self.api_name,
+            "ProtocolType": "HTTP",
+            "Description": self.description,
+            "DisableExecuteApiEndpoint": False,
+        }
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.apigateway.create_api(
+            Name=self.api_name,
+            ProtocolType="HTTP",
+            Description=self.description,
+            Tags=self.tags(aws),
+        )
+        return {"id": answer["ApiId"], "endpoint": answer["ApiEndpoint"]}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        aws.apigateway.update_api(
+            ApiId=seen.outputs["id"],
+            Name=self.api_name,
+            Description=self.description,
+            DisableExecuteApiEndpoint=False,
+        )
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
+        aws.apigateway.tag_resource(ResourceArn=arn, Tags=dict(tags))
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(NOT_FOUND):
+            aws.apigateway.delete_api(ApiId=seen.outputs["id"])
+
+
+@dataclass(frozen=True)
+class Stage(Resource):
+    """The API's `$default` stage: deployed by itself, throttled (CreateStage)."""
+
+    api_id: str
+    throttle_rate: float  # requests per second
+    throttle_burst: int  # requests
+
+    kind = "AWS::ApiGatewayV2::Stage"
+    title = "stage $default"
+    within = "api_id"
+    find_by = ("api_id",)
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        with absent(NOT_FOUND):
+            stage = aws.apigateway.get_stage(ApiId=self.api_id, StageName="$default")
+            settings = stage.get("DefaultRouteSettings", {})
+            return Seen(
+                {"stage": "$default"},
+                {
+                    "AutoDeploy": stage.get("AutoDeploy", False),
+                    "ThrottlingRateLimit": settings.get("ThrottlingRateLimit"),
+                    "ThrottlingBurstLimit": settings.get("ThrottlingBurstLimit"),
+                },
+                tags=stage.get("Tags") or {},
+            )
+        return None
+
+    def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
+        """Return True: it is within our API, whoever made it."""
+        return True
+
+    def properties(self) -> dict[str, Any]:
+        return {
+            "AutoDeploy": True,
+            "ThrottlingRateLimit": self.throttle_rate,
+            "ThrottlingBurstLimit": self.throttle_burst,
+        }
+
+    def settings(self) -> Any:
+        """Return the parameters that CreateStage and UpdateStage share."""
+        return {
+            "ApiId": self.api_id,
+            "StageName": "$default",
+            "AutoDeploy": True,
+            "DefaultRouteSettings": {
+                "ThrottlingRateLimit": self.throttle_rate,
+                "ThrottlingBurstLimit": self.throttle_burst,
+            },
+        }
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        aws.apigateway.create_stage(**self.settings(), Tags=self.tags(aws))
+        return {"stage": "$default"}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        aws.apigateway.update_stage(**self.settings())
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        arn = aws.arn("apigateway", f"/apis/{self.api_id}/stages/$default", account="")
+        aws.apigateway.tag_resource(ResourceArn=arn, Tags=dict(tags))
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(NOT_FOUND):
+            aws.apigateway.delete_stage(ApiId=self.api_id, StageName="$default")
+
+
+@dataclass(frozen=True)
+class Integration(Resource):
+    """The API's way to call one function, with the API's role (CreateIntegration)."""
+
+    api_id: str
+    function_arn: str
+    credentials_arn: str
+    timeout: int  # milliseconds, 50 to 30000
+
+    kind = "AWS::ApiGatewayV2::Integration"
+    title = "integration"
+    within = "api_id"
+    find_by = ("api_id",)
+
+    id = Output()
+
+    def mark(self, aws: Aws) -> str:
+        """Return the description by which the integration is found: it has no name and no tags."""
+        return f"provision:environment={aws.environment} provision:step={self.step}"
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        with absent(NOT_FOUND):
+            found = pages(aws.apigateway, "get_integrations", "Items", ApiId=self.api_id)
+            ours = [
+                each
+                for each in found
+                if each.get("Description") == self.mark(aws)
+                or each["IntegrationId"] == known.get("id")
+            ]
+            ours.sort(key=lambda each: each["IntegrationId"] != known.get("id"))
+            if ours:
+                return self.seen(ours[0])
+        return None
+
+    def seen(self, integration: Mapping[str, Any]) -> Seen:
+        """Return one integration as it is compared."""
+        names = [*self.properties()]
+        return Seen(
+            {"id": integration["IntegrationId"]}, {name: integration.get(name) for name in names}
+        )
+
+    def properties(self) -> dict[str, Any]:
+        return {
+            "IntegrationType": "AWS_PROXY",
+            "IntegrationMethod": "POST",
+            "IntegrationUri": self.function_arn,
+            "CredentialsArn": self.credentials_arn,
+            "PayloadFormatVersion": "2.0",
+            "TimeoutInMillis": self.timeout,
+        }
+
+    def settings(self, aws: Aws) -> Any:
+        """Return the parameters that CreateIntegration and UpdateIntegration share."""
+        return self.properties() | {"ApiId": self.api_id, "Description": self.mark(aws)}
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        return {"id": aws.apigateway.create_integration(**self.settings(aws))["IntegrationId"]}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        aws.apigateway.update_integration(
+            IntegrationId=seen.outputs["id"], **self.settings(aws)
+        )
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(NOT_FOUND):
+            aws.apigateway.delete_integration(
+                ApiId=self.api_id, IntegrationId=seen.outputs["id"]
+            )
+
+
+@dataclass(frozen=True)
+class Route(Resource):
+    """One route of the API to one integration (CreateRoute)."""
+
+    api_id: str
+    route_key: str
+    integration_id: str
+
+    kind = "AWS::ApiGatewayV2::Route"
+    title = "route"
+    within = "api_id"
+    find_by = ("api_id",)
+
+    @property
+    def name(self) -> str:
+        return self.route_key
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        with absent(NOT_FOUND):
+            for route in pages(aws.apigateway, "get_routes", "Items", ApiId=self.api_id):
+                if route["RouteKey"] == self.route_key:
+                    target = route.get("Target")
+                    kind = route.get("AuthorizationType", "NONE")
+                    return Seen(
+                        {"id": route["RouteId"]}, {"Target": target, "AuthorizationType": kind}
+                    )
+        return None
+
+    def properties(self) -> dict[str, Any]:
+        return {"Target": f"integrations/{self.integration_id}", "AuthorizationType": "NONE"}
+
+    def settings(self) -> Any:
+        """Return the parameters that CreateRoute and UpdateRoute share."""
+        return self.properties() | {"ApiId": self.api_id, "RouteKey": self.route_key}
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        return {"id": aws.apigateway.create_route(**self.settings())["RouteId"]}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        aws.apigateway.update_route(RouteId=seen.outputs["id"], **self.settings())
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(NOT_FOUND):
+            aws.apigateway.delete_route(ApiId=self.api_id, RouteId=seen.outputs["id"])

@@ -1,0 +1,271 @@
+"""What every kind of resource has in common.
+
+A resource is a frozen dataclass of wanted values in AWS's own words. It knows AWS, and nothing of
+state files, terminals or threads. A value may refer to what another resource gets from AWS, by
+`vpc.id`: that is the text `${vpc.id}`, as in CloudFormation's Fn::Sub, and it may stand inside any
+longer text. The reference is the need; the engine puts the real value in its place before a
+resource sees it (`bind`), and a plan shows the text itself for what is not known yet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from provision.aws import Aws
+from provision.wait import Look, Verdict
+
+R = TypeVar("R", bound="Resource")
+
+REFERENCE = re.compile(r"\$\{([a-z0-9-]+)\.([a-z_0-9]+)\}")
+HIDDEN = "(hidden)"
+
+
+class Output:
+    """What AWS answers when the resource is made, as a reference for other resources."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, resource: Resource, owner: type | None = None) -> str:
+        return f"${{{resource.step}.{self.name}}}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One property that differs: what it is at AWS, and what it should be."""
+
+    property: str
+    is_: Any
+    should: Any
+    replaces: bool = False
+    hidden: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the change as JSON events and plans show it; a hidden value stays hidden."""
+        shown = (HIDDEN, HIDDEN) if self.hidden else (self.is_, self.should)
+        return {
+            "property": self.property,
+            "is": shown[0],
+            "should": shown[1],
+            "replaces": self.replaces,
+        }
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A resource as AWS has it now.
+
+    `outputs` go into the state file, `secrets` never do. `tags` is None where AWS has no tags for
+    the kind; then `ours` says whether it hangs on something of ours.
+    """
+
+    outputs: Mapping[str, str]
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str] | None = None
+    ours: bool = True
+    status: str = ""
+    reason_code: str = ""
+    reason: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    created: str = ""  # ISO 8601, where AWS tells
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One thing at AWS. Subclasses say how it is found, created, changed and deleted."""
+
+    step: str
+
+    kind: ClassVar[str]  # CloudFormation's name of the type: AWS::EC2::VPC
+    title: ClassVar[str]  # in words
+    ready: ClassVar[frozenset[str]] = frozenset()  # statuses; none = ready as soon as it is there
+    failed: ClassVar[frozenset[str]] = frozenset()  # statuses from which it does not recover
+    suspect: ClassVar[Mapping[str, float]] = {}  # reason codes that may pass: grace in AWS's seconds
+    replace_on: ClassVar[frozenset[str]] = frozenset()  # properties that AWS cannot change in place
+    replace_with: ClassVar[frozenset[str]] = frozenset()  # goes when what these refer to is replaced
+    renews: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
+    holds_data: ClassVar[bool] = False  # replaced only when a person names it
+    within: ClassVar[str] = ""  # the field that refers to its container, with which it dies
+    find_by: ClassVar[tuple[str, ...]] = ()  # fields that must be known before it can be looked up
+    loose: ClassVar[frozenset[str]] = frozenset()  # fields whose targets may be deleted first
+    hidden: ClassVar[frozenset[str]] = frozenset()  # properties whose values are never shown
+    shared: ClassVar[bool] = False  # the account's, not ours: never changed, never deleted
+    lookup: ClassVar[bool] = False  # nothing is made: asked when something that refers to it is
+    made: ClassVar[bool] = True  # False: AWS makes it by itself; we only see it go
+    costs: ClassVar[bool] = False  # AWS bills it by the hour
+    typical_seconds: ClassVar[float] = 2.0  # what AWS usually takes to make it ready
+    typical_gone_seconds: ClassVar[float] = 2.0  # and to delete it
+
+    @property
+    def name(self) -> str:
+        """The resource's name at AWS, where it has one."""
+        return ""
+
+    def identity(self, outputs: Mapping[str, str]) -> str:
+        """Return the one identity that a person would look for: the id, the name, or the ARN."""
+        return outputs.get("id") or self.name or outputs.get("arn", "")
+
+    # --- what a kind says of itself -------------------------------------------------------------
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        """Return the resource as AWS has it, or None. `known` are its outputs of last time."""
+        raise NotImplementedError
+
+    def properties(self) -> dict[str, Any]:
+        """Return the wanted values, under the names that `Seen.properties` uses."""
+        return {}
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        """Make it, in one call, tags included. Returns its outputs as far as AWS tells at once."""
+        raise NotImplementedError
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        """Put the changed properties right, in place."""
+        raise NotImplementedError
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        """Set these tags on what was seen."""
+        raise NotImplementedError
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        """Ask AWS to delete what was seen; already gone counts as deleted."""
+        raise NotImplementedError
+
+    def deletable(self, seen: Seen) -> bool:
+        """Return whether to ask for its deletion now; False while AWS is still at something."""
+        return seen.status.lower() != "deleting"
+
+    def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
+        """Return whether what was seen is this environment's: by its tags, where it has any."""
+        if seen.tags is None:
+            return seen.ours
+        mark = (seen.tags.get("provision:environment"), seen.tags.get("provision:step"))
+        return mark == (aws.environment, self.step)
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> str:
+        """Return what still uses it and keeps it from being deleted, or ""."""
+        return ""
+
+    # --- what follows from that -----------------------------------------------------------------
+
+    def tags(self, aws: Aws) -> dict[str, str]:
+        """Return the tags that it carries: ours, and the configuration's own."""
+        return aws.extra_tags | {
+            "Name": self.name or f"{aws.environment}-{self.step}",
+            "provision:environment": aws.environment,
+            "provision:step": self.step,
+        }
+
+    def differences(self, seen: Seen, aws: Aws) -> list[Change]:
+        """Return what of `seen` is not as wanted."""
+        changes = [
+            Change(
+                name,
+                seen.properties[name],
+                should,
+                replaces=self.replaced_by(name, should),
+                hidden=name in self.hidden,
+            )
+            for name, should in self.properties().items()
+            if name in seen.properties and self.differs(name, seen.properties[name], should)
+        ]
+        if seen.tags is not None:
+            changes += [
+                Change(f"Tags.{key}", seen.tags.get(key), value)
+                for key, value in self.tags(aws).items()
+                if seen.tags.get(key) != value
+            ]
+        return changes
+
+    def differs(self, name: str, is_: Any, should: Any) -> bool:
+        """Return whether one property is not as wanted."""
+        return canonical(is_) != canonical(should)
+
+    def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
+        """Return the outputs, secrets included, that are still the same after these changes."""
+        gone = {output for each in changes for output in self.renews.get(each.property, ())}
+        outputs = {**seen.outputs, **seen.secrets}
+        return {name: text for name, text in outputs.items() if name not in gone}
+
+    def replaced_by(self, name: str, should: Any) -> bool:
+        """Return whether this change needs a new resource in place of the old one."""
+        return name in self.replace_on or (name in self.replace_with and bool(unresolved(should)))
+
+    def look(self, seen: Seen | None) -> Look:
+        """Return what the resource's status means for the one who waits until it is ready."""
+        if seen is None:
+            return Look(Verdict.WAIT, "not visible yet")
+        if not self.ready or seen.status in self.ready:
+            return Look(Verdict.READY, seen.status, seen.reason)
+        if seen.status in self.failed:
+            return Look(Verdict.FAILED, seen.status, seen.reason)
+        if seen.reason_code in self.suspect:
+            grace = self.suspect[seen.reason_code]
+            return Look(Verdict.SUSPECT, seen.status, seen.reason, grace)
+        return Look(Verdict.WAIT, seen.status, seen.reason)
+
+
+def canonical(value: Any) -> Any:
+    """Return `value` in a form that is equal for what AWS takes as equal (key order, list kinds)."""
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, sort_keys=True, default=str)
+    return value
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield every string inside `value`."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from texts(item)
+
+
+def unresolved(value: Any) -> set[tuple[str, str]]:
+    """Return the (step, output) pairs that `value` refers to."""
+    return {match for text in texts(value) for match in REFERENCE.findall(text)}
+
+
+def references(resource: Resource, fields: tuple[str, ...] | None = None) -> set[tuple[str, str]]:
+    """Return the (step, output) pairs that a resource, or some fields of it, refer to."""
+    names = fields if fields is not None else field_names(resource)
+    return {pair for name in names for pair in unresolved(getattr(resource, name))}
+
+
+def strict_references(resource: Resource) -> set[str]:
+    """Return the steps that can be deleted only when this resource is gone."""
+    strict = tuple(name for name in field_names(resource) if name not in resource.loose)
+    return {step for step, _ in references(resource, strict)}
+
+
+def field_names(resource: Resource) -> tuple[str, ...]:
+    """Return the names of a resource's fields, but for its step."""
+    return tuple(each.name for each in dataclasses.fields(resource) if each.name != "step")
+
+
+def substitute(value: Any, known: Mapping[str, Mapping[str, str]]) -> Any:
+    """Return `value` with every reference that is known replaced by what it refers to."""
+    if isinstance(value, str):
+        return REFERENCE.sub(
+            lambda match: known.get(match[1], {}).get(match[2], match[0]),
+            value,
+        )
+    if isinstance(value, Mapping):
+        return {key: substitute(item, known) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(substitute(item, known) for item in value)
+    return value
+
+
+def bind(resource: R, known: Mapping[str, Mapping[str, str]]) -> R:
+    """Return the resource with every known reference replaced by its value."""
+    values = {name: substitute(getattr(resource, name), known) for name in field_names(resource)}
+    return dataclasses.replace(resource, **values)

@@ -1,0 +1,461 @@
+"""The network: VPC, subnets, security groups and their rules, and the zones to put them in.
+
+Follows the Amazon EC2 API reference. EC2 has no client token for these calls, so each thing is found
+again by the tags that it got in its create call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from botocore.exceptions import ClientError
+
+from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.errors import ProvisionError
+from provision.resources.base import Change, Output, Resource, Seen, unresolved
+
+MYSQL_PORT = 3306
+LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
+# Zones (by id: letters differ between accounts) in which RDS Proxy does not take subnets.
+ZONES_WITHOUT_PROXY = {"use1-az3", "usw1-az2"}
+
+
+def tag_specification(kind: str, tags: Mapping[str, str]) -> Any:
+    """Return the TagSpecifications of a create call."""
+    return [{"ResourceType": kind, "Tags": tag_list(tags)}]
+
+
+class Ec2Resource(Resource):
+    """What EC2's own resources share: an id, tags to be found by, tags to be put back."""
+
+    describe: ClassVar[str]  # the operation
+    answer: ClassVar[str]  # the key of its list
+    id_key: ClassVar[str]
+    missing: ClassVar[tuple[str, ...]]  # codes for an id that does not exist
+
+    id = Output()
+
+    def raw(self, aws: Aws, known: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return EC2's own description, found by tags, or by the known id where tags are gone."""
+        filters = [
+            {"Name": "tag:provision:environment", "Values": [aws.environment]},
+            {"Name": "tag:provision:step", "Values": [self.step]},
+        ]
+        found = pages(aws.ec2, self.describe, self.answer, Filters=filters)
+        found.sort(key=lambda item: item[self.id_key] != known.get("id"))
+        if not found and known.get("id"):
+            with absent(*self.missing):
+                ids = {f"{self.id_key}s": [known["id"]]}
+                found = pages(aws.ec2, self.describe, self.answer, **ids)
+        return found[0] if found else None
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        aws.ec2.create_tags(Resources=[seen.outputs["id"]], Tags=tag_list(tags))
+
+
+@dataclass(frozen=True)
+class Vpc(Ec2Resource):
+    """A VPC (CreateVpc)."""
+
+    cidr_block: str
+
+    kind = "AWS::EC2::VPC"
+    title = "VPC"
+    ready = frozenset({"available"})
+    replace_on = frozenset({"CidrBlock"})
+    describe, answer, id_key = "describe_vpcs", "Vpcs", "VpcId"
+    missing = ("InvalidVpcID.NotFound",)
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        vpc = self.raw(aws, known)
+        return vpc and Seen(
+            {"id": vpc["VpcId"]},
+            {"CidrBlock": vpc["CidrBlock"]},
+            tags=tag_map(vpc.get("Tags")),
+            status=vpc["State"],
+        )
+
+    def properties(self) -> dict[str, Any]:
+        return {"CidrBlock": self.cidr_block}
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.ec2.create_vpc(
+            CidrBlock=self.cidr_block, TagSpecifications=tag_specification("vpc", self.tags(aws))
+        )
+        return {"id": answer["Vpc"]["VpcId"]}
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(*self.missing):
+            aws.ec2.delete_vpc(VpcId=seen.outputs["id"])
+
+
+@dataclass(frozen=True)
+class AvailabilityZones(Resource):
+    """The two zones to use: configured, or chosen from those that offer the instance class.
+
+    Nothing is made; two zones are looked up when a subnet has to be made (DescribeAvailabilityZones,
+    DescribeOrderableDBInstanceOptions), before anything that costs money.
+    """
+
+    engine_version: str
+    instance_class: str
+    wanted: tuple[str, ...]
+
+    kind = "AWS::EC2::AvailabilityZone"
+    title = "availability zones"
+    shared = True
+    lookup = True
+
+    first = Output()
+    second = Output()
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        """Return the zones that are configured, or were chosen before; choosing is `create`'s."""
+        if self.wanted:
+            return Seen({"first": self.wanted[0], "second": self.wanted[1]})
+        return Seen(known) if known.get("first") else None
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        open_zones, offered = aws.together(
+            lambda: self.open_zones(aws), lambda: self.offering_zones(aws)
+        )
+        good = [zone for zone in open_zones if offered is None or zone in offered]
+        zones = list(self.wanted) or good[:2]
+        bad = [zone for zone in zones if zone not in good]
+        if bad or len(zones) < 2:
+            raise ProvisionError(
+                f"{self.instance_class} with MySQL {self.engine_version} and RDS Proxy can stand in "
+                f"the zones {', '.join(good) or 'none'} of {aws.region}"
+                + (f"; network.availability_zones names {', '.join(bad)}" if bad else ""),
+                next_step="Set network.availability_zones to two of them, or choose another "
+                "database.instance_class or region. Nothing was made.",
+            )
+        return {"first": zones[0], "second": zones[1]}
+
+    def open_zones(self, aws: Aws) -> list[str]:
+        """Return the region's zones that are open to the account and to RDS Proxy, sorted."""
+        answer = aws.ec2.describe_availability_zones(
+            Filters=[{"Name": "state", "Values": ["available"]}]
+        )
+        return sorted(
+            zone["ZoneName"]
+            for zone in answer["AvailabilityZones"]
+            if zone.get("ZoneType", "availability-zone") == "availability-zone"
+            and zone.get("ZoneId") not in ZONES_WITHOUT_PROXY
+        )
+
+    def offering_zones(self, aws: Aws) -> set[str] | None:
+        """Return the zones in which RDS offers the class; None when RDS lists no offers at all."""
+        offers = {"Engine": "mysql", "EngineVersion": self.engine_version, "Vpc": True}
+        options = self.options(aws, DBInstanceClass=self.instance_class, **offers)
+        if not options:
+            others = self.options(aws, **offers)
+            if not others:
+                return None
+            classes = sorted({option["DBInstanceClass"] for option in others})
+            raise ProvisionError(
+                f"database.instance_class = {self.instance_class!r}: not offered in {aws.region} "
+                f"with MySQL {self.engine_version}",
+                next_step=f"Offered are {', '.join(classes[:12])}. Nothing was made.",
+            )
+        return {
+            zone["Name"] for option in options for zone in option.get("AvailabilityZones", ())
+        }
+
+    def options(self, aws: Aws, **offers: Any) -> list[dict[str, Any]]:
+        """Return RDS's orderable options."""
+        operation = "describe_orderable_db_instance_options"
+        return pages(aws.rds, operation, "OrderableDBInstanceOptions", **offers)
+
+
+@dataclass(frozen=True)
+class Subnet(Ec2Resource):
+    """A subnet in one zone (CreateSubnet)."""
+
+    vpc_id: str
+    cidr_block: str
+    availability_zone: str
+
+    kind = "AWS::EC2::Subnet"
+    title = "subnet"
+    ready = frozenset({"available"})
+    replace_on = frozenset({"VpcId", "CidrBlock", "AvailabilityZone"})
+    describe, answer, id_key = "describe_subnets", "Subnets", "SubnetId"
+    missing = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound")
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        subnet = self.raw(aws, known)
+        return subnet and Seen(
+            {"id": subnet["SubnetId"]},
+            {
+                "VpcId": subnet["VpcId"],
+                "CidrBlock": subnet["CidrBlock"],
+                "AvailabilityZone": subnet["AvailabilityZone"],
+            },
+            tags=tag_map(subnet.get("Tags")),
+            status=subnet["State"],
+        )
+
+    def properties(self) -> dict[str, Any]:
+        wanted = {"VpcId": self.vpc_id, "CidrBlock": self.cidr_block}
+        if not unresolved(self.availability_zone):  # a zone that is still to be chosen suits any
+            wanted["AvailabilityZone"] = self.availability_zone
+        return wanted
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.ec2.create_subnet(
+            VpcId=self.vpc_id,
+            CidrBlock=self.cidr_block,
+            AvailabilityZone=self.availability_zone,
+            TagSpecifications=tag_specification("subnet", self.tags(aws)),
+        )
+        return {"id": answer["Subnet"]["SubnetId"]}
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(*self.missing):
+            aws.ec2.delete_subnet(SubnetId=seen.outputs["id"])
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> str:
+        return blocking_interfaces(aws, "subnet-id", seen.outputs["id"])
+
+
+@dataclass(frozen=True)
+class SecurityGroup(Ec2Resource):
+    """A security group without its rules (CreateSecurityGroup)."""
+
+    vpc_id: str
+    group_name: str
+    description: str
+
+    kind = "AWS::EC2::SecurityGroup"
+    title = "security group"
+    replace_on = frozenset({"VpcId", "GroupName", "Description"})
+    describe, answer, id_key = "describe_security_groups", "SecurityGroups", "GroupId"
+    missing = ("InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound", "InvalidGroupId.Malformed")
+
+    @property
+    def name(self) -> str:
+        return self.group_name
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        group = self.raw(aws, known)
+        return group and Seen(
+            {"id": group["GroupId"]},
+            {
+                "VpcId": group.get("VpcId"),
+                "GroupName": group["GroupName"],
+                "Description": group["Description"],
+            },
+            tags=tag_map(group.get("Tags")),
+        )
+
+    def properties(self) -> dict[str, Any]:
+        return {
+            "VpcId": self.vpc_id,
+            "GroupName": self.group_name,
+            "Description": self.description,
+        }
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.ec2.create_security_group(
+            VpcId=self.vpc_id,
+            GroupName=self.group_name,
+            Description=self.description,
+            TagSpecifications=tag_specification("security-group", self.tags(aws)),
+        )
+        return {"id": answer["GroupId"]}
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(*self.missing):
+            aws.ec2.delete_security_group(GroupId=seen.outputs["id"])
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> str:
+        return blocking_interfaces(aws, "group-id", seen.outputs["id"])
+
+
+@dataclass(frozen=True)
+class SecurityGroupRules(Resource):
+    """All rules of one group, as `PROTOCOL PORT PEER`; any other rule is revoked.
+
+    (AuthorizeSecurityGroupIngress/Egress, RevokeSecurityGroupIngress/Egress,
+    DescribeSecurityGroupRules.) A step of its own, since groups refer to one another.
+    """
+
+    group_id: str
+    ingress: tuple[str, ...] = ()
+    egress: tuple[str, ...] = ()
+
+    kind = "AWS::EC2::SecurityGroupRules"
+    title = "security group rules"
+    find_by = ("group_id",)
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        rules = self.rules(aws)
+        if not any(self.made_here(aws, rule) for rule in rules):
+            return None
+        return Seen({"group_id": self.group_id}, described_rules(rules))
+
+    def properties(self) -> dict[str, Any]:
+        return {"Ingress": sorted(self.ingress), "Egress": sorted(self.egress)}
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        self.put_right(aws)
+        return {"group_id": self.group_id}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        self.put_right(aws)
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        for rule in self.rules(aws):
+            self.revoke(aws, rule)
+
+    def rules(self, aws: Aws) -> list[dict[str, Any]]:
+        """Return EC2's list of the group's rules."""
+        filters = [{"Name": "group-id", "Values": [self.group_id]}]
+        operation, key = "describe_security_group_rules", "SecurityGroupRules"
+        return pages(aws.ec2, operation, key, Filters=filters)
+
+    def made_here(self, aws: Aws, rule: Mapping[str, Any]) -> bool:
+        """Return whether a rule carries this environment's tag."""
+        return tag_map(rule.get("Tags")).get("provision:environment") == aws.environment
+
+    def put_right(self, aws: Aws) -> None:
+        """Authorize what is missing, then revoke what is not wanted."""
+        rules = self.rules(aws)
+        there = described_rules(rules)
+        for egress, wanted in ((False, self.ingress), (True, self.egress)):
+            for rule in wanted:
+                if rule not in there["Egress" if egress else "Ingress"]:
+                    self.authorize(aws, rule, egress=egress)
+        for raw in rules:
+            if described_rule(raw) not in (self.egress if raw["IsEgress"] else self.ingress):
+                self.revoke(aws, raw)
+
+    def authorize(self, aws: Aws, rule: str, *, egress: bool) -> None:
+        """Add one rule; a rule that is there already counts as added."""
+        protocol, port, peer = rule.split()
+        permission: Any = {
+            "IpProtocol": protocol,
+            "FromPort": int(port),
+            "ToPort": int(port),
+            "UserIdGroupPairs": [{"GroupId": peer}],
+        }
+        call = (
+            aws.ec2.authorize_security_group_egress
+            if egress
+            else aws.ec2.authorize_security_group_ingress
+        )
+        with absent("InvalidPermission.Duplicate"):
+            call(
+                GroupId=self.group_id,
+                IpPermissions=[permission],
+                TagSpecifications=tag_specification("security-group-rule", self.tags(aws)),
+            )
+
+    def revoke(self, aws: Aws, rule: Mapping[str, Any]) -> None:
+        """Take one rule away; one that is gone already counts as taken away."""
+        call = (
+            aws.ec2.revoke_security_group_egress
+            if rule["IsEgress"]
+            else aws.ec2.revoke_security_group_ingress
+        )
+        with absent("InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound"):
+            call(GroupId=self.group_id, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]])
+
+
+def described_rules(rules: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return EC2's rules as the two lists of texts that are compared."""
+    return {
+        "Ingress": sorted(described_rule(rule) for rule in rules if not rule["IsEgress"]),
+        "Egress": sorted(described_rule(rule) for rule in rules if rule["IsEgress"]),
+    }
+
+
+def described_rule(rule: Mapping[str, Any]) -> str:
+    """Return one rule as `PROTOCOL PORT PEER`."""
+    peer = (
+        rule.get("ReferencedGroupInfo", {}).get("GroupId")
+        or rule.get("CidrIpv4")
+        or rule.get("CidrIpv6")
+        or rule.get("PrefixListId", "?")
+    )
+    low, high = rule.get("FromPort", -1), rule.get("ToPort", -1)
+    ports = str(low) if low == high else f"{low}-{high}"
+    return f"{rule['IpProtocol']} {'all' if ports == '-1' else ports} {peer}"
+
+
+@dataclass(frozen=True)
+class FunctionInterfaces(Resource):
+    """The network interfaces that Lambda makes for the functions, and is slow to take back.
+
+    Nothing to make. In a teardown this stands between the functions on one side and their roles,
+    group and subnet on the other: Lambda deletes its interfaces with the function's role, up to 20
+    minutes later (Lambda Developer Guide, "Hyperplane ENIs"); one that it left is deleted here as
+    soon as it is `available`.
+    """
+
+    subnet_id: str
+    group_id: str
+    role_names: tuple[str, ...]
+
+    kind = "AWS::EC2::NetworkInterface"
+    title = "functions' network interfaces"
+    find_by = ("group_id",)
+    made = False
+    typical_gone_seconds = 15 * 60.0
+
+    ids = Output()
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        interfaces = self.interfaces(aws)
+        if not interfaces:
+            return None
+        ids = " ".join(sorted(each["NetworkInterfaceId"] for each in interfaces))
+        free = all(each["Status"] == "available" for each in interfaces)
+        return Seen(
+            {"ids": ids},
+            status="available" if free else "in-use",
+            reason=f"Lambda still holds {ids}",
+        )
+
+    def interfaces(self, aws: Aws) -> list[dict[str, Any]]:
+        """Return Lambda's interfaces in the functions' group."""
+        return [
+            each
+            for each in interfaces_in(aws, "group-id", self.group_id)
+            if each.get("Description", "").startswith(LAMBDA_INTERFACE)
+        ]
+
+    def deletable(self, seen: Seen) -> bool:
+        return True
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        for interface in self.interfaces(aws):
+            if interface["Status"] == "available":
+                delete_interface(aws, interface["NetworkInterfaceId"])
+
+
+def delete_interface(aws: Aws, interface_id: str) -> None:
+    """Delete an interface that is not attached; gone, or still held, is left to the next look."""
+    try:
+        aws.ec2.delete_network_interface(NetworkInterfaceId=interface_id)
+    except ClientError as error:
+        held = "InvalidNetworkInterface.InUse", "InvalidParameterValue", "OperationNotPermitted"
+        if code_of(error) not in ("InvalidNetworkInterfaceID.NotFound", *held):
+            raise
+
+
+def interfaces_in(aws: Aws, name: str, value: str) -> list[dict[str, Any]]:
+    """Return the interfaces in a VPC, subnet or group (`name` is EC2's filter)."""
+    filters = [{"Name": name, "Values": [value]}]
+    return pages(aws.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
+
+
+def blocking_interfaces(aws: Aws, name: str, value: str) -> str:
+    """Return the interfaces that keep a subnet or group from being deleted, in words."""
+    return "; ".join(
+        f"{each['NetworkInterfaceId']} is {each['Status']}: {each.get('Description', '')}"
+        for each in interfaces_in(aws, name, value)
+    )

@@ -1,0 +1,183 @@
+"""Roles: who may assume them, and what they may do.
+
+Follows the IAM API reference. Role names are the account's, in all regions at once, so they carry
+the region; role names are found by GetRole, which answers the tags too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.resources.base import Change, Output, Resource, Seen
+
+
+def allow(actions: str | list[str], on: str | list[str], **condition: Any) -> dict[str, Any]:
+    """Return a policy document that allows `actions` on the resources `on`."""
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": on}
+    if condition:
+        statement["Condition"] = condition
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+@dataclass(frozen=True)
+class ServiceLinkedRole(Resource):
+    """The account's own role for a service (CreateServiceLinkedRole). Never deleted: it is shared.
+
+    A new account lacks RDS's, and each RDS call then fails in another way.
+    """
+
+    service: str
+    role_name: str
+
+    kind = "AWS::IAM::ServiceLinkedRole"
+    title = "service-linked role"
+    shared = True
+
+    arn = Output()
+
+    @property
+    def name(self) -> str:
+        return self.role_name
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        with absent("NoSuchEntity"):
+            return Seen({"arn": aws.iam.get_role(RoleName=self.role_name)["Role"]["Arn"]})
+        return None
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        try:
+            answer = aws.iam.create_service_linked_role(AWSServiceName=self.service)
+            return {"arn": answer["Role"]["Arn"]}
+        except ClientError as error:
+            if code_of(error) != "InvalidInput" or "taken" not in str(error):
+                raise
+        return {"arn": aws.iam.get_role(RoleName=self.role_name)["Role"]["Arn"]}
+
+
+@dataclass(frozen=True)
+class Role(Resource):
+    """A role with its trust, inline policies and managed policies; any other policy is removed."""
+
+    role_name: str
+    description: str
+    trusts: str
+    policies: Mapping[str, Mapping[str, Any]]
+    managed_policies: tuple[str, ...] = ()
+
+    kind = "AWS::IAM::Role"
+    title = "role"
+    loose = frozenset({"policies"})
+
+    arn = Output()
+    role = Output()
+
+    @property
+    def name(self) -> str:
+        return self.role_name
+
+    def trust_policy(self) -> dict[str, Any]:
+        """Return the trust policy: the one service may assume the role."""
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": self.trusts},
+            "Action": "sts:AssumeRole",
+        }
+        return {"Version": "2012-10-17", "Statement": [statement]}
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        with absent("NoSuchEntity"):
+            role, policies, attached = aws.together(
+                lambda: aws.iam.get_role(RoleName=self.role_name)["Role"],
+                lambda: self.inline_policies(aws),
+                lambda: self.attached_policies(aws),
+            )
+            return Seen(
+                {"arn": role["Arn"], "role": role["RoleName"]},
+                {
+                    "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
+                    "Policies": policies,
+                    "ManagedPolicyArns": attached,
+                },
+                tags=tag_map(role.get("Tags")),
+            )
+        return None
+
+    def inline_policies(self, aws: Aws) -> dict[str, Any]:
+        """Return every inline policy of the role, by name."""
+        names = set(pages(aws.iam, "list_role_policies", "PolicyNames", RoleName=self.role_name))
+        documents = {}
+        for name in sorted(map(str, names)):
+            with absent("NoSuchEntity"):
+                answer = aws.iam.get_role_policy(RoleName=self.role_name, PolicyName=name)
+                documents[name] = answer["PolicyDocument"]
+        return documents
+
+    def attached_policies(self, aws: Aws) -> list[str]:
+        """Return the ARNs of the managed policies of the role."""
+        operation, key = "list_attached_role_policies", "AttachedPolicies"
+        attached = pages(aws.iam, operation, key, RoleName=self.role_name)
+        return sorted(policy["PolicyArn"] for policy in attached)
+
+    def properties(self) -> dict[str, Any]:
+        return {
+            "AssumeRolePolicyDocument": self.trust_policy(),
+            "Policies": dict(self.policies),
+            "ManagedPolicyArns": sorted(self.managed_policies),
+        }
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.iam.create_role(
+            RoleName=self.role_name,
+            Description=self.description,
+            AssumeRolePolicyDocument=json.dumps(self.trust_policy()),
+            Tags=tag_list(self.tags(aws)),
+        )
+        return {"arn": answer["Role"]["Arn"], "role": self.role_name}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        if "AssumeRolePolicyDocument" in changes:
+            aws.iam.update_assume_role_policy(
+                RoleName=self.role_name, PolicyDocument=json.dumps(self.trust_policy())
+            )
+        if "Policies" in changes:
+            self.put_policies(aws, seen.properties["Policies"])
+        if "ManagedPolicyArns" in changes:
+            self.attach_policies(aws, seen.properties["ManagedPolicyArns"])
+
+    def put_policies(self, aws: Aws, there: Mapping[str, Any]) -> None:
+        """Write the inline policies that differ, and delete those that are not ours."""
+        for name, document in self.policies.items():
+            if there.get(name) != document:
+                aws.iam.put_role_policy(
+                    RoleName=self.role_name, PolicyName=name, PolicyDocument=json.dumps(document)
+                )
+        for name in set(there) - set(self.policies):
+            with absent("NoSuchEntity"):
+                aws.iam.delete_role_policy(RoleName=self.role_name, PolicyName=name)
+
+    def attach_policies(self, aws: Aws, there: list[str]) -> None:
+        """Attach the managed policies that are missing, and detach those that are not ours."""
+        for arn in set(self.managed_policies) - set(there):
+            aws.iam.attach_role_policy(RoleName=self.role_name, PolicyArn=arn)
+        for arn in set(there) - set(self.managed_policies):
+            with absent("NoSuchEntity"):
+                aws.iam.detach_role_policy(RoleName=self.role_name, PolicyArn=arn)
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        aws.iam.tag_role(RoleName=self.role_name, Tags=tag_list(tags))
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        for name in seen.properties["Policies"]:
+            with absent("NoSuchEntity"):
+                aws.iam.delete_role_policy(RoleName=self.role_name, PolicyName=name)
+        for arn in seen.properties["ManagedPolicyArns"]:
+            with absent("NoSuchEntity"):
+                aws.iam.detach_role_policy(RoleName=self.role_name, PolicyArn=arn)
+        with absent("NoSuchEntity"):
+            aws.iam.delete_role(RoleName=self.role_name)

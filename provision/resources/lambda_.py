@@ -1,0 +1,259 @@
+"""The two functions and the layer with the MySQL connector.
+
+Follows the AWS Lambda API reference. A layer version has no tags; its description carries the
+environment's name. Code and layer go up only when their SHA-256 differs from AWS's CodeSha256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from provision.aws import Aws, absent, pages
+from provision.package import Package
+from provision.resources.base import Change, Output, Resource, Seen
+
+NOT_FOUND = "ResourceNotFoundException"
+
+
+@dataclass(frozen=True)
+class LayerVersion(Resource):
+    """The newest version of a layer (PublishLayerVersion); older ones of ours are deleted."""
+
+    layer_name: str
+    package: Package = field(repr=False)
+    runtimes: tuple[str, ...]
+    architectures: tuple[str, ...]
+
+    kind = "AWS::Lambda::LayerVersion"
+    title = "layer version"
+    renews: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "CodeSha256": ("arn", "version"),
+        "CompatibleRuntimes": ("arn", "version"),
+    }
+
+    arn = Output()
+    version = Output()
+
+    @property
+    def name(self) -> str:
+        return self.layer_name
+
+    def mark(self, aws: Aws) -> str:
+        """Return how the description of each of our versions begins."""
+        return f"provision:environment={aws.environment} "
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        versions = self.versions(aws)
+        if not versions:
+            return None
+        newest = versions[0]
+        number = newest["Version"]
+        answer = aws.lambda_.get_layer_version(LayerName=self.layer_name, VersionNumber=number)
+        return Seen(
+            {"arn": newest["LayerVersionArn"], "version": str(number)},
+            {
+                "CodeSha256": answer["Content"]["CodeSha256"],
+                "CompatibleRuntimes": sorted(newest.get("CompatibleRuntimes", ())),
+                "OlderVersions": [each["Version"] for each in versions[1:]],
+            },
+            ours=all(each.get("Description", "").startswith(self.mark(aws)) for each in versions),
+        )
+
+    def versions(self, aws: Aws) -> list[dict[str, Any]]:
+        """Return the layer's versions, newest first."""
+        with absent(NOT_FOUND):
+            found = pages(
+                aws.lambda_, "list_layer_versions", "LayerVersions", LayerName=self.layer_name
+            )
+            return sorted(found, key=lambda each: -int(each["Version"]))
+        return []
+
+    def properties(self) -> dict[str, Any]:
+        return {
+            "CodeSha256": self.package.sha256,
+            "CompatibleRuntimes": sorted(self.runtimes),
+            "OlderVersions": [],
+        }
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.lambda_.publish_layer_version(
+            LayerName=self.layer_name,
+            Description=f"{self.mark(aws)}sha256={self.package.sha256}",
+            Content={"ZipFile": self.package.content},
+            CompatibleRuntimes=list(self.runtimes),  # type: ignore[arg-type]
+            CompatibleArchitectures=list(self.architectures),  # type: ignore[arg-type]
+        )
+        return {"arn": answer["LayerVersionArn"], "version": str(answer["Version"])}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        if "CodeSha256" in changes or "CompatibleRuntimes" in changes:
+            self.create(aws)
+            return
+        for version in changes["OlderVersions"].is_:
+            self.delete_version(aws, version)
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        for version in self.versions(aws):
+            self.delete_version(aws, version["Version"])
+
+    def delete_version(self, aws: Aws, version: int) -> None:
+        """Delete one version; functions that use it keep their copy."""
+        with absent(NOT_FOUND):
+            aws.lambda_.delete_layer_version(LayerName=self.layer_name, VersionNumber=version)
+
+
+@dataclass(frozen=True)
+class Function(Resource):
+    """A function in the VPC (CreateFunction)."""
+
+    function_name: str
+    description: str
+    package: Package = field(repr=False)
+    handler: str
+    runtime: str
+    architecture: str
+    memory: int  # MiB
+    timeout: int  # seconds
+    role_arn: str
+    layer_arn: str
+    subnet_ids: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    log_group: str
+    interfaces: str = ""  # Lambda's network interfaces, which go after the function
+
+    kind = "AWS::Lambda::Function"
+    title = "function"
+    ready = frozenset({"Successful", "Active"})
+    failed = frozenset({"Failed"})
+    replace_on = frozenset({"PackageType"})
+    replace_with = frozenset({"VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"})
+    loose = frozenset({"environment", "layer_arn"})
+    hidden = frozenset({"Environment.DB_PASSWORD"})
+    typical_seconds = 60.0
+    typical_gone_seconds = 60.0
+    CODE: ClassVar[frozenset[str]] = frozenset({"CodeSha256", "Architectures"})
+
+    arn = Output()
+    function = Output()
+
+    @property
+    def name(self) -> str:
+        return self.function_name
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        with absent(NOT_FOUND):
+            answer = aws.lambda_.get_function(FunctionName=self.function_name)
+            function = answer["Configuration"]
+            settled = function.get("State") in (None, "Active", "Inactive")
+            status = function.get("LastUpdateStatus") if settled else function.get("State")
+            why = "LastUpdateStatusReason" if settled else "StateReason"
+            return Seen(
+                {"arn": function["FunctionArn"], "function": function["FunctionName"]},
+                self.described(function),
+                tags=answer.get("Tags") or {},
+                status=status or "Active",
+                reason_code=str(function.get(f"{why}Code", "")),
+                reason=str(function.get(why, "")),
+            )
+        return None
+
+    def described(self, function: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is compared; each environment variable by itself."""
+        vpc = function.get("VpcConfig", {})
+        variables = function.get("Environment", {}).get("Variables", {})
+        described = {
+            "CodeSha256": function["CodeSha256"],
+            "Architectures": function.get("Architectures", ["x86_64"]),
+            "Handler": function["Handler"],
+            "Runtime": function["Runtime"],
+            "MemorySize": function["MemorySize"],
+            "Timeout": function["Timeout"],
+            "Role": function["Role"],
+            "Description": function.get("Description", ""),
+            "Layers": [layer["Arn"] for layer in function.get("Layers", ())],
+            "VpcConfig.SubnetIds": sorted(vpc.get("SubnetIds", ())),
+            "VpcConfig.SecurityGroupIds": sorted(vpc.get("SecurityGroupIds", ())),
+            "Environment.*": sorted(variables),
+        }
+        return described | {
+            f"Environment.{name}": variables.get(name) for name in self.environment
+        }
+
+    def properties(self) -> dict[str, Any]:
+        wanted = {
+            "CodeSha256": self.package.sha256,
+            "Architectures": [self.architecture],
+            "Handler": self.handler,
+            "Runtime": self.runtime,
+            "MemorySize": self.memory,
+            "Timeout": self.timeout,
+            "Role": self.role_arn,
+            "Description": self.description,
+            "Layers": [self.layer_arn],
+            "VpcConfig.SubnetIds": sorted(self.subnet_ids),
+            "VpcConfig.SecurityGroupIds": sorted(self.security_group_ids),
+            "Environment.*": sorted(self.environment),
+        }
+        return wanted | {f"Environment.{name}": text for name, text in self.environment.items()}
+
+    def configuration(self) -> Any:
+        """Return the settings that CreateFunction and UpdateFunctionConfiguration share."""
+        return {
+            "FunctionName": self.function_name,
+            "Description": self.description,
+            "Role": self.role_arn,
+            "Handler": self.handler,
+            "Runtime": self.runtime,
+            "MemorySize": self.memory,
+            "Timeout": self.timeout,
+            "Layers": [self.layer_arn],
+            "Environment": {"Variables": dict(self.environment)},
+            "VpcConfig": {
+                "SubnetIds": list(self.subnet_ids),
+                "SecurityGroupIds": list(self.security_group_ids),
+            },
+        }
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.lambda_.create_function(
+            **self.configuration(),
+            PackageType="Zip",
+            Code={"ZipFile": self.package.content},
+            Architectures=[self.architecture],  # type: ignore[list-item]
+            Tags=self.tags(aws),
+        )
+        return {"arn": answer["FunctionArn"], "function": answer["FunctionName"]}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        """Change the code or the configuration: Lambda takes one change at a time."""
+        if self.CODE & set(changes):
+            aws.lambda_.update_function_code(
+                FunctionName=self.function_name,
+                ZipFile=self.package.content,
+                Architectures=[self.architecture],  # type: ignore[list-item]
+            )
+        else:
+            aws.lambda_.update_function_configuration(**self.configuration())
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        aws.lambda_.tag_resource(Resource=seen.outputs["arn"], Tags=dict(tags))
+
+    def deletable(self, seen: Seen) -> bool:
+        return seen.status not in ("InProgress", "Pending", "Deleting")
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        """Detach it from the VPC first, and delete it when that is done.
+
+        Lambda takes its interfaces back much sooner that way.
+        """
+        with absent(NOT_FOUND):
+            if seen.properties["VpcConfig.SubnetIds"] and seen.status != "Failed":
+                nowhere: Any = {"SubnetIds": [], "SecurityGroupIds": []}
+                aws.lambda_.update_function_configuration(
+                    FunctionName=self.function_name, VpcConfig=nowhere
+                )
+            else:
+                aws.lambda_.delete_function(FunctionName=self.function_name)

@@ -1,0 +1,137 @@
+"""The database's user and password: the one secret, made here and kept only at AWS.
+
+Follows the AWS Secrets Manager API reference. DeleteSecret normally only schedules a deletion; ours
+is forced, so that the next `up` finds the name free and nothing is left that could be read.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import string
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from provision.aws import Aws, absent, tag_list, tag_map
+from provision.errors import ProvisionError
+from provision.resources.base import Change, Output, Resource, Seen
+
+PASSWORD_LENGTH = 32  # RDS takes 8 to 41 printable characters, without / " @ and space
+ALPHABET = string.ascii_letters + string.digits
+
+
+def new_password() -> str:
+    """Return a random password that MySQL, RDS and JSON all take as it is."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
+
+
+@dataclass(frozen=True)
+class Secret(Resource):
+    """A secret `{"username", "password"}` with a password generated here."""
+
+    secret_name: str
+    description: str
+    username: str
+
+    kind = "AWS::SecretsManager::Secret"
+    title = "secret"
+    costs = True
+    renews: ClassVar[Mapping[str, tuple[str, ...]]] = {"Password": ("password",)}
+
+    arn = Output()
+    password = Output()
+
+    @property
+    def name(self) -> str:
+        return self.secret_name
+
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        with absent("ResourceNotFoundException"):
+            secret, value = aws.together(
+                lambda: aws.secretsmanager.describe_secret(SecretId=self.secret_name),
+                lambda: self.value(aws),
+            )
+            deleted = secret.get("DeletedDate")
+            return Seen(
+                {"arn": secret["ARN"]},
+                {
+                    "DeletedDate": deleted and deleted.isoformat(),
+                    "SecretString": self.shape(value, deleted=bool(deleted)),
+                },
+                tags=tag_map(secret.get("Tags")),
+                secrets={"password": parsed(value).get("password", "")},
+            )
+        return None
+
+    def value(self, aws: Aws) -> str:
+        """Return the secret's text, or "" where it has none or is scheduled for deletion."""
+        with absent("ResourceNotFoundException", "InvalidRequestException"):
+            return aws.secretsmanager.get_secret_value(SecretId=self.secret_name)["SecretString"]
+        return ""
+
+    def shape(self, value: str, *, deleted: bool) -> str:
+        """Return what the secret's text is like, without telling it."""
+        pair = parsed(value)
+        if deleted or (pair.get("password") and pair.get("username") == self.username):
+            return self.good_shape()
+        if not pair:
+            return 'not JSON with "username" and "password"'
+        if not pair.get("password"):
+            return "JSON without a password"
+        return f"username {pair.get('username')!r} and a password"
+
+    def good_shape(self) -> str:
+        """Return what the secret's text should be like."""
+        return f"username {self.username!r} and a password"
+
+    def properties(self) -> dict[str, Any]:
+        return {"DeletedDate": None, "SecretString": self.good_shape()}
+
+    def create(self, aws: Aws) -> dict[str, str]:
+        answer = aws.secretsmanager.create_secret(
+            Name=self.secret_name,
+            Description=self.description,
+            SecretString=json.dumps({"username": self.username, "password": new_password()}),
+            ClientRequestToken=str(uuid.uuid4()),
+            Tags=tag_list(self.tags(aws)),
+        )
+        return {"arn": answer["ARN"]}
+
+    def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        if "DeletedDate" in changes:
+            aws.secretsmanager.restore_secret(SecretId=self.secret_name)
+            return
+        if "Password" not in changes:
+            raise ProvisionError(
+                f"{self.step}: the secret {self.secret_name} holds "
+                f"{changes['SecretString'].is_}; it should hold {changes['SecretString'].should}",
+                next_step="`python -m provision up --reset-password` writes a new password to the "
+                "secret, the database and the function.",
+            )
+        aws.secretsmanager.put_secret_value(
+            SecretId=self.secret_name,
+            SecretString=json.dumps({"username": self.username, "password": new_password()}),
+            ClientRequestToken=str(uuid.uuid4()),
+        )
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        aws.secretsmanager.tag_resource(SecretId=self.secret_name, Tags=tag_list(tags))
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent("ResourceNotFoundException"):
+            aws.secretsmanager.delete_secret(
+                SecretId=self.secret_name, ForceDeleteWithoutRecovery=True
+            )
+
+
+def parsed(value: str) -> dict[str, str]:
+    """Return the pair that the secret's text holds, or {} when it is no JSON object of strings."""
+    try:
+        pair = json.loads(value)
+    except ValueError:
+        return {}
+    if not isinstance(pair, dict) or "username" not in pair:
+        return {}
+    return {key: text for key, text in pair.items() if isinstance(text, str)}

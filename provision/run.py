@@ -1,0 +1,152 @@
+"""What a command works with: configuration, AWS, state and output, opened together and closed."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import boto3
+import botocore.exceptions as boto_errors
+
+from provision.aws import LOG_IN, Aws, CallLog
+from provision.config import Config, load
+from provision.engine import Engine
+from provision.environment import environment
+from provision.errors import CredentialsError
+from provision.output.base import Output, Summary
+from provision.plan import Looker, Plan, compare
+from provision.resources.base import Change, Resource, Seen
+from provision.state import State, locked
+from provision.wait import Pace, interrupted
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags that every command takes."""
+
+    config: Path = Path("config.toml")
+    state: Path | None = None
+    overrides: tuple[str, ...] = ()
+    profile: str | None = None
+    region: str | None = None
+    speed: float = 1.0  # of a rehearsal: how many times faster than AWS
+    stop: threading.Event = field(default_factory=threading.Event)
+    call_log: CallLog | None = None
+
+
+@dataclass
+class Run:
+    """One command at work on one environment."""
+
+    command: str
+    config: Config
+    aws: Aws
+    state: State
+    pace: Pace
+    output: Output
+    resources: list[Resource]
+    engine: Engine
+    began: float = field(default_factory=time.monotonic)
+    url: str | None = None
+
+    def look(self) -> dict[str, Seen | None]:
+        """Return every resource as AWS has it now."""
+        seen = Looker(self.aws, self.resources, self.state, self.pace).look()
+        if self.pace.stop.is_set():
+            raise interrupted()
+        return seen
+
+    def plan(
+        self, *, replace: Collection[str] = (), forced: Mapping[str, Change] | None = None
+    ) -> Plan:
+        """Return what has to be done. Changes nothing."""
+        return compare(
+            self.aws, self.resources, self.look(), self.state, replace=replace, forced=forced
+        )
+
+    def resource(self, step: str) -> Resource:
+        """Return the declared resource of a step."""
+        return next(each for each in self.resources if each.step == step)
+
+    def about(self) -> str:
+        """Return in words on what the command works."""
+        who = self.aws.identity
+        where = f"environment {self.config.environment.name}, account {who.account}"
+        return f"{where}, {self.aws.region}"
+
+    def summary(self, **more: object) -> Summary:
+        """Return the summary of the run so far."""
+        counts = vars(self.engine.counts)
+        seconds = time.monotonic() - self.began
+        values = {"ok": True, "url": self.url, "seconds": seconds, **counts, **more}
+        return Summary(self.command, **values)  # type: ignore[arg-type]
+
+
+def configuration(options: Options) -> Config:
+    """Return the checked configuration. Raises ConfigError or UsageError."""
+
+    def boto_region() -> str | None:
+        return make_session(options).region_name
+
+    return load(
+        options.config, options.overrides, region=options.region, default_region=boto_region
+    )
+
+
+def make_session(options: Options, region: str | None = None) -> boto3.Session:
+    """Return boto3's session, by boto3's own configuration. Raises CredentialsError."""
+    try:
+        return boto3.Session(profile_name=options.profile, region_name=region)
+    except boto_errors.ProfileNotFound as error:
+        raise CredentialsError(f"--profile {options.profile}: {error}", next_step=LOG_IN) from None
+
+
+@contextlib.contextmanager
+def opened(
+    options: Options,
+    command: str,
+    output: Output,
+    *,
+    writes: bool = False,
+    packed: bool = True,
+    final_snapshot: str = "",
+) -> Iterator[Run]:
+    """Open everything that a command needs; `writes` takes the lock of the state file too.
+
+    Raises ConfigError or UsageError before anything is called; CredentialsError, UnreachableError
+    when AWS cannot be asked who is calling; StateError or Locked.
+    """
+    config = configuration(options)
+    resources = environment(config, packed=packed, final_snapshot=final_snapshot)
+    settings = config.environment
+    aws = Aws(
+        make_session(options, settings.region),
+        environment=settings.name,
+        tags=settings.tags,
+        speed=options.speed,
+        call_log=options.call_log,
+    )
+    path = options.state or Path(".provision") / f"{settings.name}.json"
+    pace = Pace(
+        poll_seconds=config.wait.poll_seconds,
+        timeout_seconds=config.wait.timeout_minutes * 60,
+        speed=options.speed,
+        stop=options.stop,
+    )
+    with contextlib.closing(aws), contextlib.ExitStack() as stack:
+        account = aws.identity.account
+        if writes:
+            stack.enter_context(locked(path, command))
+        state = State.load(
+            path,
+            environment=settings.name,
+            account=account,
+            region=settings.region,
+            writes=writes,
+        )
+        engine = Engine(aws, resources, state, pace, output)
+        yield Run(command, config, aws, state, pace, output, resources, engine)

@@ -1,0 +1,274 @@
+"""The state file: what we know we made, and what we were about to do.
+
+JSON, mode 0600, replaced as a whole (temporary file, fsync, rename), so that it is true at every
+moment, whenever the process is killed. One writer at a time, through a lock file beside it. It holds
+identities and no secret: no password, token or secret value is ever put into it.
+
+    {"version": 1, "serial": 7, "environment": "demo", "account": "…", "region": "…",
+     "steps": {"vpc": {"phase": "ready", "outputs": {"id": "vpc-…"}, "since": "2026-11-24T08:00:00Z"}},
+     "runs": [...]}
+
+`phase` is what was last begun or done: creating (asked for; perhaps there), made (there; its
+outputs known), ready, updating, deleting. CONTRIBUTING.md has the whole format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import json
+import os
+import socket
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from provision.errors import Locked, StateError
+
+VERSION = 1
+RUNS_KEPT = 20
+CREATING, MADE, READY, UPDATING, DELETING = "creating", "made", "ready", "updating", "deleting"
+PHASES = (CREATING, MADE, READY, UPDATING, DELETING)
+
+
+@dataclass
+class StepState:
+    """What is known of one step's resource."""
+
+    phase: str
+    outputs: dict[str, str] = field(default_factory=dict)
+    since: str = ""
+
+
+class State:
+    """The state of one environment, in memory and on disk alike."""
+
+    def __init__(
+        self, path: Path, *, environment: str, account: str, region: str, writes: bool = True
+    ) -> None:
+        self.path = path
+        self.environment = environment
+        self.account = account
+        self.region = region
+        self.serial = 0
+        self.steps: dict[str, StepState] = {}
+        self.runs: list[dict[str, Any]] = []
+        self._writes = writes
+        self._lock = threading.Lock()
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    @classmethod
+    def load(
+        cls, path: Path, *, environment: str, account: str, region: str, writes: bool = True
+    ) -> State:
+        """Return the state at `path`; an empty one when there is no file.
+
+        Raises StateError for a file that is cut off, foreign, of a newer version, or of another
+        environment, account or region. The file is left as it is.
+        """
+        state = cls(path, environment=environment, account=account, region=region, writes=writes)
+        document = read(path)
+        if document is None:
+            return state
+        for key, ours in (("environment", environment), ("account", account), ("region", region)):
+            if document[key] != ours and document["steps"]:
+                raise StateError(
+                    f"{path}: the state of {key} {document[key]!r}, but this run is for {ours!r}",
+                    next_step="Name this environment's own state file with --state, or use the "
+                    "credentials and configuration that the file was made with.",
+                )
+        state.serial = document["serial"]
+        state.steps = {name: StepState(**step) for name, step in document["steps"].items()}
+        state.runs = document.get("runs", [])
+        return state
+
+    def known(self) -> dict[str, dict[str, str]]:
+        """Return each step's outputs of last time."""
+        return {name: dict(step.outputs) for name, step in self.steps.items()}
+
+    # --- writing ----------------------------------------------------------------------------------
+
+    def begin(self, step: str, phase: str) -> None:
+        """Record what is about to be asked of AWS, before it is asked."""
+        with self._lock:
+            outputs = self.steps[step].outputs if step in self.steps else {}
+            self.steps[step] = StepState(phase, dict(outputs), now())
+            self._save()
+
+    def record(self, step: str, phase: str, outputs: Mapping[str, str]) -> None:
+        """Record what AWS answered. Writes only what is news."""
+        with self._lock:
+            before = self.steps.get(step)
+            if before and (before.phase, before.outputs) == (phase, dict(outputs)):
+                return
+            self.steps[step] = StepState(phase, dict(outputs), now())
+            self._save()
+
+    def forget(self, step: str) -> None:
+        """Record that a step's resource is gone."""
+        with self._lock:
+            if self.steps.pop(step, None) is not None:
+                self._save()
+
+    def add_run(self, run: Mapping[str, Any]) -> None:
+        """Keep the record of a run, and of the last ones before it."""
+        with self._lock:
+            self.runs = [*self.runs, dict(run)][-RUNS_KEPT:]
+            self._save()
+
+    def check_writable(self) -> None:
+        """Write the file once. Raises StateError, before anything is asked of AWS."""
+        with self._lock:
+            self._save()
+
+    def _save(self) -> None:
+        if not self._writes:
+            return
+        self.serial += 1
+        document = {
+            "version": VERSION,
+            "serial": self.serial,
+            "environment": self.environment,
+            "account": self.account,
+            "region": self.region,
+            "steps": {name: asdict(step) for name, step in sorted(self.steps.items())},
+            "runs": self.runs,
+        }
+        try:
+            replace_file(self.path, json.dumps(document, indent=1) + "\n")
+        except OSError as error:
+            raise StateError(
+                f"{self.path}: cannot be written: {error.strerror}",
+                next_step="Make room, or give a folder that can be written to with --state, then "
+                "run the same again: what is at AWS is found by its tags and names.",
+            ) from error
+
+
+def now() -> str:
+    """Return the time in UTC, as the file writes it."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Put `text` in place of the file in one step that survives a crash. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """Return the document of a state file, or None when there is no file. Raises StateError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateError(f"{path}: cannot be read: {error}") from error
+    keep = (
+        "It was left as it is. Restore it from a copy, or move it away: then everything is found "
+        "again at AWS by its tags and names."
+    )
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise StateError(f"{path}: cut off or not JSON ({error})", next_step=keep) from error
+    if not isinstance(document, dict) or "version" not in document:
+        raise StateError(f"{path}: not a state file of this program", next_step=keep)
+    if document["version"] != VERSION:
+        raise StateError(
+            f"{path}: version {document['version']}; this program knows version {VERSION}",
+            next_step="Use the program that wrote it, or a newer one. The file was left as it is.",
+        )
+    if problem := malformed(document):
+        raise StateError(f"{path}: {problem}", next_step=keep)
+    return document
+
+
+def malformed(document: Mapping[str, Any]) -> str:
+    """Return what is wrong with a document of our version, or ""."""
+    kinds = {"serial": int, "environment": str, "account": str, "region": str, "steps": dict}
+    for key, kind in kinds.items():
+        if not isinstance(document.get(key), kind):
+            return f"{key!r} is missing or not of the right type"
+    for name, step in document["steps"].items():
+        good = (
+            isinstance(step, dict)
+            and set(step) <= {"phase", "outputs", "since"}
+            and step.get("phase") in PHASES
+            and isinstance(step.get("outputs"), dict)
+            and all(isinstance(text, str) for text in step["outputs"].values())
+        )
+        if not good:
+            return f"step {name!r} is malformed"
+    return ""
+
+
+# --- the lock -------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def locked(path: Path, command: str) -> Iterator[None]:
+    """Hold the lock of a state file for the block. Raises Locked or StateError.
+
+    The operating system frees the lock of a process that died, so a stale one never blocks.
+    """
+    lock = path.with_name(path.name + ".lock")
+    with opened_lock(lock, path) as file:
+        file.seek(0)
+        file.truncate()
+        file.write(f"{command}, process {os.getpid()} on {socket.gethostname()}, since {now()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)  # while it is held: nobody can have locked this very file
+
+
+@contextlib.contextmanager
+def opened_lock(lock: Path, path: Path) -> Iterator[TextIO]:
+    """Open and lock the lock file; again when another run has deleted it in between."""
+    while True:
+        try:
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"{lock}: cannot be written: {error.strerror}",
+                next_step="Give a folder that can be written to with --state.",
+            ) from error
+        with os.fdopen(handle, "r+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise Locked(
+                    f"{path}: in use by {file.read().strip() or 'another run'}",
+                    next_step="Wait until that run has ended, then run the same again.",
+                ) from None
+            if same_file(handle, lock):
+                yield file
+                return
+
+
+def same_file(handle: int, path: Path) -> bool:
+    """Return whether the open file is still the one that stands at `path`."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(handle), path.stat())
+    return False

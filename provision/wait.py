@@ -1,0 +1,182 @@
+"""Waiting, all of it: the only user of tenacity.
+
+Two waits exist. `until` polls a resource until it is ready, bad beyond repair, or out of time.
+`until_accepted` repeats a call that AWS refuses for now (propagation.py knows which refusals pass).
+Both end at once when `stop` is set, and both tell, at each look, what AWS says.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    RetryError,
+    retry_if_exception,
+    retry_if_result,
+    sleep_using_event,
+    stop_after_delay,
+    stop_when_event_set,
+)
+
+from provision.errors import Interrupted, ProvisionError, ResourceFailed, WaitTimeout
+
+T = TypeVar("T")
+
+
+class Verdict(Enum):
+    """What a status means for the one who waits."""
+
+    READY = "ready"
+    WAIT = "wait"
+    SUSPECT = "suspect"  # bad, but may pass: waited on for a grace time
+    FAILED = "failed"  # does not become good by itself
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look at a resource: AWS's own status, AWS's reason, and what it means."""
+
+    verdict: Verdict
+    status: str
+    reason: str = ""
+    grace_seconds: float = 0.0  # of AWS's time; for SUSPECT
+
+
+class Tell(Protocol):
+    """Whoever is told what AWS says while we wait."""
+
+    def __call__(self, status: str, reason: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often to look, and for how long at most. A rehearsal runs `speed` times faster."""
+
+    poll_seconds: float = 5.0
+    timeout_seconds: float = 3600.0
+    speed: float = 1.0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def poll(self) -> float:
+        """Seconds between two looks."""
+        return max(0.01, self.poll_seconds / self.speed)
+
+    def budget(self, aws_seconds: float) -> float:
+        """Seconds to allow for what may take `aws_seconds` at AWS; never over the time-out."""
+        return min(aws_seconds, self.timeout_seconds) / self.speed
+
+
+def interrupted() -> Interrupted:
+    """The error that ends a wait when the run is asked to stop."""
+    return Interrupted(
+        "interrupted; what was made is recorded",
+        next_step="Run the same command again to go on, or `python -m teardown` to remove it all.",
+    )
+
+
+def until(look: Callable[[], Look], *, what: str, pace: Pace, tell: Tell) -> None:
+    """Poll `look` until it is ready. Returns nothing.
+
+    Raises ResourceFailed with AWS's reason (at once for FAILED, after its grace time for SUSPECT),
+    WaitTimeout after the pace's time-out, Interrupted when the pace's stop is set.
+    """
+    suspect_since: float | None = None
+
+    def pending(seen: Look) -> bool:
+        nonlocal suspect_since
+        if seen.verdict is not Verdict.SUSPECT:
+            suspect_since = None
+            return seen.verdict is Verdict.WAIT
+        suspect_since = suspect_since or time.monotonic()
+        return time.monotonic() - suspect_since < pace.budget(seen.grace_seconds)
+
+    def told(state: RetryCallState) -> None:
+        assert state.outcome is not None  # noqa: S101 - tenacity sets it before it sleeps
+        seen: Look = state.outcome.result()
+        tell(seen.status, seen.reason)
+
+    polling = Retrying(
+        retry=retry_if_result(pending),
+        wait=lambda _: pace.poll,
+        stop=stop_after_delay(pace.budget(pace.timeout_seconds)) | stop_when_event_set(pace.stop),
+        sleep=sleep_using_event(pace.stop),
+        before_sleep=told,
+    )
+    try:
+        last: Look = polling(look)
+    except RetryError as error:
+        if pace.stop.is_set():
+            raise interrupted() from None
+        last = error.last_attempt.result()
+        minutes = pace.timeout_seconds / 60
+        raise WaitTimeout(
+            f"{what}: still {described(last)} after {minutes:g} minutes",
+            next_step="It may still get ready: run the same command again; "
+            "wait.timeout_minutes allows more.",
+        ) from None
+    if last.verdict is not Verdict.READY:
+        raise ResourceFailed(f"{what}: {described(last)}")
+    tell(last.status, last.reason)
+
+
+def described(look: Look) -> str:
+    """Return status and reason as one phrase."""
+    status = look.status or "not there"
+    return f"{status} ({look.reason})" if look.reason else status
+
+
+class NotYet(Protocol):
+    """Why a refusal passes by itself, and for how long AWS may keep refusing."""
+
+    @property
+    def because(self) -> str: ...
+    @property
+    def seconds(self) -> float: ...
+
+
+def until_accepted(
+    call: Callable[[], T],
+    *,
+    passing: Callable[[BaseException], NotYet | None],
+    pace: Pace,
+    tell: Tell,
+) -> T:
+    """Return what `call` returns, repeating it while `passing` knows its refusal.
+
+    Raises the last refusal when it has lasted longer than its own budget, any other error at once,
+    and Interrupted when the pace's stop is set.
+    """
+    began = time.monotonic()
+
+    def again(error: BaseException) -> bool:
+        known = passing(error)
+        return known is not None and time.monotonic() - began < pace.budget(known.seconds)
+
+    def told(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        known = passing(error) if error else None
+        if known and isinstance(error, ProvisionError):
+            tell("waiting", f"{known.because} ({error.message})")
+
+    retrying = Retrying(
+        retry=retry_if_exception(again),
+        wait=lambda _: pace.poll,
+        stop=stop_when_event_set(pace.stop),
+        sleep=sleep_using_event(pace.stop),
+        before_sleep=told,
+        reraise=False,
+    )
+    try:
+        return retrying(call)
+    except RetryError as error:
+        if pace.stop.is_set():
+            raise interrupted() from None
+        raise error.last_attempt.exception() from None  # type: ignore[misc]
