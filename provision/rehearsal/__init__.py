@@ -70,8 +70,9 @@ class Rehearsal:
 
     `manners` default to all of AWS's; `faults` and `policy` (an IAM policy document: every call
     that it does not allow is denied) can be changed later. With `data_plane`, functions can be
-    invoked and HTTP APIs called. moto's backends are one per process, so only one rehearsal can be
-    open in a process: a second one raises RuntimeError.
+    invoked and HTTP APIs called; `database` is what they end at (see `DataPlane`). moto's backends
+    are one per process, so only one rehearsal can be open in a process: a second one raises
+    RuntimeError.
     """
 
     _open: ClassVar[threading.Lock] = threading.Lock()
@@ -85,27 +86,37 @@ class Rehearsal:
         policy: dict[str, Any] | None = None,
         data_plane: bool = True,
         durations: Durations | None = None,
+        database: str | None = None,
     ) -> None:
         if not self._open.acquire(blocking=False):
             raise RuntimeError("a rehearsal is open in this process already")
         self._started = manners or Manners()
         self._durations = durations
+        self._database = database
         self.region = region
         self.faults = Faults(faults)
         self._closed = False
-        moto = Moto()
-        moto.reset()
-        self._front = Front(World(moto, self._started, region, durations), self.faults)
-        self._front.policy = policy
-        self._server = Server(self._front, self._control, port)
-        self._start_data_plane(data_plane)
+        try:
+            moto = Moto()
+            moto.reset()
+            self._front = Front(World(moto, self._started, region, durations), self.faults)
+            self._front.policy = policy
+            self._server = Server(self._front, self._control, port)
+        except BaseException:
+            self._open.release()
+            raise
+        try:
+            self._start_data_plane(data_plane)
+        except BaseException:
+            self.close()
+            raise
 
     def _start_data_plane(self, wanted: bool) -> None:
         self.data_plane: Any = None
         if wanted:
             from provision.rehearsal.data_plane import DataPlane
 
-            self.data_plane = DataPlane(self)
+            self.data_plane = DataPlane(self, self._database)
             self.world.data_plane = self.data_plane
 
     @property
@@ -163,14 +174,15 @@ class Rehearsal:
         """An empty account again, an empty journal, no faults, no policy."""
         self.faults.set(())
         self.faults.victim = None
-        with self._front.lock:
+        if self.data_plane is not None:
+            self.data_plane.close()
+        with self.world.lock:
             moto = self.world.moto
             moto.reset()
-            world = World(moto, self._started, self.region, self._durations)
-            world.data_plane = self.data_plane
-            self._front.world = world
+            self._front.world = World(moto, self._started, self.region, self._durations)
             self._front.policy = None
             self._front.journal.clear()
+        self._start_data_plane(self.data_plane is not None)
 
     def set_manners(self, **changes: Any) -> None:
         """Changes some manners from now on. Raises TypeError for unknown ones."""

@@ -72,6 +72,7 @@ class Durations:
     function_pending_plain: float = 2.0  # without a VPC [K]
     function_update: float = 10.0  # LastUpdateStatus InProgress [TF]
     interface_release: float = 600.0  # 5-20 min after delete or detach [TF-eni]
+    interface_release_detached: float = 120.0  # seconds to minutes after a detach [CDKD]
     role_assumable: float = 10.0  # single-digit to 20 s [TF-lam-c, CDKD]
 
     # EC2, IAM, Secrets Manager
@@ -79,7 +80,3 @@ class Durations:
     id_visible_at_latest: float = 60.0  # others retry for 1-2 min [D-ec2-ec]
     vpc_pending: float = 1.0  # VPC and subnet `pending` [K]
     secret_name_freed: float = 15.0  # after a forced delete, "seconds" [M:sm]
-    scheduled_secret_days: float = 30.0  # default recovery window, in days [M:sm]
-
-    # Logs
-    log_group_made: float = 1.0  # by a function's first run [K]

@@ -7,7 +7,7 @@ lets moto answer. What no manner touches passes through as moto's own bytes.
 from __future__ import annotations
 
 import importlib
-import threading
+import logging
 import time
 from collections.abc import Iterable
 from functools import cache
@@ -17,8 +17,8 @@ from botocore import xform_name
 
 from provision.rehearsal import permissions
 from provision.rehearsal.calls import AwsError, Call, Entry, redacted
-from provision.rehearsal.faults import Faults
-from provision.rehearsal.manners import consistency, paging, throttling
+from provision.rehearsal.faults import ConnectionCut, Faults
+from provision.rehearsal.manners import consistency, ec2, paging, throttling
 from provision.rehearsal.moto_app import (
     SERVICES,
     Environ,
@@ -31,13 +31,12 @@ from provision.rehearsal.moto_app import (
 )
 from provision.rehearsal.world import INSIDE_KEY, Manner, World
 
+_log = logging.getLogger(__name__)
 _MODULES = {
     "lambda": ("lambda_",),
     "rds": ("rds_catalogue", "rds_instances", "rds_proxies", "rds_subnet_groups"),
 }
 """The modules with a service's manners, where they are not the one of its name."""
-
-_WITHOUT_LOCK = {("lambda", "Invoke")}
 
 
 class Front:
@@ -49,7 +48,6 @@ class Front:
         self.policy: dict[str, Any] | None = None
         """An IAM policy document; when set, calls that it does not allow are denied."""
         self.journal: list[Entry] = []
-        self.lock = threading.RLock()
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         """WSGI. Raises ConnectionCut when the answer must not arrive."""
@@ -64,7 +62,7 @@ class Front:
         try:
             access_key, _, service = credential_scope(environ)
             if access_key == INSIDE_KEY:
-                with self.lock:
+                with self.world.lock:
                     return self.world.moto.serve(environ, body)
             call = read_call(environ, body)
         except AwsError as error:
@@ -76,12 +74,19 @@ class Front:
         except AwsError as error:
             entry.code = error.code
             return write_error(call.service, error)
+        except ConnectionCut:
+            raise
+        except Exception as error:
+            entry.code = "InternalFailure"
+            _log.exception("the rehearsal stumbled over %s:%s", call.service, call.operation)
+            stumbled = AwsError("InternalFailure", f"the rehearsal stumbled: {error!r}", 500)
+            return write_error(call.service, stumbled)
         if raw.status >= 300 and call.service in SERVICES:
             entry.code = _code_of(raw, call)
         return raw
 
     def _note(self, call: Call) -> Entry:
-        with self.lock:
+        with self.world.lock:
             entry = Entry(
                 len(self.journal) + 1,
                 call.service,
@@ -100,11 +105,8 @@ class Front:
             self.faults.before(fault, call)
         if self.policy is not None:
             permissions.check(self.policy, call)
-        if (call.service, call.operation) in _WITHOUT_LOCK:
+        with self.world.lock:
             raw = self._played(environ, body, call)
-        else:
-            with self.lock:
-                raw = self._played(environ, body, call)
         if fault:
             self.faults.after(fault)
         return raw
@@ -119,6 +121,8 @@ class Front:
             return world.moto.serve(environ, body)
         if world.manners.consistency:
             consistency.check(world, call)
+        if call.service == "ec2":
+            ec2.before(world, call)
         manner = manner_for(call.service, call.operation)
         pages = world.manners.paging and paging.pages(call)
         watched = world.manners.consistency and consistency.watches(call)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provision.rehearsal.calls import Call
@@ -66,7 +68,7 @@ class _Event:
 
 
 class World:
-    """One rehearsed AWS: what the manners read and write. Used under the front's lock only."""
+    """One rehearsed AWS: what the manners read and write. Used under its `lock` only."""
 
     def __init__(
         self, moto: Moto, manners: Manners, region: str, durations: Durations | None = None
@@ -77,6 +79,7 @@ class World:
         self.durations = durations or Durations()
         self.clock = Clock(manners.speed)
         self.data_plane: Any = None
+        self.lock = threading.RLock()
         self._memories: dict[tuple[type, str], Any] = {}
         self._events: list[_Event] = []
         self._numbers = itertools.count()
@@ -96,6 +99,15 @@ class World:
         """Takes back everything that was still to happen under `key`."""
         self._events = [event for event in self._events if event.key != key]
 
+    @contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """Lets other calls in meanwhile: for a manner that waits for something outside."""
+        self.lock.release()
+        try:
+            yield
+        finally:
+            self.lock.acquire()
+
     def settle(self) -> None:
         """Does what has become due, in order. Called before each call: no thread needed."""
         while due := sorted(e for e in self._events if e.due <= self.clock.now()):
@@ -107,6 +119,11 @@ class World:
     ) -> dict[str, Any]:
         """moto's own answer to a call that no client made. Raises AwsError."""
         return self.moto.ask(Call(service, operation, params, region or self.region, INSIDE_KEY))
+
+    def ask_as(self, call: Call, **changes: Any) -> dict[str, Any]:
+        """moto's answer to `call` with some parameters changed; None leaves one out."""
+        params = {k: v for k, v in {**call.params, **changes}.items() if v is not None}
+        return self.moto.ask(replace(call, params=params))
 
     def backend(self, service: str, region: str | None = None) -> Any:
         """moto's own object for `service`, for what no call can tell or change."""
