@@ -144,12 +144,7 @@ class Gateway:
         return formatted(answer["Payload"])
 
     def _match(self, request: Request) -> Match:
-        gateway = self._aws.client("apigatewayv2")
-        try:
-            stages = {s["StageName"]: s for s in _items(gateway.get_stages, ApiId=self.api_id)}
-            routes = _items(gateway.get_routes, ApiId=self.api_id)
-        except ClientError as error:
-            raise GatewayError(404, error.response["Error"]["Message"]) from error
+        stages, routes = self._aws.reads.get(("api", self.api_id), self._stages_and_routes)
         first, _, rest = request.path[1:].partition("/")
         path = request.path
         stage = stages.get("$default")
@@ -162,6 +157,14 @@ class Gateway:
             known = ", ".join(sorted(route["RouteKey"] for route in routes)) or "none"
             raise GatewayError(404, f"no route for {request.method} {path}; there is {known}")
         return Match(stage, *found)
+
+    def _stages_and_routes(self) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
+        gateway = self._aws.client("apigatewayv2")
+        try:
+            stages = {s["StageName"]: s for s in _items(gateway.get_stages, ApiId=self.api_id)}
+            return stages, _items(gateway.get_routes, ApiId=self.api_id)
+        except ClientError as error:
+            raise GatewayError(404, error.response["Error"]["Message"]) from error
 
     def _throttle(self, match: Match) -> None:
         key = match.route["RouteKey"]
@@ -182,9 +185,11 @@ class Gateway:
     def _integration(self, route: Mapping[str, Any]) -> Mapping[str, Any]:
         target = route.get("Target") or ""
         integration_id = target.removeprefix("integrations/")
+        get_integration = self._aws.client("apigatewayv2").get_integration
         try:
-            answer: Mapping[str, Any] = self._aws.client("apigatewayv2").get_integration(
-                ApiId=self.api_id, IntegrationId=integration_id or "none"
+            answer: Mapping[str, Any] = self._aws.reads.get(
+                ("integration", self.api_id, integration_id),
+                lambda: get_integration(ApiId=self.api_id, IntegrationId=integration_id or "none"),
             )
         except ClientError as error:
             text = f"route {route['RouteKey']} has no integration {target!r}"
@@ -203,12 +208,11 @@ class Gateway:
         function_arn = found[1]
         role = integration.get("CredentialsArn")
         if role:
-            trusted = self._aws.trusts(role, "apigateway.amazonaws.com")
-            if not trusted.allowed:
-                raise GatewayError(500, f"API Gateway cannot assume {role}: {trusted.reason}")
-            allowed = self._aws.may(role, "lambda:InvokeFunction", function_arn)
+            allowed = self._aws.may_as(
+                "apigateway.amazonaws.com", role, "lambda:InvokeFunction", function_arn
+            )
             if not allowed.allowed:
-                raise GatewayError(500, f"role {role}: {allowed.reason}")
+                raise GatewayError(500, f"API Gateway may not call: {allowed.reason}")
         else:
             self._check_function_policy(function_arn, route)
         return function_arn

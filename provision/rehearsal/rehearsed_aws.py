@@ -26,6 +26,7 @@ from provision.rehearsal.iam_policy import (
     parse_document,
 )
 from provision.rehearsal.rds_token import SessionKey
+from provision.rehearsal.shared_reads import SharedReads
 from provision.rehearsal.stand_in import PLUGINS, ProxySettings
 
 MYSQL_PORT = 3306
@@ -58,10 +59,12 @@ class RehearsedAws:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
+        self.reads = SharedReads()
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._keys: dict[str, SessionKey] = {}
         self._credentials: dict[str, Credentials] = {}
+        self._aws_policies: dict[str, Document] = {}
 
     def client(self, service: str) -> Any:
         """Return the one client of a service."""
@@ -98,56 +101,80 @@ class RehearsedAws:
 
     def trusts(self, role_arn: str, service: str) -> Decision:
         """Whether a role exists and lets an AWS service assume it."""
-        try:
-            role = self.client("iam").get_role(RoleName=_role_name(role_arn))["Role"]
-            document = parse_document(role["AssumeRolePolicyDocument"])
-            return decide_for_service(document, service, "sts:AssumeRole")
-        except ClientError as error:
-            return Decision(False, f"role {role_arn}: {_told(error)}")
-        except (PolicyUnknownError, ValueError) as error:
-            return Decision(False, f"role {role_arn}: {error}")
+        return self._judge(role_arn, lambda role: _trusts(role, service))
 
-    def may(
-        self, role_arn: str, action: str, resource: str, context: Mapping[str, str] | None = None
-    ) -> Decision:
+    def may(self, role_arn: str, action: str, resource: str) -> Decision:
         """Whether a role's policies, inline and attached, allow an action on a resource."""
-        try:
-            return decide(self._policies(_role_name(role_arn)), action, resource, context)
-        except ClientError as error:
-            return Decision(False, f"role {role_arn}: {_told(error)}")
-        except (PolicyUnknownError, ValueError) as error:
-            return Decision(False, f"role {role_arn}: {error}")
+        return self._judge(role_arn, lambda role: decide(self._policies(role), action, resource))
+
+    def may_as(self, service: str, role_arn: str, action: str, resource: str) -> Decision:
+        """Whether a service may assume a role, and the role do something then."""
+
+        def judge(role: Document) -> Decision:
+            trusted = _trusts(role, service)
+            if not trusted.allowed:
+                return trusted
+            return decide(self._policies(role), action, resource)
+
+        return self._judge(role_arn, judge)
 
     def may_connect(self, role_arn: str, resource: str) -> Decision:
         """Whether a role may log in at a proxy: `rds-db:connect`."""
         return self.may(role_arn, "rds-db:connect", resource)
 
-    def _policies(self, role: str) -> list[Document]:
-        iam = self.client("iam")
-        documents = []
-        for page in iam.get_paginator("list_role_policies").paginate(RoleName=role):
-            for name in page["PolicyNames"]:
-                policy = iam.get_role_policy(RoleName=role, PolicyName=name)
-                documents.append(parse_document(policy["PolicyDocument"]))
-        for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role):
-            for attached in page["AttachedPolicies"]:
-                arn = attached["PolicyArn"]
-                version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-                policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
-                documents.append(parse_document(policy["Document"]))
-        return documents
+    def _judge(self, role_arn: str, judge: Callable[[Document], Decision]) -> Decision:
+        role = self._roles().get(role_arn)
+        if role is None:
+            return Decision(False, f"role {role_arn} does not exist")
+        try:
+            decision = judge(role)
+        except (ClientError, PolicyUnknownError, ValueError) as error:
+            return Decision(False, f"role {role['RoleName']}: {error}")
+        return Decision(decision.allowed, f"role {role['RoleName']}: {decision.reason}")
+
+    def _roles(self) -> dict[str, dict[str, Any]]:
+        """Return every role by its ARN, with its trust policy and its inline policies: one call."""
+
+        def read() -> dict[str, dict[str, Any]]:
+            pages = self.client("iam").get_paginator("get_account_authorization_details")
+            found = pages.paginate(Filter=["Role"])
+            return {role["Arn"]: role for page in found for role in page["RoleDetailList"]}
+
+        return self.reads.get("roles", read)
+
+    def _policies(self, role: Document) -> list[Document]:
+        if role.get("PermissionsBoundary"):
+            raise PolicyUnknownError("a permissions boundary is not evaluated here")
+        inline = [parse_document(policy["PolicyDocument"]) for policy in role["RolePolicyList"]]
+        attached = [policy["PolicyArn"] for policy in role["AttachedManagedPolicies"]]
+        return inline + [self._managed_policy(arn) for arn in attached]
+
+    def _managed_policy(self, arn: str) -> Document:
+        if arn not in self._aws_policies:
+            iam = self.client("iam")
+            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
+            document = parse_document(policy["Document"])
+            if arn.split(":")[4] != "aws":
+                return document
+            self._aws_policies[arn] = document  # AWS's own cannot be changed
+        return self._aws_policies[arn]
 
     # Proxies
 
     def proxies(self) -> list[dict[str, Any]]:
         """Return every proxy, as DescribeDBProxies answers it."""
-        pages = self.client("rds").get_paginator("describe_db_proxies").paginate()
-        return [proxy for page in pages for proxy in page["DBProxies"]]
+        return self._list("rds", "describe_db_proxies", "DBProxies")
 
     def proxy_settings(
         self, name: str, open_database: Callable[[Mapping[str, Any]], Database]
     ) -> ProxySettings:
         """Return a proxy's settings. Raises LookupError when there is no such proxy."""
+        return self.reads.get(("proxy", name), lambda: self._proxy_settings(name, open_database))
+
+    def _proxy_settings(
+        self, name: str, open_database: Callable[[Mapping[str, Any]], Database]
+    ) -> ProxySettings:
         try:
             answer = self.client("rds").describe_db_proxies(DBProxyName=name)
         except ClientError as error:
@@ -193,10 +220,9 @@ class RehearsedAws:
 
     def _secret(self, secret_arn: str, role_arn: str) -> Secret:
         """Read a secret as the proxy's role. Raises LookupError with what is in the way."""
-        trusted = self.trusts(role_arn, "rds.amazonaws.com")
-        if not trusted.allowed:
-            raise LookupError(trusted.reason)
-        allowed = self.may(role_arn, "secretsmanager:GetSecretValue", secret_arn)
+        allowed = self.may_as(
+            "rds.amazonaws.com", role_arn, "secretsmanager:GetSecretValue", secret_arn
+        )
         if not allowed.allowed:
             raise LookupError(allowed.reason)
         try:
@@ -245,8 +271,14 @@ class RehearsedAws:
 
     def security_groups(self) -> list[dict[str, Any]]:
         """Return every security group, as DescribeSecurityGroups answers it."""
-        pages = self.client("ec2").get_paginator("describe_security_groups").paginate()
-        return [group for page in pages for group in page["SecurityGroups"]]
+        return self._list("ec2", "describe_security_groups", "SecurityGroups")
+
+    def _list(self, service: str, operation: str, kind: str) -> list[dict[str, Any]]:
+        def read() -> list[dict[str, Any]]:
+            pages = self.client(service).get_paginator(operation).paginate()
+            return [item for page in pages for item in page[kind]]
+
+        return self.reads.get(operation, read)
 
 
 def _parsed_secret(answer: Mapping[str, Any]) -> Secret:
@@ -262,8 +294,11 @@ def _parsed_secret(answer: Mapping[str, Any]) -> Secret:
     return Secret(username, password)
 
 
-def _role_name(role_arn: str) -> str:
-    return role_arn.rsplit("/", 1)[-1]
+def _trusts(role: Document, service: str) -> Decision:
+    document = parse_document(role["AssumeRolePolicyDocument"])
+    decision = decide_for_service(document, service, "sts:AssumeRole")
+    reason = f"its trust policy does not let {service} assume it"
+    return decision if decision.allowed else Decision(False, reason)
 
 
 def _told(error: ClientError) -> str:

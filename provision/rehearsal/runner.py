@@ -115,8 +115,11 @@ class Runner:
             self._folder.cleanup()
 
     def _configuration(self, function_name: str) -> Configuration:
+        get_function = self._aws.client("lambda").get_function
         try:
-            answer = self._aws.client("lambda").get_function(FunctionName=function_name)
+            answer = self._aws.reads.get(
+                ("function", function_name), lambda: get_function(FunctionName=function_name)
+            )
         except ClientError as error:
             given = error.response["Error"]
             raise InvokeError(given["Code"], given["Message"], 404) from error

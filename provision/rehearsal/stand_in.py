@@ -256,7 +256,7 @@ class Conversation:
         except (TokenRefusedError, PolicyUnknownError) as error:
             raise self._denied(bool(token), str(error)) from error
         if not decision.allowed:
-            raise self._denied(True, f"role {key.role_arn}: {decision.reason}")
+            raise self._denied(True, decision.reason)
         secret = settings.secrets.get(login.user)
         if secret is None:
             raise self._denied(True, _no_secret(settings, login.user))
