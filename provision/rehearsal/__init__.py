@@ -16,11 +16,13 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from provision.rehearsal.calls import AwsError, Call, Entry
+from provision.rehearsal.calls import Call
 from provision.rehearsal.clock import Durations
 from provision.rehearsal.faults import Fault, Faults
 from provision.rehearsal.front import Front
+from provision.rehearsal.journal import Entry
 from provision.rehearsal.moto_app import Moto
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.server import Remote, Server, as_plain
 from provision.rehearsal.world import INSIDE_KEY, Manners, World
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
+from provision.rehearsal.refusals import AwsError, denied, expired, throttled
 
 Kind = Literal[
     "throttle", "error500", "denied", "expired", "lost", "cut", "kill-before", "kill-after"
@@ -130,44 +131,3 @@ class Faults:
     def _kill(self) -> None:
         if self.victim is not None:
             os.kill(self.victim, signal.SIGKILL)
-
-
-_THROTTLED = {
-    "ec2": ("RequestLimitExceeded", 503),
-    "iam": ("Throttling", 400),
-    "sts": ("Throttling", 400),
-    "rds": ("Throttling", 400),
-    "lambda": ("TooManyRequestsException", 429),
-    "apigatewayv2": ("TooManyRequestsException", 429),
-}
-_DENIED = {
-    "ec2": "UnauthorizedOperation",
-    "iam": "AccessDenied",
-    "rds": "AccessDenied",
-    "sts": "AccessDenied",
-}
-_EXPIRED = {"ec2": "RequestExpired", "rds": "ExpiredToken", "iam": "ExpiredToken"}
-
-
-def throttled(service: str) -> AwsError:
-    """The service's own refusal of too many calls."""
-    code, status = _THROTTLED.get(service, ("ThrottlingException", 400))
-    extra = {"Reason": "CallerRateLimitExceeded"} if service == "lambda" else {}
-    return AwsError(code, "Rate exceeded", status, extra)
-
-
-def denied(call: Call, action: str | None = None, resource: str = "*") -> AwsError:
-    """The service's own refusal of a call that no policy allows."""
-    code = _DENIED.get(call.service, "AccessDeniedException")
-    action = action or f"{call.service}:{call.operation}"
-    message = (
-        f"User: arn:aws:iam::123456789012:user/moto is not authorized to perform: {action} on "
-        f"resource: {resource} because no identity-based policy allows the {action} action"
-    )
-    return AwsError(code, message, 403)
-
-
-def expired(service: str) -> AwsError:
-    """The service's own refusal of credentials whose time is over."""
-    code = _EXPIRED.get(service, "ExpiredToken" if service == "sts" else "ExpiredTokenException")
-    return AwsError(code, "The security token included in the request is expired", 403)

@@ -16,8 +16,9 @@ from typing import Any
 from botocore import xform_name
 
 from provision.rehearsal import permissions
-from provision.rehearsal.calls import AwsError, Call, Entry, redacted
+from provision.rehearsal.calls import Call
 from provision.rehearsal.faults import ConnectionCut, Faults
+from provision.rehearsal.journal import Entry, redacted
 from provision.rehearsal.manners import consistency, ec2, paging, throttling
 from provision.rehearsal.moto_app import (
     SERVICES,
@@ -29,6 +30,7 @@ from provision.rehearsal.moto_app import (
     write_answer,
     write_error,
 )
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import INSIDE_KEY, Manner, World
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,8 @@ import botocore.parsers
 import botocore.serialize
 from botocore.awsrequest import HeadersDict
 
-from provision.rehearsal.calls import ACCOUNT, AwsError, Call
+from provision.rehearsal.calls import ACCOUNT, Call
+from provision.rehearsal.refusals import AwsError
 
 SERVICES = {
     "apigatewayv2": "apigateway",

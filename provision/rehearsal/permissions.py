@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from provision.rehearsal.calls import AwsError, Call, iam_actions, iam_context
-from provision.rehearsal.faults import denied
+from provision.rehearsal.calls import Call, iam_actions, iam_context
 from provision.rehearsal.iam_policy import PolicyUnknownError, decide
+from provision.rehearsal.refusals import AwsError, denied
 
 
 def check(document: Mapping[str, Any], call: Call) -> None:

@@ -19,9 +19,9 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
-from provision.rehearsal.calls import Entry
 from provision.rehearsal.faults import ConnectionCut, Fault
 from provision.rehearsal.front import Front
+from provision.rehearsal.journal import Entry
 from provision.rehearsal.moto_app import Environ, Raw
 
 CONTROL = "/_rehearsal/"

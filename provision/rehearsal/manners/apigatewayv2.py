@@ -10,7 +10,8 @@ from typing import Any
 
 from botocore import xform_name
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 Answer = dict[str, Any]

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import World
 
 _MADE = {

@@ -6,9 +6,10 @@ import json
 from functools import cache
 from typing import Any
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
 from provision.rehearsal.iam_policy import PolicyUnknownError, parse_document
 from provision.rehearsal.manners.iam_roles import Young
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 Answer = dict[str, Any]

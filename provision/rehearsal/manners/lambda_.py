@@ -12,10 +12,11 @@ import zipfile
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.rehearsal.calls import ACCOUNT, AwsError, Call
+from provision.rehearsal.calls import ACCOUNT, Call
 from provision.rehearsal.iam_policy import PolicyUnknownError, decide
 from provision.rehearsal.manners import iam_roles, interfaces
 from provision.rehearsal.moto_app import NotPlayed, service_model
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 Answer = dict[str, Any]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 _RETENTION_DAYS = (

@@ -14,7 +14,8 @@ from typing import Any
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import World
 
 

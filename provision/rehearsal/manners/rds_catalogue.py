@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 Answer = dict[str, Any]

@@ -15,8 +15,9 @@ from typing import Any
 
 from botocore import xform_name
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
 from provision.rehearsal.manners import iam_roles, interfaces, rds_catalogue
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 Answer = dict[str, Any]

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.rehearsal import network
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
 from provision.rehearsal.iam_policy import PolicyUnknownError
 from provision.rehearsal.manners import iam_roles, interfaces
 from provision.rehearsal.manners import target_health as health
 from provision.rehearsal.manners.rds_instances import subnet_group
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 Answer = dict[str, Any]

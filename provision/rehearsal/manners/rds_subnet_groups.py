@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.rehearsal.calls import AwsError, Call
+from provision.rehearsal.calls import Call
 from provision.rehearsal.manners import iam_roles
 from provision.rehearsal.manners.rds_instances import subnet_group
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.world import Proceed, World
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from provision.rehearsal.calls import Call
-from provision.rehearsal.faults import throttled
+from provision.rehearsal.refusals import throttled
 from provision.rehearsal.world import World
 
 
