@@ -49,6 +49,7 @@ class Engine:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
+        self.removed: set[str] = set()
         self._lock = threading.Lock()
         self._errors: list[ProvisionError] = []
 
@@ -195,6 +196,7 @@ class Engine:
             removed = remover.deleted
         board.publish(step, {}, done=True)
         if removed and resource.made:
+            self.removed.add(step)
             outputs = known.get(step, {})
             self._finished(resource, "deleted", outputs, time.monotonic() - began)
 

@@ -15,6 +15,7 @@ class ProvisionError(Exception):
     """Something a person has to know. `next_step` says what to do; it may be empty."""
 
     exit_code = 1
+    summary: object | None = None  # how far the command had come, where it had begun
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
         super().__init__(message)

@@ -40,7 +40,7 @@ class Passing:
 TABLE = (
     # --- a new id is not known everywhere at once (EC2: seconds) -------------------------------
     Passing(
-        "(Create|Authorize|Revoke|Modify|Register).*",
+        "(Create|Authorize|Revoke|Modify|Register|Describe).*",
         r"Invalid(Vpc|Subnet|Group|SecurityGroup)(ID|Id)?\.NotFound",
         "",
         2 * MINUTE,

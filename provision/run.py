@@ -16,7 +16,7 @@ from provision.aws import LOG_IN, Aws, CallLog
 from provision.config import Config, load
 from provision.engine import Engine
 from provision.environment import environment
-from provision.errors import CredentialsError
+from provision.errors import CredentialsError, ProvisionError
 from provision.output.base import Output, Summary
 from provision.plan import Looker, Plan, compare
 from provision.resources.base import Change, Resource, Seen
@@ -149,4 +149,9 @@ def opened(
             writes=writes,
         )
         engine = Engine(aws, resources, state, pace, output)
-        yield Run(command, config, aws, state, pace, output, resources, engine)
+        run = Run(command, config, aws, state, pace, output, resources, engine)
+        try:
+            yield run
+        except ProvisionError as error:
+            error.summary = run.summary(ok=False, error=error)
+            raise

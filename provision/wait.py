@@ -29,6 +29,8 @@ from provision.errors import Interrupted, ProvisionError, ResourceFailed, WaitTi
 
 T = TypeVar("T")
 
+BUDGET_SPEED = 100.0  # the most by which a rehearsal's budgets shrink
+
 
 class Verdict(Enum):
     """What a status means for the one who waits."""
@@ -70,8 +72,11 @@ class Pace:
         return max(0.01, self.poll_seconds / self.speed)
 
     def budget(self, aws_seconds: float) -> float:
-        """Seconds to allow for what may take `aws_seconds` at AWS; never over the time-out."""
-        return min(aws_seconds, self.timeout_seconds) / self.speed
+        """Seconds to allow for what may take `aws_seconds` at AWS; never over the time-out.
+
+        A rehearsal's own work takes real time, so budgets shrink less than AWS's durations do.
+        """
+        return min(aws_seconds, self.timeout_seconds) / min(self.speed, BUDGET_SPEED)
 
 
 def interrupted() -> Interrupted:

@@ -292,10 +292,11 @@ class SecurityGroupRules(Resource):
     find_by = ("group_id",)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        rules = self.rules(aws)
-        if not any(self.made_here(aws, rule) for rule in rules):
-            return None
-        return Seen({"group_id": self.group_id}, described_rules(rules))
+        with absent(*SecurityGroup.missing):
+            rules = self.rules(aws)
+            if any(self.made_here(aws, rule) for rule in rules):
+                return Seen({"group_id": self.group_id}, described_rules(rules))
+        return None
 
     def properties(self) -> dict[str, Any]:
         return {"Ingress": sorted(self.ingress), "Egress": sorted(self.egress)}

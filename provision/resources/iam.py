@@ -33,7 +33,6 @@ class ServiceLinkedRole(Resource):
     """
 
     service: str
-    role_name: str
 
     kind = "AWS::IAM::ServiceLinkedRole"
     title = "service-linked role"
@@ -41,23 +40,22 @@ class ServiceLinkedRole(Resource):
 
     arn = Output()
 
-    @property
-    def name(self) -> str:
-        return self.role_name
-
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        with absent("NoSuchEntity"):
-            return Seen({"arn": aws.iam.get_role(RoleName=self.role_name)["Role"]["Arn"]})
-        return None
+        """Look below the service's own path: only AWS can make a role there."""
+        path = f"/aws-service-role/{self.service}/"
+        roles = pages(aws.iam, "list_roles", "Roles", PathPrefix=path)
+        return Seen({"arn": roles[0]["Arn"]}) if roles else None
 
     def create(self, aws: Aws) -> dict[str, str]:
         try:
             answer = aws.iam.create_service_linked_role(AWSServiceName=self.service)
-            return {"arn": answer["Role"]["Arn"]}
         except ClientError as error:
-            if code_of(error) != "InvalidInput" or "taken" not in str(error):
+            taken = code_of(error) == "InvalidInput" and "taken" in str(error)
+            seen = self.find(aws, {}) if taken else None
+            if seen is None:
                 raise
-        return {"arn": aws.iam.get_role(RoleName=self.role_name)["Role"]["Arn"]}
+            return dict(seen.outputs)
+        return {"arn": answer["Role"]["Arn"]}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,160 @@
+"""`python -m provision`: builds the environment, and shows that it works."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from provision.cli import (
+    CHANGES_FOUND,
+    Job,
+    add_common_flags,
+    add_dry_run_flags,
+    execute,
+    parser,
+)
+
+if TYPE_CHECKING:
+    from provision.output.base import Output, Summary
+    from provision.run import Options
+
+DESCRIPTION = """\
+Builds, without any IaC tool, an environment in which Lambda reaches MySQL through two RDS Proxies:
+one logs in with a password, the other with IAM. Shows that both work. `python -m teardown` deletes it.
+"""
+EXAMPLES = """\
+examples:
+  python -m provision up --dry-run        rehearse everything on this machine: no AWS, no bill
+  python -m provision plan                what `up` would do on the real account
+  python -m provision up                  build it (about 10 minutes), then call both routes
+  python -m provision up --set environment.name=demo --region eu-west-1
+  python -m provision status              what is there, and what it costs
+
+exit codes:
+  0 done   1 failed at AWS, locked, or a check failed   2 bad usage or configuration
+  3 `plan --exit-code` found something to do            130 interrupted, state saved
+"""
+
+
+def main() -> int:
+    """Run the command that the arguments name. Returns the exit code."""
+    return execute(prepare, "provision")
+
+
+def prepare() -> Job:
+    """Return the job that the arguments ask for. Raises UsageError."""
+    arguments = arguments_of(sys.argv[1:])
+    return Job(arguments, arguments.work)
+
+
+def arguments_of(argv: list[str]) -> argparse.Namespace:
+    """Return the parsed arguments, with `work` to be called. Raises UsageError."""
+    top = parser("python -m provision", DESCRIPTION, EXAMPLES)
+    commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for name, words, add_flags, work in COMMANDS:
+        command = commands.add_parser(
+            name, help=words, description=words, allow_abbrev=False, epilog=examples_of(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        add_flags(command)
+        add_common_flags(command)
+        command.set_defaults(work=work, title=name)
+    return top.parse_args(argv)
+
+
+def examples_of(command: str) -> str:
+    """Return the examples of one command."""
+    lines = [line for line in EXAMPLES.splitlines() if f"provision {command}" in line]
+    return "\n".join(["examples:", *lines]) if lines else ""
+
+
+# --- up -------------------------------------------------------------------------------------------
+
+
+def up_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `up`."""
+    to.add_argument("--no-check", action="store_true", help="do not call the two routes at the end")
+    replace_flag(to)
+    to.add_argument(
+        "--reset-password", action="store_true",
+        help="write a new password to the secret, the DB instance and the function",
+    )  # fmt: skip
+    add_dry_run_flags(to)
+    to.add_argument(
+        "--serve", action="store_true",
+        help="with --dry-run: keep it up, with both routes on a loopback URL, until Ctrl-C",
+    )  # fmt: skip
+
+
+def replace_flag(to: argparse.ArgumentParser) -> None:
+    """Add `--replace`."""
+    to.add_argument(
+        "--replace", metavar="STEP", action="append", default=[],
+        help="make a step anew, e.g. db-instance: its data is lost; repeatable",
+    )  # fmt: skip
+
+
+def up(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision up`."""
+    from provision.commands import dry_run
+    from provision.commands.up import up as make
+
+    settings = {
+        "check": not arguments.no_check,
+        "replace": arguments.replace,
+        "reset_password": arguments.reset_password,
+    }
+    if arguments.dry_run:
+        return dry_run.up(options, output, arguments, settings), 0
+    dry_run.refuse_flags_without_dry_run(arguments)
+    return make(options, output, **settings), 0
+
+
+# --- plan, status, check ----------------------------------------------------------------------------
+
+
+def plan_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `plan`."""
+    to.add_argument(
+        "--exit-code", action="store_true", help="exit with 3 when there is something to do"
+    )
+    replace_flag(to)
+
+
+def plan(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision plan`."""
+    from provision.commands.plan import plan as show
+
+    summary, to_do = show(options, output, replace=arguments.replace)
+    return summary, CHANGES_FOUND if to_do and arguments.exit_code else 0
+
+
+def no_flags(to: argparse.ArgumentParser) -> None:
+    """Add nothing: the command has the common flags only."""
+
+
+def status(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision status`."""
+    from provision.commands.status import status as show
+
+    return show(options, output), 0
+
+
+def check(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision check`."""
+    from provision.check import check as prove
+
+    return prove(options, output), 0
+
+
+COMMANDS = (
+    ("up", "make AWS match config.toml, then show that both logins work", up_flags, up),
+    ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
+    ("status", "each resource as AWS has it now, drift, URLs, cost; reads only", no_flags, status),
+    ("check", "call both routes and say for each whether and how it logged in", no_flags, check),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""`--dry-run`: the same commands against a rehearsed AWS on this machine, of which nothing stays."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from provision.errors import UsageError
+from provision.output.base import Output, Summary
+from provision.run import Options, configuration, opened
+
+SPEED = 300.0  # how many times faster than AWS, when nothing else is asked for
+
+
+@contextlib.contextmanager
+def rehearsed(
+    options: Options, output: Output, *, speed: float | None, database: str | None
+) -> Iterator[Options]:
+    """Rehearse AWS for the block. Yields the options to work with there.
+
+    `speed` is how many times faster than AWS (default SPEED); `database` a server behind the
+    proxies, as HOST:PORT (default SQLite).
+
+    The caller's credentials, profile, endpoints and state file are left out of it. Raises
+    UsageError when the packages of a rehearsal are not installed.
+    """
+    speed = speed or SPEED
+    config = configuration(replace(options, profile=None))
+    try:
+        from provision.rehearsal import Manners, Rehearsal
+    except ImportError as error:
+        raise UsageError(
+            f"--dry-run needs packages that are not installed ({error.name})",
+            next_step="Install them: pip install -e '.[rehearsal]'",
+        ) from None
+    with (
+        tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
+        Rehearsal(
+            Manners(speed=speed), region=config.environment.region, database=database
+        ) as rehearsal,
+        rehearsal.applied(),
+    ):
+        output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS")
+        state = Path(folder) / "state.json"
+        yield replace(options, profile=None, state=state, speed=speed)
+
+
+def refuse_flags_without_dry_run(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for a flag that means something only in a rehearsal."""
+    for flag in ("serve", "speed", "rehearse_db"):
+        if getattr(arguments, flag, None):
+            raise UsageError(
+                f"--{flag.replace('_', '-')} goes with --dry-run",
+                next_step="Add --dry-run, or leave it out.",
+            )
+
+
+def up(
+    options: Options, output: Output, arguments: argparse.Namespace, settings: Mapping[str, Any]
+) -> Summary:
+    """`up --dry-run`: rehearse `up`; with `--serve`, stay until Ctrl-C. Returns the summary."""
+    from provision.commands.up import bring_up
+
+    with (
+        rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner,
+        opened(inner, "up --dry-run", output, writes=True) as run,
+    ):
+        summary = bring_up(run, **settings)
+        if arguments.serve:
+            output.summary(summary)
+            output.note("serving until Ctrl-C")
+            inner.stop.wait()
+            inner.stop.clear()
+        return replace(
+            summary,
+            next_commands=[
+                ("python -m provision plan", "what a real `up` would do (reads only)"),
+                ("python -m provision up", "build it at AWS"),
+            ],
+        )
+
+
+def up_and_down(options: Options, output: Output, arguments: argparse.Namespace) -> Summary:
+    """`teardown --dry-run`: rehearse `up`, then the teardown. Returns the teardown's summary."""
+    from provision.commands.up import bring_up
+    from teardown.command import take_down
+
+    with rehearsed(
+        options, output, speed=arguments.speed, database=arguments.rehearse_db
+    ) as inner:
+        with opened(inner, "up --dry-run", output, writes=True) as run:
+            output.summary(bring_up(run))
+        with opened(inner, "teardown --dry-run", output, writes=True, packed=False) as run:
+            output.start(run.command, run.resources, run.about())
+            summary = take_down(run)
+        return replace(
+            summary,
+            next_commands=[("python -m provision up", "build it at AWS; then python -m teardown")],
+        )

@@ -1,0 +1,22 @@
+"""`provision plan`: what `up` would do on the real account. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from provision.output.base import Output, Summary
+from provision.run import Options, opened
+
+
+def plan(options: Options, output: Output, *, replace: Collection[str] = ()) -> tuple[Summary, int]:
+    """Show what has to be done. Returns the summary and how many steps have something to do.
+
+    Raises ForeignResource or ReplacementRefused when `up` would refuse to start.
+    """
+    with opened(options, "plan", output) as run:
+        output.start("plan", run.resources, run.about())
+        found = run.plan(replace=replace)
+        output.planned(found)
+        found.refuse()
+        unchanged = len(found.steps) - len(found.to_do)
+        return run.summary(unchanged=unchanged), len(found.to_do)

@@ -1,0 +1,68 @@
+"""`provision up`: makes AWS match config.toml, then shows that both logins work."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from provision.errors import UsageError
+from provision.output.base import Output, Summary
+from provision.resources.base import Change
+from provision.run import Options, Run, opened
+
+RESET = {
+    "secret": Change("Password", None, None, hidden=True),
+    "db-instance": Change("MasterUserPassword", None, None, hidden=True),
+}
+
+
+def up(
+    options: Options,
+    output: Output,
+    *,
+    check: bool = True,
+    replace: Collection[str] = (),
+    reset_password: bool = False,
+) -> Summary:
+    """Make AWS match the configuration; with `check`, prove both logins afterwards.
+
+    `replace` names steps to make anew. Returns the summary. Raises ProvisionError.
+    """
+    with opened(options, "up", output, writes=True) as run:
+        return bring_up(run, check=check, replace=replace, reset_password=reset_password)
+
+
+def bring_up(
+    run: Run,
+    *,
+    check: bool = True,
+    replace: Collection[str] = (),
+    reset_password: bool = False,
+) -> Summary:
+    """Make AWS match the configuration of an opened run. Returns the summary."""
+    known = {each.step for each in run.resources}
+    if unknown := sorted(set(replace) - known):
+        raise UsageError(
+            f"--replace {unknown[0]}: no such step",
+            next_step=f"Steps are {', '.join(sorted(known))}.",
+        )
+    run.output.start(run.command, run.resources, run.about())
+    run.state.check_writable()
+    forced: Mapping[str, Change] = RESET if reset_password else {}
+    plan = run.plan(replace=replace, forced=forced)
+    run.output.planned(plan)
+    run.engine.carry_out(plan, forced)
+    run.url = run.state.steps["api"].outputs.get("endpoint")
+    if check:
+        from provision.check import prove_logins
+
+        prove_logins(run)
+    return run.summary(next_commands=after_up(run))
+
+
+def after_up(run: Run) -> list[tuple[str, str]]:
+    """Return the commands that make sense now."""
+    return [
+        ("python -m provision check", "call both routes again"),
+        ("python -m provision status", "what is there, and what it costs"),
+        ("python -m teardown", "delete it all"),
+    ]

@@ -1,0 +1,72 @@
+"""`python -m teardown`: deletes the environment, and proves that nothing of it is left."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from provision.cli import Job, add_common_flags, add_dry_run_flags, execute, parser
+from provision.errors import UsageError
+
+if TYPE_CHECKING:
+    from provision.output.base import Output, Summary
+    from provision.run import Options
+
+DESCRIPTION = """\
+Deletes everything that `python -m provision up` made: from the state file and from the tags together,
+what costs money first. Waits until it is gone, then asks AWS, kind by kind, what is left.
+"""
+EXAMPLES = """\
+examples:
+  python -m teardown --plan               what would be deleted (reads only)
+  python -m teardown                      delete it; asks first
+  python -m teardown --yes                does not ask
+  python -m teardown --final-snapshot before-we-left   keep the data in a snapshot
+  python -m teardown --dry-run            rehearse `up` and then the teardown: no AWS
+
+exit codes:
+  0 nothing is left   1 failed at AWS, locked, or something is left   2 bad usage or configuration
+  130 interrupted, state saved
+"""
+
+
+def main() -> int:
+    """Run the teardown. Returns the exit code."""
+    return execute(prepare, "teardown")
+
+
+def prepare() -> Job:
+    """Return the job that the arguments ask for. Raises UsageError."""
+    top = parser("python -m teardown", DESCRIPTION, EXAMPLES)
+    top.add_argument("--yes", action="store_true", help="do not ask first")
+    top.add_argument("--plan", action="store_true", help="show what would be deleted; reads only")
+    top.add_argument(
+        "--final-snapshot", metavar="NAME", default="",
+        help="keep the data in a DB snapshot of this name (it costs storage)",
+    )  # fmt: skip
+    add_dry_run_flags(top)
+    add_common_flags(top)
+    arguments = top.parse_args(sys.argv[1:])
+    arguments.title = "teardown"
+    return Job(arguments, work)
+
+
+def work(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """Do what the flags say. Returns the summary and the exit code."""
+    from provision.commands import dry_run
+    from teardown.command import teardown, teardown_plan
+
+    if arguments.plan and (arguments.dry_run or arguments.final_snapshot):
+        raise UsageError("--plan goes neither with --dry-run nor with --final-snapshot")
+    if arguments.dry_run:
+        return dry_run.up_and_down(options, output, arguments), 0
+    dry_run.refuse_flags_without_dry_run(arguments)
+    if arguments.plan:
+        return teardown_plan(options, output), 0
+    snapshot = arguments.final_snapshot
+    return teardown(options, output, yes=arguments.yes, final_snapshot=snapshot), 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""`python -m teardown`: deletes everything, waits until it is gone, and proves that nothing is left."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from provision.aws import calling
+from provision.errors import UsageError
+from provision.output.base import Output, Summary
+from provision.resources.base import Resource, Seen
+from provision.resources.logs import LogGroup
+from provision.run import Options, Run, opened
+from teardown.proof import prove_nothing_left
+
+
+def teardown(
+    options: Options, output: Output, *, yes: bool = False, final_snapshot: str = ""
+) -> Summary:
+    """Delete the environment. Returns the summary.
+
+    `yes` does not ask first; `final_snapshot` names a snapshot to keep of the database. Raises
+    UsageError when it should ask and there is no terminal, LeftBehind when something is left.
+    """
+    with opened(
+        options, "teardown", output, writes=True, packed=False, final_snapshot=final_snapshot
+    ) as run:
+        output.start("teardown", run.resources, run.about())
+        seen = run.look()
+        if not yes:
+            show(run, seen)
+            ask(run)
+        return take_down(run, seen, final_snapshot=final_snapshot)
+
+
+def take_down(
+    run: Run, seen: Mapping[str, Seen | None] | None = None, *, final_snapshot: str = ""
+) -> Summary:
+    """Delete the environment of an opened run, and prove it. Returns the summary."""
+    seen = run.look() if seen is None else seen
+    run.state.check_writable()
+    run.engine.remove(deletable(run, seen), seen)
+    delete_late_logs(run)
+    prove_nothing_left(run, kept_snapshot=final_snapshot)
+    for step in list(run.state.steps):
+        run.state.forget(step)
+    return run.summary(next_commands=[("python -m provision up", "make it again")])
+
+
+def delete_late_logs(run: Run) -> None:
+    """Delete log groups that AWS made again, for a function's or a proxy's last words."""
+    for resource in run.resources:
+        if isinstance(resource, LogGroup) and resource.step in run.engine.removed:
+            with calling(resource.step):
+                seen = resource.find(run.aws, {})
+                if seen is not None and not seen.tags:
+                    resource.delete(run.aws, seen)
+
+
+def teardown_plan(options: Options, output: Output) -> Summary:
+    """Show what would be deleted. Reads only. Returns the summary."""
+    with opened(options, "teardown --plan", output, packed=False) as run:
+        output.start("teardown --plan", run.resources, run.about())
+        seen = run.look()
+        show(run, seen)
+        return run.summary(
+            unchanged=0, next_commands=[("python -m teardown", "delete all of this")]
+        )
+
+
+def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
+    """Return what is to be deleted: ours, and what the state says was ours, gone or not."""
+    return [
+        each for each in run.resources if not is_foreign(run, each, seen.get(each.step))
+    ]
+
+
+def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:
+    """Return whether what stands under our name was never ours: then it is none of our business."""
+    if seen is None or resource.shared:
+        return False
+    entry = run.state.steps.get(resource.step)
+    if entry and entry.outputs:
+        return False  # the state says that it is ours: a disagreement is reported, not passed over
+    return not resource.owned(run.aws, seen, {})
+
+
+def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
+    """Show what is going to be deleted."""
+    rows = []
+    for resource in reversed(deletable(run, seen)):
+        there = seen.get(resource.step)
+        if there is None or resource.shared or resource.lookup:
+            continue
+        identity = resource.identity(there.outputs)
+        run.output.record("to-delete", step=resource.step, kind=resource.kind, id=identity)
+        rows.append((resource.step, resource.title, identity))
+    title = f"{len(rows)} to delete:" if rows else "nothing to delete"
+    run.output.table(title, ("step", "what", "id or name"), rows)
+
+
+def ask(run: Run) -> None:
+    """Ask on a terminal whether to go on. Raises UsageError for no, or without a terminal."""
+    name = run.config.environment.name
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "teardown asks before it deletes, and there is no terminal to ask on",
+            next_step="`python -m teardown --yes` does not ask; `--plan` shows what would go.",
+        )
+    print(f"Delete all of this, the database included? Type {name} to go on: ", end="", flush=True)
+    if sys.stdin.readline().strip() != name:
+        raise UsageError("not confirmed: nothing was deleted")
