@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = """\
 Builds, without any IaC tool, an environment in which Lambda reaches MySQL through two RDS Proxies:
-one logs in with a password, the other with IAM. Shows that both work. `python -m teardown` deletes it.
+one takes a password, the other takes IAM. Shows that both work. `python -m teardown` deletes it.
 """
 EXAMPLES = """\
 examples:
@@ -111,7 +111,7 @@ def up(options: Options, output: Output, arguments: argparse.Namespace) -> tuple
     return make(options, output, **settings), 0
 
 
-# --- plan, status, check ----------------------------------------------------------------------------
+# --- plan, status, check --------------------------------------------------------------------------
 
 
 def plan_flags(to: argparse.ArgumentParser) -> None:

@@ -2,8 +2,8 @@
 
 Every client is made once, under one lock (making clients in parallel is slower than in turn), and
 sends each call that changes something once: botocore would repeat a create whose answer was lost,
-and AWS would make a second copy. What is repeated here is reads, and calls that AWS throttled, which
-it did not carry out. What to do about a lost answer is the engine's business.
+and AWS would make a second copy. Repeated here are reads, and calls that AWS throttled, which it
+did not carry out. What to do about a lost answer is make.py's business.
 """
 
 from __future__ import annotations
@@ -221,8 +221,8 @@ class RepeatSafely:
             return None
         if not self._safe(operation.name, response, caught_exception):
             return None
-        delay = min(0.3 * 2 ** (attempts - 1), 10.0) * random.uniform(0.5, 1.0)  # noqa: S311
-        return delay / self._speed
+        longest: float = min(0.3 * 2 ** (attempts - 1), 10.0)
+        return longest * random.uniform(0.5, 1.0) / self._speed  # noqa: S311
 
     @staticmethod
     def _safe(
@@ -303,7 +303,9 @@ def calling(step: str) -> Iterator[None]:
         ) from error
     except (boto_errors.HTTPClientError, ResponseParserError) as error:
         answer = AwsAnswer("the call", type(error).__name__, str(error))
-        raise UnsureError(step, answer, next_step="Run the same again: it looks before it asks.") from error
+        raise UnsureError(
+            step, answer, next_step="Run the same again: it looks before it asks."
+        ) from error
     except boto_errors.BotoCoreError as error:
         raise ProvisionError(f"{step}: {error}" if step else str(error)) from error
 
@@ -333,8 +335,12 @@ def advice(code: str) -> str:
         return "The caller may not do this. `python -m provision policy` prints what it needs."
     if code in THROTTLED:
         return "AWS throttles this account: wait a minute, then run the same again."
-    if code.endswith(("LimitExceeded", "QuotaExceeded", "QuotaExceededFault", "LimitExceededException")):
-        return "A quota of the account is used up: free something, or ask for more in Service Quotas."
+    if code.endswith(
+        ("LimitExceeded", "QuotaExceeded", "QuotaExceededFault", "LimitExceededException")
+    ):
+        return (
+            "A quota of the account is used up: free something, or ask for more in Service Quotas."
+        )
     return ""
 
 

@@ -59,7 +59,8 @@ class Board:
         self._wait(
             {step for step, _ in pairs},
             lambda: all(
-                step in self._done or output in self._outputs.get(step, ()) for step, output in pairs
+                step in self._done or output in self._outputs.get(step, ())
+                for step, output in pairs
             ),
         )
 

@@ -211,5 +211,3 @@ class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_o
             args=("stopping: nothing new is started, calls under way are recorded; "
                   "Ctrl-C again stops at once",),
         ).start()  # fmt: skip
-
-

@@ -384,5 +384,3 @@ def pool_problems(proxy: ProxySettings) -> Iterable[Problem]:
             proxy.max_idle_connections_percent,
             f"must not be over proxy.max_connections_percent ({proxy.max_connections_percent})",
         )
-
-

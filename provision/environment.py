@@ -1,7 +1,7 @@
 """The whole environment, top to bottom.
 
-    client -> HTTP API --+- GET /, /func1 -> function "password" -> proxy "password" -+-> DB instance
-                         +- GET /func2    -> function "iam"      -> proxy "iam"      -+
+    client -> HTTP API -+- GET /, /func1 -> function "password" -> proxy "password" -+-> DB instance
+                        +- GET /func2    -> function "iam"      -> proxy "iam"      -+
 
 Read this file as a template: each resource stands here once, with every value it takes from the
 configuration and from the resources before it. `vpc.id` is a reference: a resource that has one is
@@ -9,6 +9,8 @@ made when what it refers to is there, and in a teardown it goes first.
 """
 
 from __future__ import annotations
+
+from typing import Literal
 
 from provision.config import ARCHITECTURES, RUNTIMES, Config
 from provision.package import Package, function_package, layer_package
@@ -31,13 +33,13 @@ from provision.resources.secretsmanager import Secret
 
 # What every value may refer to beside the resources, as in CloudFormation's pseudo parameters.
 ACCOUNT, REGION, PARTITION = "${aws.account}", "${aws.region}", "${aws.partition}"
+Login = Literal["password", "iam"]
+
 UNPACKED = Package(content=b"", sha256="")
 VPC_ACCESS = f"arn:{PARTITION}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
 
 
-def environment(
-    config: Config, *, packed: bool = True, final_snapshot: str = ""
-) -> list[Resource]:
+def environment(config: Config, *, packed: bool = True, final_snapshot: str = "") -> list[Resource]:
     """Return every resource, each after those that it refers to.
 
     `packed` builds the functions' and the layer's zips, which a teardown does without;
@@ -102,9 +104,7 @@ def environment(
     )
 
     # --- database --------------------------------------------------------------------------------
-    rds_role = ServiceLinkedRole(
-        "service-linked-role", service="rds.amazonaws.com", role_name="AWSServiceRoleForRDS"
-    )
+    rds_role = ServiceLinkedRole("service-linked-role", service="rds.amazonaws.com")
     secret = Secret(
         "secret",
         secret_name=f"{name}/database",
@@ -150,7 +150,10 @@ def environment(
         },
     )
     proxy_logs, proxies, targets = {}, {}, {}
-    for login, iam_auth, require_tls in (("password", "DISABLED", False), ("iam", "REQUIRED", True)):
+    for login, iam_auth, require_tls in (
+        ("password", "DISABLED", False),
+        ("iam", "REQUIRED", True),
+    ):
         proxy_logs[login] = LogGroup(
             f"log-group-proxy-{login}",
             log_group_name=f"/aws/rds/proxy/{name}-{login}",
@@ -213,10 +216,11 @@ def environment(
         group_id=function_group.id,
         role_names=tuple(role.role for role in function_roles.values()),
     )
-    for login, credential in (
-        ("password", {"DB_PASSWORD": secret.password}),
-        ("iam", {"SSLCERTIFICATE": "AmazonRootCA1.pem"}),
-    ):
+    credentials: dict[Login, dict[str, str]] = {
+        "password": {"DB_PASSWORD": secret.password},
+        "iam": {"SSLCERTIFICATE": "AmazonRootCA1.pem"},
+    }
+    for login, credential in credentials.items():
         functions[login] = Function(
             f"function-{login}",
             function_name=f"{name}-{login}",
@@ -279,13 +283,14 @@ def environment(
         )
         for login, function in functions.items()
     }
+    ways: tuple[tuple[str, str, Login], ...] = (
+        ("root", "GET /", "password"),
+        ("func1", "GET /func1", "password"),
+        ("func2", "GET /func2", "iam"),
+    )
     routes = [
         Route(f"route-{path}", api_id=api.id, route_key=key, integration_id=integrations[login].id)
-        for path, key, login in (
-            ("root", "GET /", "password"),
-            ("func1", "GET /func1", "password"),
-            ("func2", "GET /func2", "iam"),
-        )
+        for path, key, login in ways
     ]
 
     return [

@@ -120,7 +120,9 @@ class Maker:
         wanted = canonical([(change.property, str(change.should)) for change in changes])
         if wanted == self._applied and self._looks < PATIENT_LOOKS:
             self._looks += 1
-            return Look(Verdict.WAIT, seen.status or "updating", f"AWS does not show it yet: {names}")
+            return Look(
+                Verdict.WAIT, seen.status or "updating", f"AWS does not show it yet: {names}"
+            )
         if self._applications >= APPLY_ATTEMPTS and wanted == self._applied:
             return Look(Verdict.FAILED, seen.status or "not changed", f"stays as it was: {names}")
         self.state.begin(self.resource.step, phases.UPDATING)

@@ -119,7 +119,7 @@ class Looker:
         return self._patiently(real, last)
 
     def _patiently(self, bound: Resource, last: Mapping[str, str]) -> Seen | None:
-        """Find; when it was asked for a moment ago and is not visible yet, look again for a while."""
+        """Find; look again for a while when it was asked for a moment ago and does not show."""
         return find_patiently(bound, self.aws, last, pace=self.pace, fresh=self._fresh(bound.step))
 
     def _fresh(self, step: str) -> bool:

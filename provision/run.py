@@ -83,7 +83,7 @@ class Run:
         counts = vars(self.engine.counts)
         seconds = time.monotonic() - self.began
         values = {"ok": True, "url": self.url, "seconds": seconds, **counts, **more}
-        return Summary(self.command, **values)  # type: ignore[arg-type]
+        return Summary(self.command, **values)
 
 
 def configuration(options: Options) -> Config:

@@ -1,11 +1,11 @@
 """The state file: what we know we made, and what we were about to do.
 
 JSON, mode 0600, replaced as a whole (temporary file, fsync, rename), so that it is true at every
-moment, whenever the process is killed. One writer at a time, through a lock file beside it. It holds
-identities and no secret: no password, token or secret value is ever put into it.
+moment, whenever the process is killed. One writer at a time, through a lock file beside it. It
+holds identities and no secret: no password, token or secret value is ever put into it.
 
     {"version": 1, "serial": 7, "environment": "demo", "account": "…", "region": "…",
-     "steps": {"vpc": {"phase": "ready", "outputs": {"id": "vpc-…"}, "since": "2026-11-24T08:00:00Z"}},
+     "steps": {"vpc": {"phase": "ready", "outputs": {"id": "vpc-…"}, "since": "2026-11-24T…Z"}},
      "runs": [...]}
 
 `phase` is what was last begun or done: creating (asked for; perhaps there), made (there; its

@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 
 from tenacity import (
     RetryCallState,
-    Retrying,
     RetryError,
+    Retrying,
     retry_if_exception,
     retry_if_result,
     sleep_using_event,

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from provision.run import Options
 
 DESCRIPTION = """\
-Deletes everything that `python -m provision up` made: from the state file and from the tags together,
-what costs money first. Waits until it is gone, then asks AWS, kind by kind, what is left.
+Deletes everything that `python -m provision up` made, found by the state file, tags and names
+together; what costs money first. Waits until it is gone, then asks AWS, kind by kind, what is left.
 """
 EXAMPLES = """\
 examples:

@@ -1,4 +1,4 @@
-"""`python -m teardown`: deletes everything, waits until it is gone, and proves that nothing is left."""
+"""`python -m teardown`: deletes everything, waits until it is gone, proves that nothing is left."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def teardown_plan(options: Options, output: Output) -> Summary:
 
 def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
     """Return what is to be deleted: ours, and what the state says was ours, gone or not."""
-    return [
-        each for each in run.resources if not is_foreign(run, each, seen.get(each.step))
-    ]
+    return [each for each in run.resources if not is_foreign(run, each, seen.get(each.step))]
 
 
 def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:

@@ -116,7 +116,9 @@ def proxies(aws: Aws, environment: str) -> Iterator[Left]:
     """Proxies with our name: their tags are not in the list."""
     names = {f"{environment}-password", f"{environment}-iam"}
     for each in pages(aws.rds, "describe_db_proxies", "DBProxies"):
-        if each["DBProxyName"].lower() in names and rds_tagged(aws, each["DBProxyArn"], environment):
+        if each["DBProxyName"].lower() in names and rds_tagged(
+            aws, each["DBProxyArn"], environment
+        ):
             yield Left("RDS Proxy", each["DBProxyName"], each["Status"])
 
 
@@ -167,7 +169,9 @@ def rds_tagged(aws: Aws, arn: str, environment: str) -> bool:
 
 def secrets(aws: Aws, environment: str) -> Iterator[Left]:
     """Secrets with our tag, those that wait for their deletion included."""
-    for each in pages(aws.secretsmanager, "list_secrets", "SecretList", IncludePlannedDeletion=True):
+    for each in pages(
+        aws.secretsmanager, "list_secrets", "SecretList", IncludePlannedDeletion=True
+    ):
         if marked(each.get("Tags"), environment):
             deleted = each.get("DeletedDate")
             why = "waits for its deletion" if deleted else ""

@@ -1,4 +1,4 @@
-"""`--dry-run`: the same commands against a rehearsed AWS on this machine, of which nothing stays."""
+"""`--dry-run`: the same commands against a rehearsed AWS on this machine; nothing stays of it."""
 
 from __future__ import annotations
 
@@ -90,9 +90,7 @@ def up_and_down(options: Options, output: Output, arguments: argparse.Namespace)
     from provision.commands.up import bring_up
     from teardown.command import take_down
 
-    with rehearsed(
-        options, output, speed=arguments.speed, database=arguments.rehearse_db
-    ) as inner:
+    with rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner:
         with opened(inner, "up --dry-run", output, writes=True) as run:
             output.summary(bring_up(run))
         with opened(inner, "teardown --dry-run", output, writes=True, packed=False) as run:

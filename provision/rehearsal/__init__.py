@@ -168,9 +168,15 @@ class Rehearsal:
 
     def client(self, service: str, *, inside: bool = True) -> Any:
         """A boto3 client. `inside`: straight to moto, without manners, faults and journal."""
-        key = INSIDE_KEY if inside else _OUTSIDE_KEY
-        session: Any = _session(key, self.region)
+        session = self.session(inside=inside)
         return session.client(service, endpoint_url=self.endpoint_url, config=_config(inside))
+
+    def session(self, *, inside: bool = False) -> Any:
+        """A boto3 session with throw-away credentials, that reads nothing of the user's own.
+
+        Its clients need `endpoint_url`.
+        """
+        return _session(INSIDE_KEY if inside else _OUTSIDE_KEY, self.region)
 
     def reset(self) -> None:
         """An empty account again, an empty journal, no faults, no policy."""

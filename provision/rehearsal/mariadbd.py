@@ -36,6 +36,7 @@ class MariaDb:
             str(program),
             "--no-defaults",
             f"--datadir={folder / 'data'}",
+            "--character-set-server=utf8mb4",
             "--innodb-log-file-size=8M",
             "--innodb-buffer-pool-size=16M",
             "--innodb-flush-log-at-trx-commit=0",  # nothing here outlives the rehearsal

@@ -182,7 +182,7 @@ class SqliteSession:
             self._finish("COMMIT")
             self._run("BEGIN IMMEDIATE")
         elif isinstance(statement, sql.Use):
-            self._use(statement.name)
+            self._use(statement.this.name)
         elif isinstance(statement, (sql.Create, sql.Drop, sql.Alter, sql.TruncateTable)):
             self._finish("COMMIT")  # MySQL commits before and after it changes the schema
             self._run(_translated(statement))

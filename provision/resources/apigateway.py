@@ -216,15 +216,11 @@ class Integration(Resource):
         return {"id": aws.apigateway.create_integration(**self.settings(aws))["IntegrationId"]}
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
-        aws.apigateway.update_integration(
-            IntegrationId=seen.outputs["id"], **self.settings(aws)
-        )
+        aws.apigateway.update_integration(IntegrationId=seen.outputs["id"], **self.settings(aws))
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent(NOT_FOUND):
-            aws.apigateway.delete_integration(
-                ApiId=self.api_id, IntegrationId=seen.outputs["id"]
-            )
+            aws.apigateway.delete_integration(ApiId=self.api_id, IntegrationId=seen.outputs["id"])
 
 
 @dataclass(frozen=True)

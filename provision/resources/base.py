@@ -85,9 +85,13 @@ class Resource:
     title: ClassVar[str]  # in words
     ready: ClassVar[frozenset[str]] = frozenset()  # statuses; none = ready as soon as it is there
     failed: ClassVar[frozenset[str]] = frozenset()  # statuses from which it does not recover
-    suspect: ClassVar[Mapping[str, float]] = {}  # reason codes that may pass: grace in AWS's seconds
+    suspect: ClassVar[
+        Mapping[str, float]
+    ] = {}  # reason codes that may pass: grace in AWS's seconds
     replace_on: ClassVar[frozenset[str]] = frozenset()  # properties that AWS cannot change in place
-    replace_with: ClassVar[frozenset[str]] = frozenset()  # goes when what these refer to is replaced
+    replace_with: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # goes when what these refer to is replaced
     renews: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
     holds_data: ClassVar[bool] = False  # replaced only when a person names it
     within: ClassVar[str] = ""  # the field that refers to its container, with which it dies
@@ -184,7 +188,7 @@ class Resource:
 
     def differs(self, name: str, is_: Any, should: Any) -> bool:
         """Return whether one property is not as wanted."""
-        return canonical(is_) != canonical(should)
+        return bool(canonical(is_) != canonical(should))
 
     def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
         """Return the outputs, secrets included, that are still the same after these changes."""
@@ -211,7 +215,7 @@ class Resource:
 
 
 def canonical(value: Any) -> Any:
-    """Return `value` in a form that is equal for what AWS takes as equal (key order, list kinds)."""
+    """Return `value` in a form that is equal for what AWS takes as equal (order of keys)."""
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, sort_keys=True, default=str)
     return value

@@ -1,7 +1,7 @@
 """The network: VPC, subnets, security groups and their rules, and the zones to put them in.
 
-Follows the Amazon EC2 API reference. EC2 has no client token for these calls, so each thing is found
-again by the tags that it got in its create call.
+Follows the Amazon EC2 API reference. EC2 has no client token for these calls, so each thing is
+found again by the tags that it got in its create call.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Vpc(Ec2Resource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         vpc = self.raw(aws, known)
-        return vpc and Seen(
+        if vpc is None:
+            return None
+        return Seen(
             {"id": vpc["VpcId"]},
             {"CidrBlock": vpc["CidrBlock"]},
             tags=tag_map(vpc.get("Tags")),
@@ -95,8 +97,8 @@ class Vpc(Ec2Resource):
 class AvailabilityZones(Resource):
     """The two zones to use: configured, or chosen from those that offer the instance class.
 
-    Nothing is made; two zones are looked up when a subnet has to be made (DescribeAvailabilityZones,
-    DescribeOrderableDBInstanceOptions), before anything that costs money.
+    Nothing is made; two zones are looked up when a subnet has to be made, before anything that
+    costs money (DescribeAvailabilityZones, DescribeOrderableDBInstanceOptions).
     """
 
     engine_version: str
@@ -126,8 +128,8 @@ class AvailabilityZones(Resource):
         bad = [zone for zone in zones if zone not in good]
         if bad or len(zones) < 2:
             raise ProvisionError(
-                f"{self.instance_class} with MySQL {self.engine_version} and RDS Proxy can stand in "
-                f"the zones {', '.join(good) or 'none'} of {aws.region}"
+                f"{self.instance_class} with MySQL {self.engine_version} and RDS Proxy can stand "
+                f"in the zones {', '.join(good) or 'none'} of {aws.region}"
                 + (f"; network.availability_zones names {', '.join(bad)}" if bad else ""),
                 next_step="Set network.availability_zones to two of them, or choose another "
                 "database.instance_class or region. Nothing was made.",
@@ -160,9 +162,7 @@ class AvailabilityZones(Resource):
                 f"with MySQL {self.engine_version}",
                 next_step=f"Offered are {', '.join(classes[:12])}. Nothing was made.",
             )
-        return {
-            zone["Name"] for option in options for zone in option.get("AvailabilityZones", ())
-        }
+        return {zone["Name"] for option in options for zone in option.get("AvailabilityZones", ())}
 
     def options(self, aws: Aws, **offers: Any) -> list[dict[str, Any]]:
         """Return RDS's orderable options."""
@@ -187,7 +187,9 @@ class Subnet(Ec2Resource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         subnet = self.raw(aws, known)
-        return subnet and Seen(
+        if subnet is None:
+            return None
+        return Seen(
             {"id": subnet["SubnetId"]},
             {
                 "VpcId": subnet["VpcId"],
@@ -233,7 +235,11 @@ class SecurityGroup(Ec2Resource):
     title = "security group"
     replace_on = frozenset({"VpcId", "GroupName", "Description"})
     describe, answer, id_key = "describe_security_groups", "SecurityGroups", "GroupId"
-    missing = ("InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound", "InvalidGroupId.Malformed")
+    missing = (
+        "InvalidGroup.NotFound",
+        "InvalidSecurityGroupID.NotFound",
+        "InvalidGroupId.Malformed",
+    )
 
     @property
     def name(self) -> str:
@@ -241,7 +247,9 @@ class SecurityGroup(Ec2Resource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         group = self.raw(aws, known)
-        return group and Seen(
+        if group is None:
+            return None
+        return Seen(
             {"id": group["GroupId"]},
             {
                 "VpcId": group.get("VpcId"),

@@ -178,9 +178,7 @@ class Function(Resource):
             "VpcConfig.SecurityGroupIds": sorted(vpc.get("SecurityGroupIds", ())),
             "Environment.*": sorted(variables),
         }
-        return described | {
-            f"Environment.{name}": variables.get(name) for name in self.environment
-        }
+        return described | {f"Environment.{name}": variables.get(name) for name in self.environment}
 
     def properties(self) -> dict[str, Any]:
         wanted = {

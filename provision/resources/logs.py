@@ -1,4 +1,4 @@
-"""The log groups of functions and proxies, made by us so that they are tagged, kept short and deleted.
+"""The log groups of functions and proxies: ours, so that they are tagged, kept short and deleted.
 
 Follows the Amazon CloudWatch Logs API reference. Lambda and RDS Proxy make a missing group by
 themselves, without tags or retention, and nobody deletes it.

@@ -1,8 +1,8 @@
 """The database and the two proxies before it.
 
-Follows the Amazon RDS API reference and the RDS User Guide's chapter on RDS Proxy. Names are compared
-in lower case, as RDS stores them. A proxy is looked up among all proxies of the region, since there
-are few and the answer for a missing one is then an empty list, not an error.
+Follows the Amazon RDS API reference and the RDS User Guide's chapter on RDS Proxy. Names are
+compared in lower case, as RDS stores them. A proxy is looked up among all proxies of the region:
+there are few, and for a missing one the answer is then an empty list, not an error.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ class DBInstance(RdsResource):
     security_group_ids: tuple[str, ...]
     backup_retention_days: int
     deletion_protection: bool
-    final_snapshot: str = ""  # the name of a snapshot to take when it is deleted; none = no snapshot
+    final_snapshot: str = (
+        ""  # the name of a snapshot to take when it is deleted; none = no snapshot
+    )
 
     kind = "AWS::RDS::DBInstance"
     title = "DB instance"
@@ -160,7 +162,9 @@ class DBInstance(RdsResource):
                 tags=tag_map(instance.get("TagList")),
                 status=instance["DBInstanceStatus"],
                 reason="; ".join(
-                    info["Message"] for info in instance.get("StatusInfos", ()) if info.get("Message")
+                    info["Message"]
+                    for info in instance.get("StatusInfos", ())
+                    if info.get("Message")
                 ),
                 created=created.isoformat() if created else "",
             )
@@ -252,9 +256,7 @@ class DBInstance(RdsResource):
         changed = {name: wanted[name] for name in changes if name != "StorageEncrypted"}
         if "EngineVersion" in changed:
             changed["AllowMajorVersionUpgrade"] = True
-        aws.rds.modify_db_instance(
-            DBInstanceIdentifier=self.name, ApplyImmediately=True, **changed
-        )
+        aws.rds.modify_db_instance(DBInstanceIdentifier=self.name, ApplyImmediately=True, **changed)
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         if seen.properties.get("DeletionProtection"):
@@ -283,7 +285,7 @@ def version(value: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class DBProxy(RdsResource):
-    """An RDS Proxy (CreateDBProxy). The two proxies differ in `iam_auth` and `require_tls` alone."""
+    """An RDS Proxy (CreateDBProxy). The two differ in `iam_auth` and `require_tls` alone."""
 
     proxy_name: str
     iam_auth: str  # DISABLED or REQUIRED
@@ -367,9 +369,7 @@ class DBProxy(RdsResource):
 
     def auth(self) -> Any:
         """Return the Auth parameter: how clients log in, and with which secret the proxy does."""
-        return [
-            {"AuthScheme": "SECRETS", "SecretArn": self.secret_arn, "IAMAuth": self.iam_auth}
-        ]
+        return [{"AuthScheme": "SECRETS", "SecretArn": self.secret_arn, "IAMAuth": self.iam_auth}]
 
     def create(self, aws: Aws) -> dict[str, str]:
         answer = aws.rds.create_db_proxy(
