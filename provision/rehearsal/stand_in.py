@@ -318,6 +318,8 @@ def _no_secret(settings: ProxySettings, user: str) -> str:
 def _words(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {error.reason or error}"
+    if isinstance(error, TimeoutError):
+        return "the client took too long"
     return str(error) or type(error).__name__
 
 
