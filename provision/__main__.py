@@ -148,11 +148,19 @@ def check(options: Options, output: Output, arguments: argparse.Namespace) -> tu
     return prove(options, output), 0
 
 
+def policy(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision policy`."""
+    from provision.commands.policy import policy as show
+
+    return show(options, output), 0
+
+
 COMMANDS = (
     ("up", "make AWS match config.toml, then show that both logins work", up_flags, up),
     ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
     ("status", "each resource as AWS has it now, drift, URLs, cost; reads only", no_flags, status),
     ("check", "call both routes and say for each whether and how it logged in", no_flags, check),
+    ("policy", "the IAM policy that the caller needs; calls nothing", no_flags, policy),
 )
 
 

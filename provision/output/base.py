@@ -28,6 +28,7 @@ class Summary:
     url: str | None = None
     error: ProvisionError | None = None
     notes: Sequence[str] = field(default=())  # what is worth knowing: cost, what still runs
+    silent: bool = False  # the command's result is all that a person wants to see
     next_commands: Sequence[tuple[str, str]] = field(default=())  # (command, what it does)
 
 
@@ -63,6 +64,9 @@ class Output:
 
     def note(self, text: str) -> None:
         """A line for a person."""
+
+    def document(self, text: str) -> None:
+        """A document for a person, to be copied or sent to a file as it is."""
 
     def error(self, error: ProvisionError) -> None:
         """What ended the command, with what to do next."""

@@ -63,6 +63,9 @@ class Plain(Output):
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         self._print("\n".join(["", *table_lines(title, columns, rows)]))
 
+    def document(self, text: str) -> None:
+        self._print(text)
+
     def note(self, text: str) -> None:
         self._tell(text)
 
@@ -72,6 +75,8 @@ class Plain(Output):
             self._tell(f"next:  {error.next_step}")
 
     def summary(self, summary: Summary) -> None:
+        if summary.silent:
+            return
         self._print("\n".join(["", *summary_lines(summary)]))
 
     def close(self) -> None:

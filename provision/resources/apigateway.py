@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.aws import Aws, absent, pages
-from provision.resources.base import Change, Output, Resource, Seen
+from provision.resources.base import Change, Output, Resource, Seen, arn
 
+# IAM knows API Gateway's control plane by HTTP method and path.
+METHODS = tuple(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT"))
 NOT_FOUND = "NotFoundException"
 
 
@@ -26,6 +28,7 @@ class Api(Resource):
     kind = "AWS::ApiGatewayV2::Api"
     title = "HTTP API"
     replace_on = frozenset({"ProtocolType"})
+    writes = (*METHODS, "apigateway:TagResource")
 
     id = Output()
     endpoint = Output()
@@ -33,6 +36,13 @@ class Api(Resource):
     @property
     def name(self) -> str:
         return self.api_name
+
+    def arns(self) -> tuple[str, ...]:
+        return (
+            arn("apigateway", "/apis"),
+            arn("apigateway", "/apis/*"),
+            arn("apigateway", "/tags/*"),
+        )
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         apis = pages(aws.apigateway, "get_apis", "Items")

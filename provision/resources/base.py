@@ -25,6 +25,13 @@ REFERENCE = re.compile(r"\$\{([a-z0-9-]+)\.([a-z_0-9]+)\}")
 HIDDEN = "(hidden)"
 
 
+def arn(service: str, resource: str) -> str:
+    """Return the ARN of a resource, or a pattern, in the account and region of the run."""
+    region = "" if service == "iam" else "${aws.region}"
+    account = "" if service == "apigateway" else "${aws.account}"
+    return f"arn:${{aws.partition}}:{service}:{region}:{account}:{resource}"
+
+
 class Output:
     """What AWS answers when the resource is made, as a reference for other resources."""
 
@@ -102,6 +109,8 @@ class Resource:
     lookup: ClassVar[bool] = False  # nothing is made: asked when something that refers to it is
     made: ClassVar[bool] = True  # False: AWS makes it by itself; we only see it go
     costs: ClassVar[bool] = False  # AWS bills it by the hour
+    reads: ClassVar[tuple[str, ...]] = ()  # IAM actions that are asked of everything there is
+    writes: ClassVar[tuple[str, ...]] = ()  # IAM actions on `arns()`
     typical_seconds: ClassVar[float] = 2.0  # what AWS usually takes to make it ready
     typical_gone_seconds: ClassVar[float] = 2.0  # and to delete it
 
@@ -113,6 +122,17 @@ class Resource:
     def identity(self, outputs: Mapping[str, str]) -> str:
         """Return the one identity that a person would look for: the id, the name, or the ARN."""
         return outputs.get("id") or self.name or outputs.get("arn", "")
+
+    def arns(self) -> tuple[str, ...]:
+        """Return the ARN patterns on which the caller needs `writes`, with `${aws.…}` in them."""
+        return ("*",)
+
+    def permissions(self) -> Iterator[dict[str, Any]]:
+        """Yield the statements of the policy that a caller needs for this resource."""
+        if self.reads:
+            yield {"Action": list(self.reads), "Resource": ["*"]}
+        if self.writes:
+            yield {"Action": list(self.writes), "Resource": list(self.arns())}
 
     # --- what a kind says of itself -------------------------------------------------------------
 

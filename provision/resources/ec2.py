@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, Output, Resource, Seen, unresolved
+from provision.resources.base import Change, Output, Resource, Seen, arn, unresolved
 
 MYSQL_PORT = 3306
 LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
@@ -29,6 +29,8 @@ def tag_specification(kind: str, tags: Mapping[str, str]) -> Any:
 
 class Ec2Resource(Resource):
     """What EC2's own resources share: an id, tags to be found by, tags to be put back."""
+
+    arn_kinds: ClassVar[tuple[str, ...]]  # what its calls touch, as in an ARN
 
     describe: ClassVar[str]  # the operation
     answer: ClassVar[str]  # the key of its list
@@ -51,6 +53,9 @@ class Ec2Resource(Resource):
                 found = pages(aws.ec2, self.describe, self.answer, **ids)
         return found[0] if found else None
 
+    def arns(self) -> tuple[str, ...]:
+        return tuple(arn("ec2", f"{kind}/*") for kind in self.arn_kinds)
+
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.ec2.create_tags(Resources=[seen.outputs["id"]], Tags=tag_list(tags))
 
@@ -67,6 +72,9 @@ class Vpc(Ec2Resource):
     replace_on = frozenset({"CidrBlock"})
     describe, answer, id_key = "describe_vpcs", "Vpcs", "VpcId"
     missing = ("InvalidVpcID.NotFound",)
+    arn_kinds = ("vpc",)
+    reads = ("ec2:DescribeVpcs",)
+    writes = ("ec2:CreateVpc", "ec2:CreateTags", "ec2:DeleteVpc")
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         vpc = self.raw(aws, known)
@@ -109,6 +117,7 @@ class AvailabilityZones(Resource):
     title = "availability zones"
     shared = True
     lookup = True
+    reads = ("ec2:DescribeAvailabilityZones", "rds:DescribeOrderableDBInstanceOptions")
 
     first = Output()
     second = Output()
@@ -184,6 +193,9 @@ class Subnet(Ec2Resource):
     replace_on = frozenset({"VpcId", "CidrBlock", "AvailabilityZone"})
     describe, answer, id_key = "describe_subnets", "Subnets", "SubnetId"
     missing = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound")
+    arn_kinds = ("subnet", "vpc")
+    reads = ("ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces")
+    writes = ("ec2:CreateSubnet", "ec2:CreateTags", "ec2:DeleteSubnet")
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         subnet = self.raw(aws, known)
@@ -240,6 +252,9 @@ class SecurityGroup(Ec2Resource):
         "InvalidSecurityGroupID.NotFound",
         "InvalidGroupId.Malformed",
     )
+    arn_kinds = ("security-group", "vpc")
+    reads = ("ec2:DescribeSecurityGroups", "ec2:DescribeNetworkInterfaces")
+    writes = ("ec2:CreateSecurityGroup", "ec2:CreateTags", "ec2:DeleteSecurityGroup")
 
     @property
     def name(self) -> str:
@@ -298,6 +313,17 @@ class SecurityGroupRules(Resource):
     kind = "AWS::EC2::SecurityGroupRules"
     title = "security group rules"
     find_by = ("group_id",)
+    reads = ("ec2:DescribeSecurityGroupRules",)
+    writes = (
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:CreateTags",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
+    )
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("ec2", "security-group/*"), arn("ec2", "security-group-rule/*"))
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(*SecurityGroup.missing):
@@ -413,9 +439,14 @@ class FunctionInterfaces(Resource):
     title = "functions' network interfaces"
     find_by = ("group_id",)
     made = False
+    reads = ("ec2:DescribeNetworkInterfaces",)
+    writes = ("ec2:DeleteNetworkInterface",)
     typical_gone_seconds = 15 * 60.0
 
     ids = Output()
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("ec2", "network-interface/*"),)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         interfaces = self.interfaces(aws)

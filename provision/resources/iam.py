@@ -7,14 +7,14 @@ the region; role names are found by GetRole, which answers the tags too.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
-from provision.resources.base import Change, Output, Resource, Seen
+from provision.resources.base import Change, Output, Resource, Seen, arn
 
 
 def allow(actions: str | list[str], on: str | list[str], **condition: Any) -> dict[str, Any]:
@@ -37,8 +37,13 @@ class ServiceLinkedRole(Resource):
     kind = "AWS::IAM::ServiceLinkedRole"
     title = "service-linked role"
     shared = True
+    reads = ("iam:ListRoles",)
+    writes = ("iam:CreateServiceLinkedRole",)
 
     arn = Output()
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("iam", f"role/aws-service-role/{self.service}/*"),)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         """Look below the service's own path: only AWS can make a role there."""
@@ -71,6 +76,20 @@ class Role(Resource):
     kind = "AWS::IAM::Role"
     title = "role"
     loose = frozenset({"policies"})
+    writes = (
+        "iam:AttachRolePolicy",
+        "iam:CreateRole",
+        "iam:DeleteRole",
+        "iam:DeleteRolePolicy",
+        "iam:DetachRolePolicy",
+        "iam:GetRole",
+        "iam:GetRolePolicy",
+        "iam:ListAttachedRolePolicies",
+        "iam:ListRolePolicies",
+        "iam:PutRolePolicy",
+        "iam:TagRole",
+        "iam:UpdateAssumeRolePolicy",
+    )
 
     arn = Output()
     role = Output()
@@ -78,6 +97,18 @@ class Role(Resource):
     @property
     def name(self) -> str:
         return self.role_name
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("iam", f"role/{self.role_name}"),)
+
+    def permissions(self) -> Iterator[dict[str, Any]]:
+        """Yield what the role needs, and that it may be handed to the one service it trusts."""
+        yield from super().permissions()
+        yield {
+            "Action": ["iam:PassRole"],
+            "Resource": list(self.arns()),
+            "Condition": {"StringEquals": {"iam:PassedToService": self.trusts}},
+        }
 
     def trust_policy(self) -> dict[str, Any]:
         """Return the trust policy: the one service may assume the role."""
@@ -161,11 +192,11 @@ class Role(Resource):
 
     def attach_policies(self, aws: Aws, there: list[str]) -> None:
         """Attach the managed policies that are missing, and detach those that are not ours."""
-        for arn in set(self.managed_policies) - set(there):
-            aws.iam.attach_role_policy(RoleName=self.role_name, PolicyArn=arn)
-        for arn in set(there) - set(self.managed_policies):
+        for policy in set(self.managed_policies) - set(there):
+            aws.iam.attach_role_policy(RoleName=self.role_name, PolicyArn=policy)
+        for policy in set(there) - set(self.managed_policies):
             with absent("NoSuchEntity"):
-                aws.iam.detach_role_policy(RoleName=self.role_name, PolicyArn=arn)
+                aws.iam.detach_role_policy(RoleName=self.role_name, PolicyArn=policy)
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.iam.tag_role(RoleName=self.role_name, Tags=tag_list(tags))
@@ -174,8 +205,8 @@ class Role(Resource):
         for name in seen.properties["Policies"]:
             with absent("NoSuchEntity"):
                 aws.iam.delete_role_policy(RoleName=self.role_name, PolicyName=name)
-        for arn in seen.properties["ManagedPolicyArns"]:
+        for policy in seen.properties["ManagedPolicyArns"]:
             with absent("NoSuchEntity"):
-                aws.iam.detach_role_policy(RoleName=self.role_name, PolicyArn=arn)
+                aws.iam.detach_role_policy(RoleName=self.role_name, PolicyArn=policy)
         with absent("NoSuchEntity"):
             aws.iam.delete_role(RoleName=self.role_name)

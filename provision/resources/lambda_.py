@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from provision.aws import Aws, absent, pages
 from provision.package import Package
-from provision.resources.base import Change, Output, Resource, Seen
+from provision.resources.base import Change, Output, Resource, Seen, arn
 
 NOT_FOUND = "ResourceNotFoundException"
 
@@ -28,6 +28,12 @@ class LayerVersion(Resource):
 
     kind = "AWS::Lambda::LayerVersion"
     title = "layer version"
+    writes = (
+        "lambda:DeleteLayerVersion",
+        "lambda:GetLayerVersion",
+        "lambda:ListLayerVersions",
+        "lambda:PublishLayerVersion",
+    )
     renews: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "CodeSha256": ("arn", "version"),
         "CompatibleRuntimes": ("arn", "version"),
@@ -39,6 +45,10 @@ class LayerVersion(Resource):
     @property
     def name(self) -> str:
         return self.layer_name
+
+    def arns(self) -> tuple[str, ...]:
+        layer = f"layer:{self.layer_name}"
+        return (arn("lambda", layer), arn("lambda", f"{layer}:*"))
 
     def mark(self, aws: Aws) -> str:
         """Return how the description of each of our versions begins."""
@@ -134,6 +144,20 @@ class Function(Resource):
     hidden = frozenset({"Environment.DB_PASSWORD"})
     typical_seconds = 60.0
     typical_gone_seconds = 60.0
+    reads = (
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcs",
+    )  # Lambda's own
+    writes = (
+        "lambda:CreateFunction",
+        "lambda:DeleteFunction",
+        "lambda:GetFunction",
+        "lambda:ListTags",  # without it GetFunction leaves the tags out
+        "lambda:TagResource",
+        "lambda:UpdateFunctionCode",
+        "lambda:UpdateFunctionConfiguration",
+    )
     CODE: ClassVar[frozenset[str]] = frozenset({"CodeSha256", "Architectures"})
 
     arn = Output()
@@ -142,6 +166,9 @@ class Function(Resource):
     @property
     def name(self) -> str:
         return self.function_name
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("lambda", f"function:{self.function_name}"),)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(NOT_FOUND):

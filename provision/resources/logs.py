@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.aws import Aws, absent, pages
-from provision.resources.base import Change, Output, Resource, Seen
+from provision.resources.base import Change, Output, Resource, Seen, arn
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,21 @@ class LogGroup(Resource):
     kind = "AWS::Logs::LogGroup"
     title = "log group"
 
+    reads = ("logs:DescribeLogGroups",)
+    writes = (
+        "logs:CreateLogGroup",
+        "logs:DeleteLogGroup",
+        "logs:FilterLogEvents",  # `check` reads what a function said
+        "logs:ListTagsForResource",
+        "logs:PutRetentionPolicy",
+        "logs:TagResource",
+    )
+
     log_group = Output()
+
+    def arns(self) -> tuple[str, ...]:
+        group = f"log-group:{self.log_group_name}"
+        return (arn("logs", group), arn("logs", f"{group}:*"))
 
     @property
     def name(self) -> str:

@@ -7,17 +7,32 @@ there are few, and for a missing one the answer is then an empty list, not an er
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from provision.aws import Aws, absent, pages, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, Output, Resource, Seen
+from provision.resources.base import Change, Output, Resource, Seen, arn
 from provision.wait import Look, Verdict
 
 NO_EXTENDED_SUPPORT = "open-source-rds-extended-support-disabled"
 MINUTE = 60.0
+
+
+# What RDS looks up in the network with the caller's own permissions.
+LOOKED_UP_BY_RDS = tuple(
+    f"ec2:Describe{what}"
+    for what in (
+        "AccountAttributes",
+        "AvailabilityZones",
+        "InternetGateways",
+        "SecurityGroups",
+        "Subnets",
+        "VpcAttribute",
+        "Vpcs",
+    )
+)
 
 
 class RdsResource(Resource):
@@ -40,9 +55,20 @@ class DBSubnetGroup(RdsResource):
     title = "DB subnet group"
     replace_with = frozenset({"SubnetIds"})
     loose = frozenset({"service_linked_role"})
+    reads = ("rds:DescribeDBSubnetGroups", *LOOKED_UP_BY_RDS)
+    writes = (
+        "rds:AddTagsToResource",
+        "rds:CreateDBSubnetGroup",
+        "rds:DeleteDBSubnetGroup",
+        "rds:ListTagsForResource",
+        "rds:ModifyDBSubnetGroup",
+    )
 
     arn = Output()
     group = Output()
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("rds", f"subgrp:{self.name}"),)
 
     @property
     def name(self) -> str:
@@ -138,6 +164,13 @@ class DBInstance(RdsResource):
     costs = True
     typical_seconds = 7 * MINUTE
     typical_gone_seconds = 5 * MINUTE
+    reads = ("rds:DescribeDBInstances", *LOOKED_UP_BY_RDS)
+    writes = (
+        "rds:AddTagsToResource",
+        "rds:CreateDBInstance",
+        "rds:DeleteDBInstance",
+        "rds:ModifyDBInstance",
+    )
     NOT_FOUND: ClassVar[str] = "DBInstanceNotFound"
 
     arn = Output()
@@ -147,6 +180,15 @@ class DBInstance(RdsResource):
     @property
     def name(self) -> str:
         return self.instance_identifier
+
+    def arns(self) -> tuple[str, ...]:
+        beside = ("og:*", "pg:*", "secgrp:*", f"subgrp:{self.name}", "snapshot:*")
+        return tuple(arn("rds", resource) for resource in (f"db:{self.name}", *beside))
+
+    def permissions(self) -> Iterator[dict[str, Any]]:
+        """Yield what the instance needs, and what its encrypted storage does."""
+        yield from super().permissions()
+        yield {"Action": ["kms:CreateGrant", "kms:DescribeKey"], "Resource": [arn("kms", "key/*")]}
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(self.NOT_FOUND):
@@ -310,10 +352,22 @@ class DBProxy(RdsResource):
     typical_seconds = 3 * MINUTE
     typical_gone_seconds = 3 * MINUTE
 
+    reads = ("rds:DescribeDBProxies",)
+    writes = (
+        "rds:AddTagsToResource",
+        "rds:CreateDBProxy",
+        "rds:DeleteDBProxy",
+        "rds:ListTagsForResource",
+        "rds:ModifyDBProxy",
+    )
+
     arn = Output()
     proxy = Output()
     endpoint = Output()
     resource_id = Output()
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("rds", "db-proxy:prx-*"),)  # the id is AWS's to choose
 
     @property
     def name(self) -> str:
@@ -453,7 +507,18 @@ class DBProxyTarget(Resource):
     within = "proxy_name"
     find_by = ("proxy_name",)
     loose = frozenset({"instance_identifier"})
+    writes = (
+        "rds:DeregisterDBProxyTargets",
+        "rds:DescribeDBProxyTargetGroups",
+        "rds:DescribeDBProxyTargets",
+        "rds:ModifyDBProxyTargetGroup",
+        "rds:RegisterDBProxyTargets",
+    )
     typical_seconds = 3 * MINUTE
+
+    def arns(self) -> tuple[str, ...]:
+        kinds = ("db-proxy:prx-*", "target-group:prx-tg-*", "db:*")
+        return tuple(arn("rds", resource) for resource in kinds)
 
     HOPELESS: ClassVar[frozenset[str]] = frozenset({"INVALID_REPLICATION_STATE", "PROMOTED"})
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from provision.aws import Aws, absent, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, Output, Resource, Seen
+from provision.resources.base import Change, Output, Resource, Seen, arn
 
 PASSWORD_LENGTH = 32  # RDS takes 8 to 41 printable characters, without / " @ and space
 ALPHABET = string.ascii_letters + string.digits
@@ -40,8 +40,21 @@ class Secret(Resource):
     costs = True
     renews: ClassVar[Mapping[str, tuple[str, ...]]] = {"Password": ("password",)}
 
+    writes = (
+        "secretsmanager:CreateSecret",
+        "secretsmanager:DeleteSecret",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetSecretValue",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:RestoreSecret",
+        "secretsmanager:TagResource",
+    )
+
     arn = Output()
     password = Output()
+
+    def arns(self) -> tuple[str, ...]:
+        return (arn("secretsmanager", f"secret:{self.secret_name}-*"),)
 
     @property
     def name(self) -> str:
