@@ -44,10 +44,8 @@ def policy(config: Config, account: str = "*") -> dict[str, Any]:
 def merged(resources: Sequence[Resource]) -> dict[tuple[str, str], set[str]]:
     """Return the actions by what they are allowed on and under which condition (both as JSON)."""
     by_place: dict[tuple[str, str], set[str]] = {}
-    for statement in [
-        *proof_statements(resources),
-        *(s for r in resources for s in r.permissions()),
-    ]:
+    statements = [statement for each in resources for statement in each.permissions()]
+    for statement in [{"Action": PROOF, "Resource": ["*"]}, *statements]:
         where = json.dumps(statement["Resource"])
         condition = json.dumps(statement.get("Condition"))
         by_place.setdefault((where, condition), set()).update(statement["Action"])
