@@ -116,7 +116,7 @@ LOGINS = [
     iam("token from the future", 1045, "in the future", ahead=-6 * MINUTE),
     iam("signer's clock a little fast", ahead=-4 * MINUTE),
     iam("token for another user", 1045, "DBUser", password=lambda: token(user="admin")),
-    iam("token for another host", 1045, "is for other", password=lambda: token(host="other.x")),
+    iam("token for another host", 1045, "is for 'other", password=lambda: token(host="other.x")),
     iam("token for another port", 1045, "3307", password=lambda: token(port=3307)),
     iam("token for another region", 1045, "scope", password=lambda: token(region="us-east-1")),
     iam("token by a guessed key", 1045, "signature", password=lambda: token(FORGED)),
