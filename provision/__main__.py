@@ -16,8 +16,8 @@ from provision.cli import (
 )
 
 if TYPE_CHECKING:
+    from provision.options import Options
     from provision.output.base import Output, Summary
-    from provision.run import Options
 
 DESCRIPTION = """\
 Builds, without any IaC tool, an environment in which Lambda reaches MySQL through two RDS Proxies:

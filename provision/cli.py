@@ -19,10 +19,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.errors import ProvisionError, UsageError
+from provision.options import Options, configuration
 
 if TYPE_CHECKING:
     from provision.output.base import Output, Summary
-    from provision.run import Options
 
 CHANGES_FOUND = 3
 INTERRUPTED = 130
@@ -115,10 +115,12 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
     output: Output | None = None
     try:
         job = prepare()
-        output = make_output(job.arguments.output)
         command = job.arguments.title
+        output = make_output(job.arguments.output)
+        options = make_options(job.arguments, stop)
+        configuration(options)  # a bad value is told before anything slow is imported
         with stopping_on_signals(stop, output):
-            summary, code = job.work(make_options(job.arguments, stop), output, job.arguments)
+            summary, code = job.work(options, output, job.arguments)
         output.summary(summary)
         return code
     except ProvisionError as error:
@@ -164,8 +166,6 @@ def make_output(name: str) -> Output:
 
 def make_options(arguments: argparse.Namespace, stop: threading.Event) -> Options:
     """Return what the common flags say."""
-    from provision.run import Options
-
     return Options(
         config=arguments.config,
         state=arguments.state,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,30 +11,17 @@ from pathlib import Path
 import boto3
 import botocore.exceptions as boto_errors
 
-from provision.aws import LOG_IN, Aws, CallLog
-from provision.config import Config, load
+from provision.aws import LOG_IN, Aws
+from provision.config import Config
 from provision.engine import Engine
 from provision.environment import environment
 from provision.errors import CredentialsError, ProvisionError
+from provision.options import Options, configuration
 from provision.output.base import Output, Summary
 from provision.plan import Looker, Plan, compare
 from provision.resources.base import Change, Resource, Seen
 from provision.state import State, locked
 from provision.wait import Pace, interrupted
-
-
-@dataclass(frozen=True)
-class Options:
-    """The flags that every command takes."""
-
-    config: Path = Path("config.toml")
-    state: Path | None = None
-    overrides: tuple[str, ...] = ()
-    profile: str | None = None
-    region: str | None = None
-    speed: float = 1.0  # of a rehearsal: how many times faster than AWS
-    stop: threading.Event = field(default_factory=threading.Event)
-    call_log: CallLog | None = None
 
 
 @dataclass
@@ -84,17 +70,6 @@ class Run:
         seconds = time.monotonic() - self.began
         values = {"ok": True, "url": self.url, "seconds": seconds, **counts, **more}
         return Summary(self.command, **values)
-
-
-def configuration(options: Options) -> Config:
-    """Return the checked configuration. Raises ConfigError or UsageError."""
-
-    def boto_region() -> str | None:
-        return make_session(options).region_name
-
-    return load(
-        options.config, options.overrides, region=options.region, default_region=boto_region
-    )
 
 
 def make_session(options: Options, region: str | None = None) -> boto3.Session:

@@ -10,8 +10,8 @@ from provision.cli import Job, add_common_flags, add_dry_run_flags, execute, par
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
+    from provision.options import Options
     from provision.output.base import Output, Summary
-    from provision.run import Options
 
 DESCRIPTION = """\
 Deletes everything that `python -m provision up` made, found by the state file, tags and names

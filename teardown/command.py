@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 from provision.aws import calling
 from provision.errors import UsageError
+from provision.options import Options
 from provision.output.base import Output, Summary
 from provision.resources.base import Resource, Seen
 from provision.resources.logs import LogGroup
-from provision.run import Options, Run, opened
+from provision.run import Run, opened
 from teardown.proof import prove_nothing_left
 
 

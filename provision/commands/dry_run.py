@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from provision.errors import UsageError
+from provision.options import Options, configuration
 from provision.output.base import Output, Summary
-from provision.run import Options, configuration, opened
+from provision.run import opened
 
 SPEED = 300.0  # how many times faster than AWS, when nothing else is asked for
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from provision.options import Options
 from provision.output.base import Output, Summary
-from provision.run import Options, opened
+from provision.run import opened
 
 
 def plan(options: Options, output: Output, *, replace: Collection[str] = ()) -> tuple[Summary, int]:

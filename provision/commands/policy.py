@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
+from provision.options import Options, configuration
 from provision.output.base import Output, Summary
 from provision.policy import policy as make_policy
-from provision.run import Options, configuration
 
 
 def policy(options: Options, output: Output) -> Summary:

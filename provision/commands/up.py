@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from provision.errors import UsageError
+from provision.options import Options
 from provision.output.base import Output, Summary
 from provision.resources.base import Change
-from provision.run import Options, Run, opened
+from provision.run import Run, opened
 
 RESET = {
     "secret": Change("Password", None, None, hidden=True),

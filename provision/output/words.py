@@ -1,28 +1,37 @@
-"""Plans, tables, summaries and durations in words: what plain and live output share."""
+"""Plans, changes, tables, errors, summaries and durations in words: plain and live say the same."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import difflib
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provision.errors import AwsCallError, ProvisionError
 from provision.output.base import Summary
 from provision.plan import Action, Plan, Planned
 from provision.resources.base import Change
 
-SIGNS = {
-    Action.CREATE: "+",
-    Action.ADOPT: "=",
-    Action.UPDATE: "~",
-    Action.REPLACE: "-/+",
-    Action.NONE: " ",
+VERBS = {
+    Action.CREATE: "create",
+    Action.ADOPT: "adopt",
+    Action.UPDATE: "update",
+    Action.REPLACE: "REPLACE",
+    Action.NONE: "leave",
 }
+LONG_VALUES = 60  # characters of both values together, above which a change is shown as a diff
+PROBLEM = "  next:  "
+
+
+# --- durations ------------------------------------------------------------------------------------
 
 
 def duration(seconds: float) -> str:
     """Return a time span as a person says it: 0.4 s, 12 s, 3m05s, 1h02m."""
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -31,50 +40,152 @@ def duration(seconds: float) -> str:
     return f"{hours}h{minutes:02d}m"
 
 
+def time_left(low: float, high: float) -> str:
+    """Return a range of seconds as words: `about 3 to 8 min left`, `up to 20 s left`.
+
+    An infinite `high` means that what is waited for has taken longer than it ever should.
+    """
+    if math.isinf(high):
+        return "taking longer than usual"
+    size, unit = (60, "min") if high >= 90 else (1, "s") if high < 10 else (5, "s")
+    scale = 60 if unit == "min" else 1
+    least = math.floor(low / size) * size // scale
+    most = max(1, math.ceil(high / size) * size // scale)
+    if least <= 0:
+        return f"up to {most} {unit} left"
+    return f"about {least} to {most} {unit} left" if least < most else f"about {most} {unit} left"
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Yield a plan: a line for each step at which there is something to do, its changes below."""
-    for each in plan.to_do:
-        yield step_line(each)
-        for change in each.changes:
-            yield f"        {change_line(change)}"
-    counts = {action: sum(each.action is action for each in plan.steps) for action in Action}
     if not plan.to_do:
         yield "nothing to do: everything is as it should be"
         return
-    yield "plan: " + ", ".join(
-        f"{counts[action]} to {action.value}"
-        for action in (Action.CREATE, Action.ADOPT, Action.UPDATE, Action.REPLACE)
-        if counts[action]
-    ) + f", {len(plan.steps) - len(plan.to_do)} to leave"
+    width = max(len(each.step) for each in plan.to_do)
+    for each in plan.to_do:
+        yield step_line(each, width)
+        for change in each.changes:
+            yield from (f"      {line}" for line in change_lines(change))
+    counts = {action: sum(each.action is action for each in plan.steps) for action in Action}
+    some = ", ".join(
+        f"{counts[action]} to {action.value}" for action in VERBS if counts[action] and action.value
+        != "unchanged"
+    )
+    left = sum(
+        each.action is Action.NONE and each.resource.made and not each.resource.lookup
+        for each in plan.steps
+    )
+    yield f"plan: {some}" + (f", {left} to leave" if left else "")
 
 
-def step_line(planned: Planned) -> str:
-    """Return one step of a plan."""
+def step_line(planned: Planned, width: int = 0) -> str:
+    """Return one step of a plan; what a replacement loses is said with it."""
     resource = planned.resource
-    name = f"  {resource.name}" if resource.name else ""
-    return f"  {SIGNS[planned.action]:>3} {planned.step:<24} {resource.title}{name}"
+    line = f"  {VERBS[planned.action]:<7}  {planned.step:<{width}}  {resource.title}"
+    if resource.name:
+        line += f" {resource.name}"
+    if planned.action is Action.REPLACE:
+        line += ": deleted and made anew" + (", ITS DATA IS LOST" if resource.holds_data else "")
+    return line
 
 
-def change_line(change: Change) -> str:
-    """Return one change as `property: is -> should`."""
+# --- changes --------------------------------------------------------------------------------------
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """Yield one change as `property: is -> should`, or as a diff where the values are long."""
     shown = change.as_dict()
-    text = f"{change.property}: {value(shown['is'])} -> {value(shown['should'])}"
-    return text + ("  (AWS cannot change this in place)" if change.replaces else "")
+    before, after = value(shown["is"]), value(shown["should"])
+    ends = "  (AWS cannot change this in place)" if change.replaces else ""
+    if len(before) + len(after) <= LONG_VALUES:
+        yield f"{change.property}: {before} -> {after}{ends}"
+        return
+    lines = list(diff_lines(shown["is"], shown["should"]))
+    if len(lines) == 2 and not structured(shown["is"]) and not structured(shown["should"]):
+        yield f"{change.property}:{ends}"
+        yield from (f"  {line}" for line in (f"is      {before}", f"should  {after}"))
+        return
+    yield f"{change.property}:{ends}"
+    yield from (f"  {line}" for line in lines)
+
+
+def diff_lines(before: Any, after: Any) -> Iterator[str]:
+    """Yield what differs between two values, in JSON: `-` as it is, `+` as it should be.
+
+    A line that encloses a difference is kept around it; what is the same in between is left out.
+    """
+    texts = [pretty(each).splitlines() for each in (before, after)]
+    for line in difflib.unified_diff(*texts, n=1, lineterm=""):
+        if line.startswith(("---", "+++")):
+            continue
+        yield "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
+
+
+def pretty(thing: Any) -> str:
+    """Return a value over several lines, in an order that does not depend on AWS's."""
+    parsed = structured(thing)
+    if parsed is None:
+        return "" if thing is None else value(thing)
+    return json.dumps(parsed, indent=2, sort_keys=True, default=str, ensure_ascii=False)
+
+
+def structured(thing: Any) -> Any:
+    """Return a mapping or list, also one that comes as JSON text; None for anything else."""
+    if isinstance(thing, str) and thing.lstrip().startswith(("{", "[")):
+        try:
+            thing = json.loads(thing)
+        except ValueError:
+            return None
+    if isinstance(thing, Mapping):
+        return dict(thing)
+    return list(thing) if isinstance(thing, list | tuple) else None
 
 
 def value(thing: Any) -> str:
-    """Return a property's value as a person reads it."""
+    """Return a property's value as a person reads it, on one line."""
     if thing is None:
         return "nothing"
+    if isinstance(thing, bool):
+        return "true" if thing else "false"
+    if isinstance(thing, Mapping):
+        return json.dumps(dict(thing), sort_keys=True, default=str, ensure_ascii=False)
     if isinstance(thing, list | tuple):
-        return ", ".join(str(each) for each in thing) or "none"
-    return str(thing)
+        return ", ".join(value(each) for each in thing) or "none"
+    return str(thing) or '""'
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+def error_lines(error: ProvisionError) -> Iterator[str]:
+    """Yield an error, and under it what to do next."""
+    first, *rest = error.message.splitlines() or [type(error).__name__]
+    yield f"error: {first}"
+    yield from (f"       {line}" for line in rest)
+    if error.next_step:
+        yield f"next:  {error.next_step}"
+
+
+def failure_line(step: str, error: ProvisionError) -> str:
+    """Return why a step failed: the call, AWS's code and AWS's message, where AWS said no."""
+    if isinstance(error, AwsCallError):
+        answer = error.answer
+        return f"{step}: FAILED: {answer.operation} answered {answer.code}: {answer.message}"
+    return f"{step}: FAILED: {error.message.removeprefix(f'{step}: ')}"
+
+
+# --- results --------------------------------------------------------------------------------------
 
 
 def table_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield a table in columns as wide as their widest cell. Nothing is cut or folded."""
     if title:
         yield title
+    if not rows:
+        return
     cells = [columns, *rows]
     widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
     for row in cells:
@@ -83,14 +194,11 @@ def table_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
 
 def summary_lines(summary: Summary) -> Iterator[str]:
     """Yield how a command ended: what happened, the URLs, what it costs, what to type next."""
-    counted = [
-        f"{number} {word}"
-        for word in ("created", "adopted", "updated", "deleted", "unchanged")
-        if (number := getattr(summary, word))
-    ]
     verdict = "done" if summary.ok else "NOT DONE"
-    happened = ", ".join(counted) or "nothing to do"
-    yield f"{summary.command}: {verdict} in {duration(summary.seconds)}: {happened}"
+    happened = counts_in_words(summary)
+    yield f"{summary.command}: {verdict} in {duration(summary.seconds)}" + (
+        f": {happened}" if happened else ""
+    )
     if summary.url:
         yield f"  password login  {summary.url}/func1"
         yield f"  IAM login       {summary.url}/func2"
@@ -100,3 +208,16 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         width = max(len(command) for command, _ in summary.next_commands)
         for command, does in summary.next_commands:
             yield f"  {command:<{width}}  {does}"
+
+
+def counts_in_words(summary: Summary) -> str:
+    """Return what happened to how many resources, or ""."""
+    counted = [
+        f"{number} {word}"
+        for word in ("created", "adopted", "updated", "deleted")
+        if (number := getattr(summary, word))
+    ]
+    if summary.unchanged:
+        counted += [f"{summary.unchanged} unchanged"] if counted else []
+        return ", ".join(counted) or f"nothing changed, {summary.unchanged} as they should be"
+    return ", ".join(counted)

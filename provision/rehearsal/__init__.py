@@ -203,7 +203,7 @@ class Rehearsal:
         self.world.clock.advance(aws_seconds)
 
     def close(self) -> None:
-        """Ends the rehearsal: its server, its data plane, all that it held. Twice is once."""
+        """Ends the rehearsal, its server and its data plane. Twice is once."""
         if self._closed:
             return
         self._closed = True
@@ -211,7 +211,6 @@ class Rehearsal:
             if self.data_plane is not None:
                 self.data_plane.close()
             self._server.close()
-            self.world.moto.reset()
         finally:
             self._open.release()
 

@@ -37,8 +37,8 @@ class LogGroup(Resource):
     log_group = Output()
 
     def arns(self) -> tuple[str, ...]:
-        group = f"log-group:{self.log_group_name}"
-        return (arn("logs", group), arn("logs", f"{group}:*"))
+        # IAM knows a group with and without a `:*` behind its name, by the action.
+        return (arn("logs", f"log-group:{self.log_group_name}*"),)
 
     @property
     def name(self) -> str:

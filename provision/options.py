@@ -1,0 +1,40 @@
+"""The flags that every command takes, and the configuration that they name.
+
+Kept apart from run.py so that a bad flag or a bad value is told before boto3 is even imported.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from provision.config import Config, load
+
+
+@dataclass(frozen=True)
+class Options:
+    """The flags that every command takes."""
+
+    config: Path = Path("config.toml")
+    state: Path | None = None
+    overrides: tuple[str, ...] = ()
+    profile: str | None = None
+    region: str | None = None
+    speed: float = 1.0  # of a rehearsal: how many times faster than AWS
+    stop: threading.Event = field(default_factory=threading.Event)
+    call_log: Callable[[str, str, str, float], None] | None = None
+
+
+def configuration(options: Options) -> Config:
+    """Return the checked configuration. Raises ConfigError or UsageError."""
+
+    def boto_region() -> str | None:
+        import boto3
+
+        return boto3.Session(profile_name=options.profile).region_name
+
+    return load(
+        options.config, options.overrides, region=options.region, default_region=boto_region
+    )
