@@ -1,0 +1,158 @@
+"""What the tests share: rehearsed accounts, the two commands, and an environment that is up.
+
+No test needs credentials, and none of the machine's own are seen by any. Starting a server takes a
+second, so each worker has few, and tests get an empty account, or one that is up, out of them:
+
+    rehearsal, commands, account   an empty account; the commands at work on it; boto3's view of it
+    built                          an environment that is up, shared: leave it as you found it
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.rehearsal import Remote, environ
+from tests.account import Account
+from tests.commands import Commands
+from tests.servers import REGION, Silence, rehearsal_server
+
+CONFIG = """\
+[environment]
+name = "{name}"
+region = "{region}"
+tags = {{ team = "blue" }}
+
+[wait]
+poll_seconds = 0.02
+timeout_minutes = 1
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_credentials() -> Iterator[None]:
+    """Hide the AWS settings of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", os.devnull)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+def commands_at(
+    endpoint_url: str, folder: Path, *, name: str = "rds-proxy-auth", region: str = REGION
+) -> Commands:
+    """Return the commands at work on what listens at `endpoint_url`, from `folder`.
+
+    The folder gets a config.toml with the environment's name and polls that wait for little.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.toml").write_text(CONFIG.format(name=name, region=region))
+    (folder / "home").mkdir(exist_ok=True)
+    home = {"HOME": str(folder / "home"), "TMPDIR": os.environ.get("TMPDIR", "/tmp")}  # noqa: S108
+    return Commands(folder, home | environ(endpoint_url, region))
+
+
+# --- an empty account -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def _server() -> Iterator[Remote]:
+    with rehearsal_server() as remote:
+        yield remote
+
+
+@pytest.fixture
+def rehearsal(_server: Remote) -> Remote:
+    """A rehearsed AWS with nothing in it: its journal, faults, policy, manners and time."""
+    _server.reset()
+    return _server
+
+
+@pytest.fixture
+def commands(rehearsal: Remote, tmp_path: Path) -> Commands:
+    """The commands, at work on the empty account."""
+    return commands_at(rehearsal.endpoint_url, tmp_path)
+
+
+@pytest.fixture
+def account(rehearsal: Remote) -> Account:
+    """The empty account as boto3 shows it."""
+    return Account(rehearsal.endpoint_url, REGION)
+
+
+@pytest.fixture
+def silence() -> Iterator[Silence]:
+    """An endpoint that counts who calls it, and answers nobody."""
+    with Silence() as silent:
+        yield silent
+
+
+# --- an environment that is up --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Built:
+    """An environment that is up and as it should be, and who looks at it."""
+
+    commands: Commands
+    account: Account
+    remote: Remote
+
+
+class _Builder:
+    """Builds the shared environment when it is first needed, and again when a test spoiled it."""
+
+    def __init__(self, remote: Remote, folders: pytest.TempPathFactory) -> None:
+        self._remote = remote
+        self._folders = folders
+        self._built: Built | None = None
+
+    def get(self) -> Built:
+        """Return the environment, built if need be."""
+        if self._built is None:
+            self._remote.reset()
+            url = self._remote.endpoint_url
+            commands = commands_at(url, self._folders.mktemp("built"))
+            result = commands.up()
+            assert result.code == 0, result.stdout[-2000:] + result.stderr[-2000:]
+            self._built = Built(commands, Account(url, REGION), self._remote)
+        return self._built
+
+    def spoiled(self) -> None:
+        """Let nobody else have what is there."""
+        self._built = None
+
+
+@pytest.fixture(scope="session")
+def _builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Builder]:
+    with rehearsal_server() as remote:
+        yield _Builder(remote, tmp_path_factory)
+
+
+@pytest.fixture
+def built(_builder: _Builder, request: pytest.FixtureRequest) -> Iterator[Built]:
+    """An environment that is up, shared by tests that repair what they break.
+
+    After a test that failed it is built anew.
+    """
+    environment = _builder.get()
+    yield environment
+    if getattr(request.node, "failed", True):
+        _builder.spoiled()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: Any, call: Any) -> Any:
+    """Let fixtures know whether their test failed."""
+    report = yield
+    if report.when == "call":
+        item.failed = report.failed
+    return report
