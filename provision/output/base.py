@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +41,16 @@ class Output:
     def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
         """A command begins. `about` says in words on what: environment, account, region."""
 
+    def expect(self, *, speed: float = 1.0, earlier: Mapping[str, float] | None = None) -> None:
+        """How long things take: `speed` AWS seconds pass in a real one (a rehearsal's); `earlier`
+        has the seconds that making a step took here, once what it needs was done.
+        """
+
     def planned(self, plan: Plan, about: Any = None) -> None:
         """What a run is going to do, or what `plan` found."""
+
+    def removing(self, resources: Sequence[Resource]) -> None:
+        """What a run is going to delete: everything of it that is there."""
 
     def began(self, resource: Resource, doing: str) -> None:
         """A step begins: `doing` is creating, updating or deleting."""
@@ -55,6 +63,12 @@ class Output:
 
     def failed(self, resource: Resource, error: ProvisionError) -> None:
         """A step failed."""
+
+    def skipped(self, resource: Resource, reason: str) -> None:
+        """A step was not begun, since one that it needs has failed."""
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Lines of a result, for a person; programs get `record` instead."""
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for a person; programs get `record` instead."""

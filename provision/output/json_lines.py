@@ -59,6 +59,9 @@ class JsonLines(Output):
             error=error.as_dict(),
         )
 
+    def skipped(self, resource: Resource, reason: str) -> None:
+        self.record("skipped", step=resource.step, reason=reason)
+
     def summary(self, summary: Summary) -> None:
         self.record(
             "summary",

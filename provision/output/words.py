@@ -21,7 +21,6 @@ VERBS = {
     Action.NONE: "leave",
 }
 LONG_VALUES = 60  # characters of both values together, above which a change is shown as a diff
-PROBLEM = "  next:  "
 
 
 # --- durations ------------------------------------------------------------------------------------
@@ -71,8 +70,9 @@ def plan_lines(plan: Plan) -> Iterator[str]:
             yield from (f"      {line}" for line in change_lines(change))
     counts = {action: sum(each.action is action for each in plan.steps) for action in Action}
     some = ", ".join(
-        f"{counts[action]} to {action.value}" for action in VERBS if counts[action] and action.value
-        != "unchanged"
+        f"{counts[action]} to {action.value}"
+        for action in VERBS
+        if counts[action] and action is not Action.NONE
     )
     left = sum(
         each.action is Action.NONE and each.resource.made and not each.resource.lookup
@@ -117,8 +117,8 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
 
     A line that encloses a difference is kept around it; what is the same in between is left out.
     """
-    texts = [pretty(each).splitlines() for each in (before, after)]
-    for line in difflib.unified_diff(*texts, n=1, lineterm=""):
+    is_, should = pretty(before).splitlines(), pretty(after).splitlines()
+    for line in difflib.unified_diff(is_, should, n=1, lineterm=""):
         if line.startswith(("---", "+++")):
             continue
         yield "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
