@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import botocore.exceptions as boto_errors
@@ -80,10 +80,9 @@ class Identity:
     arn: str
 
 
-class CallLog(Protocol):
-    """Whoever wants to know of each call (`-v`, the timeline): no parameters, so no secrets."""
-
-    def __call__(self, service: str, operation: str, outcome: str, seconds: float) -> None: ...
+# Whoever wants to know of each call (`-v`): service, operation, outcome and seconds. Parameters are
+# not told, and so no secrets are.
+CallLog = Callable[[str, str, str, float], None]
 
 
 class Aws:

@@ -45,7 +45,7 @@ class Engine:
     resources: Sequence[Resource]
     state: State
     pace: Pace
-    output: Output
+    watchers: Sequence[Output]  # who is told what happens at each step
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class Engine:
             publish=lambda outputs: board.publish(step, outputs),
         )
         if planned.action in (Action.CREATE, Action.REPLACE) or resource.lookup:
-            self.output.began(resource, "creating")
+            self._began(resource, "creating")
             outputs, word = maker.create(), "created"
         else:
             outputs, word = dict(planned.seen.outputs) if planned.seen else {}, "unchanged"
@@ -132,7 +132,7 @@ class Engine:
                 maker.publish(resource.lasting(seen, ()))
             else:
                 if planned.action is Action.UPDATE:
-                    self.output.began(resource, "updating")
+                    self._began(resource, "updating")
                 seen = maker.settle(outputs, (forced,) if forced else ())
                 outputs = dict(seen.outputs)
         else:
@@ -191,7 +191,7 @@ class Engine:
             bound = bind(resource, known)
             remover = Remover(self.aws, self.state, self.pace, bound, tell=self._teller(resource))
             if seen.get(step) is not None:
-                self.output.began(resource, "deleting")
+                self._began(resource, "deleting")
             remover.remove(known.get(step, {}))
             removed = remover.deleted
         board.publish(step, {}, done=True)
@@ -220,7 +220,7 @@ class Engine:
                 work(resource)
             except Blocked as blocked:
                 board.fail(resource.step)
-                self.output.status(resource, "waiting", f"not done: {blocked} failed")
+                self._teller(resource)("waiting", f"not done: {blocked} failed")
             except Interrupted:
                 board.fail(resource.step)
             except ProvisionError as error:
@@ -238,9 +238,14 @@ class Engine:
 
     # --- telling ----------------------------------------------------------------------------------
 
+    def _began(self, resource: Resource, doing: str) -> None:
+        for watcher in self.watchers:
+            watcher.began(resource, doing)
+
     def _teller(self, resource: Resource) -> Callable[..., None]:
         def tell(status: str, reason: str = "") -> None:
-            self.output.status(resource, status, reason)
+            for watcher in self.watchers:
+                watcher.status(resource, status, reason)
 
         return tell
 
@@ -249,12 +254,14 @@ class Engine:
     ) -> None:
         with self._lock:
             setattr(self.counts, word, getattr(self.counts, word) + 1)
-        self.output.finished(resource, word, resource.identity(outputs), seconds)
+        for watcher in self.watchers:
+            watcher.finished(resource, word, resource.identity(outputs), seconds)
 
     def _failed(self, resource: Resource, error: ProvisionError) -> None:
         with self._lock:
             self._errors.append(error)
-        self.output.failed(resource, error)
+        for watcher in self.watchers:
+            watcher.failed(resource, error)
 
 
 def as_it_should_be(planned: Planned) -> bool:

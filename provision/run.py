@@ -15,7 +15,8 @@ from provision.aws import LOG_IN, Aws
 from provision.config import Config
 from provision.engine import Engine
 from provision.environment import environment
-from provision.errors import CredentialsError, ProvisionError
+from provision.errors import CredentialsError, ProvisionError, StateError
+from provision.history import Recorder
 from provision.options import Options, configuration
 from provision.output.base import Output, Summary
 from provision.plan import Looker, Plan, compare
@@ -123,10 +124,18 @@ def opened(
             region=settings.region,
             writes=writes,
         )
-        engine = Engine(aws, resources, state, pace, output)
+        recorder = Recorder()
+        engine = Engine(aws, resources, state, pace, (output, recorder))
         run = Run(command, config, aws, state, pace, output, resources, engine)
+        ok = False
         try:
             yield run
+            ok = True
         except ProvisionError as error:
             error.summary = run.summary(ok=False, error=error)
             raise
+        finally:
+            record = recorder.run(command, ok=ok)
+            if record is not None and writes:
+                with contextlib.suppress(*(() if ok else (StateError,))):
+                    state.add_run(record)
