@@ -1,0 +1,133 @@
+"""One call to one route of the HTTP API, and what came back.
+
+The headers and bodies are those of functions/shared/http_api.py. On AWS the API's certificate is
+verified; a loopback address, as in a rehearsal, is called without any proxy.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+MOST_ROWS = 10_000  # asked for with ?limit=, the most that the functions take
+MOST_BYTES = 7 * 1024 * 1024  # of an answer; Lambda's own limit is 6 MiB
+SECONDS = 35.0  # the most that a call takes: an HTTP API gives up on its function after 30
+QUOTED = 200  # characters of an answer that is not one of the functions'
+
+
+@dataclass(frozen=True)
+class LoginRoute:
+    """A route of the API, the step that makes it, and the login that is behind it."""
+
+    step: str
+    path: str
+    login: str
+
+
+LOGIN_ROUTES = (
+    LoginRoute("route-func1", "/func1", "password"),
+    LoginRoute("route-root", "/", "password"),
+    LoginRoute("route-func2", "/func2", "iam"),
+)
+
+
+@dataclass(frozen=True)
+class FunctionError:
+    """What a function says of its failure: the error's class, its code, and one line of words."""
+
+    kind: str
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        code = f" {self.code}" if self.code and self.code not in self.message else ""
+        return f"{self.kind}{code}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back from a route."""
+
+    status: int = 0  # HTTP's; 0 = nothing came back, and `text` says why
+    login: str = ""  # X-Login
+    tls: str = ""  # X-TLS: the version, or `none`
+    login_ms: float | None = None  # Server-Timing
+    ms: float = 0.0  # the whole call
+    rows: tuple[str, ...] | None = None  # the stored times, oldest first
+    truncated: bool = False  # the oldest rows were left out
+    error: FunctionError | None = None
+    text: str = ""  # the beginning of any other body
+
+    def works(self, login: str) -> bool:
+        """Return whether this is the answer of a login that worked, and in the way wanted."""
+        in_time = self.status == 200 and bool(self.rows) and self.login == login
+        return in_time and not (login == "iam" and self.tls in ("", "none"))
+
+    def __str__(self) -> str:
+        """Return what came back, in one line."""
+        if not self.status:
+            return self.text
+        about = str(self.error) if self.error else self.text
+        if self.rows is not None:
+            about = f"{len(self.rows)} rows, X-Login: {self.login}, X-TLS: {self.tls}"
+        return f"HTTP {self.status} {about}".rstrip()
+
+
+def call(url: str, route: LoginRoute, *, timeout: float = SECONDS) -> Answer:
+    """Call a route once. Returns what came back, whatever it was; raises nothing of the network."""
+    began = time.perf_counter()
+    try:
+        with opener(url).open(f"{url}{route.path}?limit={MOST_ROWS}", timeout=timeout) as response:
+            status, headers, body = response.status, response.headers, response.read(MOST_BYTES)
+    except urllib.error.HTTPError as error:
+        with error:
+            status, headers, body = error.code, error.headers, error.read(MOST_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        why = getattr(error, "reason", error)
+        text = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+        return Answer(text=text, ms=(time.perf_counter() - began) * 1000)
+    return answer(status, headers, body, (time.perf_counter() - began) * 1000)
+
+
+def opener(url: str) -> urllib.request.OpenerDirector:
+    """Return what opens `url`: the user's own proxy settings hold, but not for loopback."""
+    loopback = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if loopback else []))
+
+
+def answer(status: int, headers: Any, body: bytes, ms: float) -> Answer:
+    """Return the answer that status, headers and body make."""
+    parsed = parse(body)
+    timing = re.search(r"\blogin;dur=([0-9.]+)", headers.get("Server-Timing") or "")
+    rows = error = None
+    if isinstance(parsed, list) and all(isinstance(row, str) for row in parsed):
+        rows = tuple(parsed)
+    elif isinstance(parsed, dict) and {"error", "code", "message"} <= set(parsed):
+        code = "" if parsed["code"] is None else str(parsed["code"])
+        error = FunctionError(str(parsed["error"]), code, str(parsed["message"]))
+    return Answer(
+        status=status,
+        login=headers.get("X-Login") or "",
+        tls=headers.get("X-TLS") or "",
+        login_ms=float(timing[1]) if timing else None,
+        ms=ms,
+        rows=rows,
+        truncated=bool(headers.get("X-Truncated")) or len(rows or ()) >= MOST_ROWS,
+        error=error,
+        text="" if rows or error else " ".join(body.decode("utf-8", "replace").split())[:QUOTED],
+    )
+
+
+def parse(body: bytes) -> Any:
+    """Return the JSON of a body, or None where it is none."""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
