@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from botocore.exceptions import ClientError
 
@@ -76,7 +76,12 @@ class Request:
     @property
     def path(self) -> str:
         """The path alone, unquoted."""
-        return unquote(urlsplit(self.target).path) or "/"
+        return unquote(self.target.partition("?")[0])
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, still quoted."""
+        return self.target.partition("?")[2]
 
 
 @dataclass(frozen=True)
@@ -242,7 +247,6 @@ class Gateway:
 
     def _event(self, request: Request, request_id: str, match: Match) -> dict[str, Any]:
         """Return the event of a request, payload format 2.0."""
-        url = urlsplit(request.target)
         headers = _joined((name.lower(), value) for name, value in request.headers)
         cookies = headers.pop("cookie", "")
         now = datetime.now(UTC)
@@ -251,7 +255,7 @@ class Gateway:
             "version": "2.0",
             "routeKey": match.route["RouteKey"],
             "rawPath": request.path,
-            "rawQueryString": url.query,
+            "rawQueryString": request.query,
             "headers": headers,
             "requestContext": {
                 "accountId": match.route.get("AccountId", "anonymous"),
@@ -273,7 +277,7 @@ class Gateway:
             },
             "isBase64Encoded": False,
         }
-        query = _joined(parse_qsl(url.query, keep_blank_values=True))
+        query = _joined(parse_qsl(request.query, keep_blank_values=True))
         optional = {
             "cookies": cookies.split("; ") if cookies else None,
             "queryStringParameters": query or None,

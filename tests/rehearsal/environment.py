@@ -11,10 +11,11 @@ import json
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from provision.package import function_package, layer_package
 from provision.rehearsal.data_plane import DataPlane
@@ -22,8 +23,7 @@ from provision.rehearsal.data_plane import DataPlane
 ACCOUNT = "123456789012"
 USER, PASSWORD = "testdb", "correct-horse-battery"
 SCHEMA, TABLE = "testdb", "testtable"
-LOGINS = ("password", "iam")
-ASSUME = "sts:AssumeRole"
+LOGINS: tuple[Literal["password", "iam"], ...] = ("password", "iam")
 
 
 @dataclass
@@ -44,6 +44,9 @@ class Environment:
 
     def __init__(self, client: Any, data_plane: DataPlane) -> None:
         self.client, self.data_plane = cache(client), data_plane
+        self._undo = ExitStack()
+        self._allowed: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._trusted: dict[str, str] = {}
         self.region: str = client("rds").meta.region_name
         self._network()
         self._database()
@@ -145,12 +148,15 @@ class Environment:
         arn = self.client("lambda").publish_layer_version(
             LayerName="connector", Content={"ZipFile": layer.content}
         )["LayerVersionArn"]
+        logging = self.client("iam").create_policy(
+            PolicyName="logging",
+            PolicyDocument=document(
+                {"Effect": "Allow", "Action": "logs:PutLogEvents", "Resource": "*"}
+            ),
+        )["Policy"]["Arn"]
         for login in LOGINS:
             role = self.role(login, "lambda.amazonaws.com")
-            self.client("iam").attach_role_policy(
-                RoleName=login,
-                PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
-            )
+            self.client("iam").attach_role_policy(RoleName=login, PolicyArn=logging)
             self.client("lambda").create_function(
                 FunctionName=login,
                 Runtime="python3.13",
@@ -216,36 +222,66 @@ class Environment:
 
     # --- what tests do with it ---
 
+    @contextmanager
+    def mended(self) -> Iterator[None]:
+        """Undo at the end whatever was changed through the methods below, last things first."""
+        with ExitStack() as self._undo:
+            yield
+
     def role(self, name: str, service: str) -> str:
-        statement = {"Effect": "Allow", "Action": ASSUME, "Principal": {"Service": service}}
         answer = self.client("iam").create_role(
-            RoleName=name, AssumeRolePolicyDocument=document(statement)
+            RoleName=name, AssumeRolePolicyDocument=trust(service)
         )
         arn: str = answer["Role"]["Arn"]
+        self._trusted[name] = service
         return arn
 
-    def allow(self, role: str, action: str, *resources: str, effect: str = "Allow") -> None:
-        statement = {"Effect": effect, "Action": action, "Resource": list(resources)}
-        self.client("iam").put_role_policy(
-            RoleName=role,
-            PolicyName=f"{effect}-{action.replace(':', '-')}",
-            PolicyDocument=document(statement),
-        )
+    def trust(self, role: str, service: str) -> None:
+        change = self.client("iam").update_assume_role_policy
+        change(RoleName=role, PolicyDocument=trust(service))
+        before = trust(self._trusted[role])
+        self._undo.callback(change, RoleName=role, PolicyDocument=before)
+
+    def allow(self, role: str, action: str, *resources: str) -> None:
+        """Let a role do something, on these resources instead of those before."""
+        before = self._allowed.get((role, action))
+        if before is not None:
+            self._undo.callback(self._allow, role, action, before)
+        self._allow(role, action, resources)
 
     def forbid(self, role: str, action: str) -> None:
         """Take back what `allow` gave."""
-        self.client("iam").delete_role_policy(
-            RoleName=role, PolicyName=f"Allow-{action.replace(':', '-')}"
+        name = action.replace(":", "-")
+        self.client("iam").delete_role_policy(RoleName=role, PolicyName=name)
+        self._undo.callback(self._allow, role, action, self._allowed[role, action])
+
+    def _allow(self, role: str, action: str, resources: tuple[str, ...]) -> None:
+        statement = {"Effect": "Allow", "Action": action, "Resource": list(resources)}
+        self.client("iam").put_role_policy(
+            RoleName=role,
+            PolicyName=action.replace(":", "-"),
+            PolicyDocument=document(statement),
         )
+        self._allowed[role, action] = resources
 
     def configure(self, function: str, **changes: Any) -> None:
-        self.client("lambda").update_function_configuration(FunctionName=function, **changes)
+        change = self.client("lambda").update_function_configuration
+        before = self.client("lambda").get_function_configuration(FunctionName=function)
+        before["Layers"] = [layer["Arn"] for layer in before.get("Layers", [])]
+        before.setdefault("Description", "")
+        change(FunctionName=function, **changes)
+        self._undo.callback(
+            change, FunctionName=function, **{name: before[name] for name in changes}
+        )
 
     def set_variables(self, function: str, **changes: str) -> None:
         self.configure(function, Environment={"Variables": self.variables(function, **changes)})
 
-    def upload(self, function: str, content: bytes) -> None:
-        self.client("lambda").update_function_code(FunctionName=function, ZipFile=content)
+    def upload(self, function: Literal["password", "iam"], content: bytes) -> None:
+        change = self.client("lambda").update_function_code
+        change(FunctionName=function, ZipFile=content)
+        before = function_package(function).content
+        self._undo.callback(change, FunctionName=function, ZipFile=before)
 
     def publish(self, content: bytes) -> str:
         answer = self.client("lambda").publish_layer_version(
@@ -254,17 +290,46 @@ class Environment:
         arn: str = answer["LayerVersionArn"]
         return arn
 
+    def set_secret(self, value: str) -> None:
+        change = self.client("secretsmanager").put_secret_value
+        before = self.client("secretsmanager").get_secret_value(SecretId=self.secret_arn)
+        change(SecretId=self.secret_arn, SecretString=value)
+        self._undo.callback(change, SecretId=self.secret_arn, SecretString=before["SecretString"])
+
+    def deregister(self, proxy: str) -> None:
+        rds = self.client("rds")
+        names = {"DBProxyName": proxy, "DBInstanceIdentifiers": ["database"]}
+        rds.deregister_db_proxy_targets(**names)
+        self._undo.callback(rds.describe_db_proxy_targets, DBProxyName=proxy)
+        self._undo.callback(rds.register_db_proxy_targets, **names)
+
+    def close(self, group: str, direction: str, other: str) -> None:
+        """Take the rule between two groups away."""
+        ec2 = self.client("ec2")
+        rule = {"GroupId": self.groups[group], "IpPermissions": [self.rule(other)]}
+        getattr(ec2, f"revoke_security_group_{direction}")(**rule)
+        self._undo.callback(getattr(ec2, f"authorize_security_group_{direction}"), **rule)
+
     def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
         return fetch(self.url + path, method, headers)
 
     def invoke(self, function: str, event: Any = None) -> dict[str, Any]:
-        answer = self.data_plane.invoke(function, json.dumps(event or {}).encode())
+        answer = self.data_plane.invoke(function, json.dumps(event).encode())
         return {**answer, "Payload": json.loads(answer["Payload"])}
 
-    def reason(self) -> str:
-        """The newest refusal's reason."""
-        reason: str = self.report[-1].reason
+    def reason(self, where: str) -> str:
+        """The newest refusal's reason at `proxy NAME`, `function NAME` or `api ...`."""
+        found = [r.reason for r in self.report if r.where.startswith(where)]
+        assert found, f"nothing was refused at {where}"
+        reason: str = found[-1]
         return reason
+
+
+def trust(service: str) -> str:
+    """A role's trust policy."""
+    return document(
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}
+    )
 
 
 def document(statement: Mapping[str, Any]) -> str:
@@ -277,10 +342,14 @@ def fetch(url: str, method: str = "GET", headers: Mapping[str, str] | None = Non
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=60) as answer:
-            return Answer(answer.status, dict(answer.headers), answer.read())
+            return Answer(answer.status, lowered(answer.headers), answer.read())
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, dict(error.headers), error.read())
+            return Answer(error.code, lowered(error.headers), error.read())
+
+
+def lowered(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def zipped(files: Mapping[str, str | bytes]) -> bytes:
