@@ -12,6 +12,7 @@ from provision.cli import (
     add_common_flags,
     add_dry_run_flags,
     execute,
+    leave,
     parser,
 )
 
@@ -165,4 +166,4 @@ COMMANDS = (
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

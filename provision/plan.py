@@ -60,6 +60,11 @@ class Plan:
         """The steps at which something has to be done."""
         return [each for each in self.steps if each.action is not Action.NONE]
 
+    @property
+    def counted(self) -> list[Planned]:
+        """The steps that make something: not what is only looked up, or made by AWS itself."""
+        return [each for each in self.steps if each.resource.made and not each.resource.lookup]
+
     def refuse(self) -> None:
         """Raise what stands against carrying the plan out, if anything does."""
         if self.refused:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from provision.cli import Job, add_common_flags, add_dry_run_flags, execute, parser
+from provision.cli import Job, add_common_flags, add_dry_run_flags, execute, leave, parser
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,4 +69,4 @@ def work(options: Options, output: Output, arguments: argparse.Namespace) -> tup
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

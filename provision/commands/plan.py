@@ -19,5 +19,5 @@ def plan(options: Options, output: Output, *, replace: Collection[str] = ()) -> 
         found = run.plan(replace=replace)
         output.planned(found)
         found.refuse()
-        unchanged = len(found.steps) - len(found.to_do)
+        unchanged = len(found.counted) - len(found.to_do)
         return run.summary(unchanged=unchanged), len(found.to_do)
