@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -21,6 +22,9 @@ from provision.rehearsal.server_database import ServerDatabase, ServerSession
 from provision.rehearsal.wire import Login
 
 START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+_UNTIL_INPUT_ENDS = '"$@" & read -r _; kill $!; wait $!'
+"""For `sh -c`: the server ends with us, however we end, since then our end of its input closes."""
 _SYSTEM_TABLES = "mysql_system_tables.sql"
 
 
@@ -63,11 +67,12 @@ class MariaDb:
         """Stop the server and throw its data away. Twice is once."""
         process, self._process = self._process, None
         if process is not None:
-            process.terminate()
+            assert process.stdin is not None  # noqa: S101 - it was asked for
+            process.stdin.close()
             try:
-                process.wait(10)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         with contextlib.suppress(FileNotFoundError):
             self._folder.cleanup()
@@ -101,6 +106,10 @@ class MariaDb:
         with log:
             self._process = subprocess.Popen(
                 [
+                    "/bin/sh",
+                    "-c",
+                    _UNTIL_INPUT_ENDS,
+                    "sh",
                     *self._arguments,
                     "--bind-address=127.0.0.1",
                     f"--port={port}",
@@ -109,7 +118,7 @@ class MariaDb:
                     "--skip-log-bin",
                     "--default-time-zone=+00:00",
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us; we end it ourselves

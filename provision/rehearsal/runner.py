@@ -27,6 +27,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from provision.rehearsal.certificates import CertificateAuthority, trust_in_folder
+from provision.rehearsal.refusals import AwsError
 from provision.rehearsal.rehearsed_aws import Credentials, RehearsedAws, code_bytes
 from provision.rehearsal.report import Report
 from provision.rehearsal.sandbox import (
@@ -48,12 +49,8 @@ Network = Callable[[Configuration], tuple[Routes, Mapping[str, str]]]
 """Says where a function can connect to, and for each closed endpoint why."""
 
 
-class InvokeError(Exception):
-    """Lambda refuses the invocation itself: AWS's code, message and HTTP status."""
-
-    def __init__(self, code: str, message: str, status: int) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code, self.message, self.status = code, message, status
+class InvokeError(AwsError):
+    """Lambda refuses the invocation itself."""
 
 
 @dataclass

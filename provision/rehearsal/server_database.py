@@ -3,7 +3,8 @@
 The proxy decides on the login; then this logs in to the server with the secret, and from there on
 the two sides talk to each other: real SQL, real types, real errors. The server must hold the
 secret's user, with its password in `mysql_native_password` or `caching_sha2_password`, and the
-schema; it is spoken to without TLS, so it belongs on this machine or in a trusted network.
+schema; it is spoken to without TLS, so it belongs on this machine or in a trusted network. (The
+password itself goes there encrypted, with the server's own public key, where it has to go at all.)
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import ssl
 import struct
 from collections.abc import Sequence
 from hashlib import sha1, sha256
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from provision.rehearsal.databases import (
     BACKEND_SECONDS,
@@ -106,12 +110,14 @@ def log_in(stream: PacketStream, greeting: Greeting, login: Login, secret: Secre
 
     Raises ServerError with the server's refusal, ProtocolError for a way that is not known here.
     """
-    plugin = greeting.plugin if greeting.plugin in (NATIVE, SHA2) else NATIVE
+    plugin, nonce = greeting.plugin, greeting.nonce
+    if plugin not in (NATIVE, SHA2):
+        plugin = NATIVE
     flags = login.capabilities & greeting.capabilities & ~Capability.SSL
     flags &= ~Capability.CONNECT_ATTRS
     if not login.database:
         flags &= ~Capability.CONNECT_WITH_DB
-    answer = scramble(plugin, secret.password, greeting.nonce)
+    answer = scramble(plugin, secret.password, nonce)
     length = counted if flags & Capability.PLUGIN_AUTH_LENENC_DATA else _byte_counted
     packet = struct.pack("<IIB23x", flags, MAX_PAYLOAD, login.charset)
     packet += secret.username.encode() + b"\0" + length(answer)
@@ -123,12 +129,17 @@ def log_in(stream: PacketStream, greeting: Greeting, login: Login, secret: Secre
         plugin, nonce = _switched(reply)
         stream.write(scramble(plugin, secret.password, nonce))
         reply = stream.read(LOGIN_LIMIT)
+    if reply == b"\x01\x04":  # caching_sha2_password knows only the password's hash as yet
+        stream.write(b"\x02")  # asks for the server's public key
+        key = stream.read(LOGIN_LIMIT)[1:]
+        stream.write(encrypted(secret.password, nonce, key))
+        reply = stream.read(LOGIN_LIMIT)
     if reply == b"\x01\x03":  # caching_sha2_password's fast path: OK follows
         reply = stream.read(LOGIN_LIMIT)
     if reply[:1] == b"\xff":
         raise parse_error(reply)
     if reply[:1] != b"\0":
-        raise ProtocolError("the server wants a login that needs TLS (full authentication)")
+        raise ProtocolError("the server wants a kind of login that is not played")
 
 
 def scramble(plugin: str, password: str, nonce: bytes) -> bytes:
@@ -146,6 +157,24 @@ def scramble(plugin: str, password: str, nonce: bytes) -> bytes:
         hashed = sha256(password.encode()).digest()
         return _xor(hashed, sha256(sha256(hashed).digest() + nonce).digest())
     raise ProtocolError(f"the login plugin {plugin[:64]!r} is not played")
+
+
+def encrypted(password: str, nonce: bytes, public_key: bytes) -> bytes:
+    """Return a password as caching_sha2_password sends it to a server without TLS.
+
+    Raises ProtocolError when the key is none.
+    """
+    try:
+        key = serialization.load_pem_public_key(public_key)
+    except ValueError:
+        key = None
+    if not isinstance(key, rsa.RSAPublicKey):
+        raise ProtocolError("the server has no public key for a login without TLS")
+    plain = password.encode() + b"\0"
+    mixed = bytes(byte ^ nonce[n % len(nonce)] for n, byte in enumerate(plain))
+    # OAEP with SHA-1 is what the protocol says.
+    oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), label=None)  # noqa: S303
+    return key.encrypt(mixed, oaep)
 
 
 def scramble_matches(plugin: str, password: str, nonce: bytes, answer: bytes) -> bool:

@@ -120,7 +120,8 @@ class Environment:
         rds = self.client("rds")
         role = self.role("proxy", "rds.amazonaws.com")
         self.allow("proxy", "secretsmanager:GetSecretValue", self.secret_arn)
-        self.endpoints, self.proxy_ids = {}, {}
+        self.endpoints: dict[str, str] = {}
+        self.proxy_ids: dict[str, str] = {}
         for login in LOGINS:
             proxy = rds.create_db_proxy(
                 DBProxyName=login,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,9 @@ from provision.rehearsal.databases import Database, Secret
 from provision.rehearsal.iam_policy import Document, decide
 from provision.rehearsal.rds_token import SessionKey
 from provision.rehearsal.report import Report
+from provision.rehearsal.server_database import SHA2
 from provision.rehearsal.stand_in import Account, Limits, ProxySettings, StandIn
+from provision.rehearsal.wire import OFFERED, Capability, counted
 
 REGION = "ap-northeast-1"
 ENDPOINT = f"iam.proxy-c0ffee.{REGION}.rds.amazonaws.com"
@@ -28,6 +31,7 @@ DBUSERS = f"arn:aws:rds-db:{REGION}:123456789012:dbuser"
 ROLE = "arn:aws:iam::123456789012:role/iam"
 SECRET = Secret("testdb", "correct-horse-battery")
 SCHEMA = "testdb"
+FLAGS = OFFERED & ~Capability.SSL
 KEY = SessionKey("ASIATESTTESTTESTTEST", "the-secret-key", "the/session+token==", ROLE)
 
 
@@ -136,3 +140,25 @@ def _client(key: SessionKey, region: str, with_session: bool) -> Any:
         key.access_key_id, key.secret_access_key, key.session_token if with_session else None
     )
     return session.create_client("rds", region_name=region)
+
+
+def login_packet(
+    user: bytes = b"testdb",
+    answer: bytes = b"x" * 32,
+    database: bytes = b"testdb",
+    plugin: bytes = SHA2.encode(),
+    attributes: bytes = b"",
+    flags: int = FLAGS,
+) -> bytes:
+    """A login as clients write it."""
+    return (
+        struct.pack("<IIB23x", flags, 1 << 24, 255)
+        + user
+        + b"\0"
+        + counted(answer)
+        + database
+        + b"\0"
+        + plugin
+        + b"\0"
+        + counted(attributes)
+    )

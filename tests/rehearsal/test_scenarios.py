@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -17,9 +21,11 @@ from typing import Any
 
 import mysql.connector
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from provision.rehearsal.certificates import CertificateAuthority
-from provision.rehearsal.databases import Database, Secret
+from provision.rehearsal.databases import Database, DatabaseDownError, Secret
 from provision.rehearsal.rds_token import SessionKey
 from provision.rehearsal.server_database import NATIVE, SHA2, ServerDatabase
 from provision.rehearsal.sqlite_database import SqliteDatabase
@@ -32,6 +38,8 @@ from provision.rehearsal.wire import (
     DisconnectedError,
     Greeting,
     PacketStream,
+    ServerError,
+    ok_packet,
     parse_login,
 )
 from tests.rehearsal import mariadb
@@ -46,6 +54,7 @@ from tests.rehearsal.proxies import (
     allows,
     connect,
     lead,
+    login_packet,
     settings,
     token,
 )
@@ -342,6 +351,94 @@ def test_database_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
         assert attempt()[0] == 9501
         assert attempt(password="wrong")[0] == 1045
     assert "cannot be reached" in world.report[0].reason
+
+
+class FullAuthentication:
+    """A MySQL 8 that has only the hash of the secret's password, so asks for all of it."""
+
+    def __init__(self) -> None:
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(20)
+
+    def _listen(self) -> None:
+        for _ in range(2):  # one connection to read the greeting, one to log in
+            sock, _ = self._listener.accept()
+            with sock, contextlib.suppress(DisconnectedError):
+                self._log_in(PacketStream(sock, 20))
+
+    def _log_in(self, stream: PacketStream) -> None:
+        offered, nonce = OFFERED & ~Capability.SSL, bytes(range(1, 21))
+        stream.write(Greeting("8.4.6", offered, 1, nonce, SHA2).encode())
+        login = parse_login(stream.read(LOGIN_LIMIT), offered)
+        stream.write(b"\x01\x04")
+        assert stream.read(LOGIN_LIMIT) == b"\x02"
+        pem = self._key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        stream.write(b"\x01" + pem)
+        oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), label=None)  # noqa: S303
+        mixed = self._key.decrypt(stream.read(LOGIN_LIMIT), oaep)
+        plain = bytes(byte ^ nonce[n % 20] for n, byte in enumerate(mixed))
+        known = (login.user, plain) == (SECRET.username, SECRET.password.encode() + b"\0")
+        stream.write(ok_packet() if known else ServerError(1045, "28000", "no").encode())
+        stream.new_command()
+        stream.read(LOGIN_LIMIT)
+
+
+@pytest.mark.parametrize(("password", "code"), [(SECRET.password, 0), ("another", 1045)])
+def test_a_mysql_server_that_asks_for_the_whole_password(password: str, code: int) -> None:
+    with contextlib.closing(FullAuthentication()) as server:
+        database = ServerDatabase("127.0.0.1", server.port)
+        login = parse_login(login_packet(), database.traits().capabilities)
+        if code:
+            with pytest.raises(DatabaseDownError, match="refuses the secret's user"):
+                database.open(login, Secret(SECRET.username, password))
+        else:
+            database.open(login, Secret(SECRET.username, password)).close()
+
+
+@pytest.mark.realdb
+def test_the_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    mariadb.need_mariadbd()
+    code = (
+        "from tests.rehearsal.proxies import SCHEMA, SECRET\n"
+        "from provision.rehearsal.mariadbd import MariaDb\n"
+        "server = MariaDb(SCHEMA, SECRET)\n"
+        "print(server._relay._address[1], flush=True)\n"
+        "input()"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert parent.stdout is not None
+    port = int(parent.stdout.readline())
+    socket.create_connection(("127.0.0.1", port), 20).close()
+    parent.kill()
+    parent.communicate()
+    until_refused(port)
+
+
+def until_refused(port: int) -> None:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 20).close()
+        except OSError:
+            return
+        time.sleep(0.02)
+    pytest.fail("the server is still there")
 
 
 # What a client that is in can do: the same on both databases.

@@ -17,32 +17,9 @@ from provision.rehearsal.server_database import NATIVE, SHA2, scramble
 from provision.rehearsal.sqlite_database import SqliteDatabase
 from provision.rehearsal.wire import Capability, Command, Greeting, Login, PacketStream
 from tests.rehearsal import proxies
-from tests.rehearsal.proxies import SCHEMA, SECRET, World
+from tests.rehearsal.proxies import FLAGS, SCHEMA, SECRET, World, login_packet
 
 OFFERED = wire.OFFERED
-FLAGS = OFFERED & ~Capability.SSL
-
-
-def login_packet(
-    user: bytes = b"testdb",
-    answer: bytes = b"x" * 32,
-    database: bytes = b"testdb",
-    plugin: bytes = SHA2.encode(),
-    attributes: bytes = b"",
-    flags: int = FLAGS,
-) -> bytes:
-    """A login as clients write it."""
-    return (
-        struct.pack("<IIB23x", flags, 1 << 24, 255)
-        + user
-        + b"\0"
-        + wire.counted(answer)
-        + database
-        + b"\0"
-        + plugin
-        + b"\0"
-        + wire.counted(attributes)
-    )
 
 
 # --- parsing ---

@@ -227,3 +227,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    os._exit(0)  # whatever threads the function has left behind
