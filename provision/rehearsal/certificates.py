@@ -2,7 +2,9 @@
 
 Made anew for each rehearsal, its key only in memory but for the moment in which Python's `ssl`
 reads it from a private file. A function trusts it only because `trust_instead_of` puts it in the
-place of the genuine Amazon root, in the rehearsal's own copy of the function's code.
+place of the genuine Amazon root, in the rehearsal's own copy of the function's code. In one point
+this is stricter than AWS: a client that also trusts the system's roots finds Amazon's among them,
+so at AWS it may get by without the right file.
 """
 
 from __future__ import annotations

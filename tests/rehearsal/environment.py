@@ -201,7 +201,7 @@ class Environment:
         role = self.role("api", "apigateway.amazonaws.com")
         arns = [self.function_arn(login) for login in LOGINS]
         self.allow("api", "lambda:InvokeFunction", *arns)
-        self.integrations = {
+        self.integrations: dict[str, str] = {
             login: gateway.create_integration(
                 ApiId=self.api_id,
                 IntegrationType="AWS_PROXY",
