@@ -133,7 +133,7 @@ class Gateway:
         self._throttle(match)
         integration = self._integration(match.route)
         function_arn = self._function(integration, match.route)
-        event = self._event(request, request_id, match)
+        event = self._event(request, request_id, match, function_arn.split(":")[4])
         seconds = integration.get("TimeoutInMillis", 30_000) / 1000
         payload = json.dumps(event).encode()
         future = self._workers.submit(self._invoker.invoke, function_arn, payload)
@@ -245,48 +245,52 @@ class Gateway:
         if not decision.allowed:
             raise GatewayError(500, f"the function's policy: {decision.reason}")
 
-    def _event(self, request: Request, request_id: str, match: Match) -> dict[str, Any]:
+    def _event(
+        self, request: Request, request_id: str, match: Match, account: str
+    ) -> dict[str, Any]:
         """Return the event of a request, payload format 2.0."""
         headers = _joined((name.lower(), value) for name, value in request.headers)
         cookies = headers.pop("cookie", "")
-        now = datetime.now(UTC)
-        host = f"{self.api_id}.execute-api.{self._aws.region}.amazonaws.com"
+        query = _joined(parse_qsl(request.query, keep_blank_values=True))
         event: dict[str, Any] = {
             "version": "2.0",
             "routeKey": match.route["RouteKey"],
             "rawPath": request.path,
             "rawQueryString": request.query,
+            "cookies": cookies.split("; ") if cookies else None,
             "headers": headers,
+            "queryStringParameters": query or None,
             "requestContext": {
-                "accountId": match.route.get("AccountId", "anonymous"),
+                "accountId": account,
                 "apiId": self.api_id,
-                "domainName": host,
+                "domainName": f"{self.api_id}.execute-api.{self._aws.region}.amazonaws.com",
                 "domainPrefix": self.api_id,
-                "http": {
-                    "method": request.method,
-                    "path": request.path,
-                    "protocol": "HTTP/1.1",
-                    "sourceIp": request.source_ip,
-                    "userAgent": headers.get("user-agent", ""),
-                },
                 "requestId": request_id,
                 "routeKey": match.route["RouteKey"],
                 "stage": match.stage["StageName"],
-                "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-                "timeEpoch": int(now.timestamp() * 1000),
+                **_told(request, headers.get("user-agent", "")),
             },
+            "pathParameters": dict(match.parameters) or None,
             "isBase64Encoded": False,
         }
-        query = _joined(parse_qsl(request.query, keep_blank_values=True))
-        optional = {
-            "cookies": cookies.split("; ") if cookies else None,
-            "queryStringParameters": query or None,
-            "pathParameters": dict(match.parameters) or None,
-        }
-        event |= {name: value for name, value in optional.items() if value is not None}
-        if request.body:
-            event |= _body_fields(request.body)
-        return event
+        event = {name: value for name, value in event.items() if value is not None}
+        return event | (_body_fields(request.body) if request.body else {})
+
+
+def _told(request: Request, user_agent: str) -> dict[str, Any]:
+    """What the request context tells of the request itself, and when it came."""
+    now = datetime.now(UTC)
+    return {
+        "http": {
+            "method": request.method,
+            "path": request.path,
+            "protocol": "HTTP/1.1",
+            "sourceIp": request.source_ip,
+            "userAgent": user_agent,
+        },
+        "time": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
+        "timeEpoch": int(now.timestamp() * 1000),
+    }
 
 
 def best_route(

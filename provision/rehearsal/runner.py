@@ -350,8 +350,9 @@ class Call:
         with contextlib.suppress(ClientError):  # of a stream that is not there yet
             logs.put_log_events(**names, logEvents=events)
             return
-        role = self._configuration["Role"]
-        if not self._aws.may(role, "logs:PutLogEvents", "*").allowed:
+        _, partition, _, region, account, *_ = self._configuration["FunctionArn"].split(":")
+        arn = f"arn:{partition}:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
+        if not self._aws.may(self._configuration["Role"], "logs:PutLogEvents", arn).allowed:
             return
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_group(logGroupName=group)

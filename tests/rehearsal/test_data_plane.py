@@ -470,6 +470,18 @@ def test_logs_are_written_though_the_group_was_deleted(environment: Environment)
     assert sum(event["message"].startswith("REPORT") for event in events) == 1
 
 
+def test_no_logs_without_permission(environment: Environment) -> None:
+    logs, iam = environment.client("logs"), environment.client("iam")
+    [attached] = iam.list_attached_role_policies(RoleName="iam")["AttachedPolicies"]
+    policy = {"RoleName": "iam", "PolicyArn": attached["PolicyArn"]}
+    environment.invoke("iam")
+    logs.delete_log_group(logGroupName="/aws/lambda/iam")
+    iam.detach_role_policy(**policy)
+    environment.invoke("iam")
+    iam.attach_role_policy(**policy)
+    assert logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/iam")["logGroups"] == []
+
+
 def test_a_role_that_lambda_cannot_assume(environment: Environment) -> None:
     environment.trust("iam", "ec2.amazonaws.com")
     environment.configure("iam", Description="a new environment")

@@ -274,7 +274,7 @@ def test_the_event_has_format_2(api: Api) -> None:
     assert (event["body"], event["isBase64Encoded"]) == ("text", False)
     assert context["stage"] == "$default"
     assert context["http"]["method"] == "POST"
-    assert context["apiId"] == api.id
+    assert (context["apiId"], context["accountId"]) == (api.id, ACCOUNT)
 
 
 def test_a_body_that_is_not_text_is_base64(api: Api) -> None:
