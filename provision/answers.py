@@ -67,8 +67,8 @@ class Answer:
 
     def works(self, login: str) -> bool:
         """Return whether this is the answer of a login that worked, and in the way wanted."""
-        in_time = self.status == 200 and bool(self.rows) and self.login == login
-        return in_time and not (login == "iam" and self.tls in ("", "none"))
+        answered = self.status == 200 and bool(self.rows) and self.login == login
+        return answered and not (login == "iam" and self.tls in ("", "none"))
 
     def __str__(self) -> str:
         """Return what came back, in one line."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from provision.answers import Answer, LoginRoute
+from provision.answers import LOGIN_ROUTES, Answer, LoginRoute
+from provision.aws import calling
 from provision.diagnosis.cause import Cause
-from provision.diagnosis.causes import cause_of
-from provision.diagnosis.evidence import gather
+from provision.diagnosis.causes import cause_of, named
+from provision.diagnosis.database import tls_not_required
+from provision.diagnosis.evidence import Evidence, Step, gather
 from provision.run import Run
 
-__all__ = ["Cause", "Diagnosis"]
+__all__ = ["Cause", "Diagnosis", "weak_settings"]
 
 
 class Diagnosis:
@@ -35,3 +37,14 @@ class Diagnosis:
         """Return whether it is known why a route fails, and that waiting does not help."""
         cause, before = self.causes.get(route), self._before.get(route)
         return bool(cause and before and cause.certain and cause.kind == before.kind)
+
+
+def weak_settings(run: Run) -> Cause | None:
+    """Return what of the IAM proxy is not as it should be although the login works."""
+    proxy = run.resource("proxy-iam")
+    with calling(proxy.step):
+        seen = proxy.find(run.aws, {})
+    changes = tuple(proxy.differences(seen, run.aws)) if seen else ()
+    (route,) = (each for each in LOGIN_ROUTES if each.login == "iam")
+    evidence = Evidence(route, steps={proxy.step: Step(proxy, seen, changes)})
+    return named(tls_not_required, evidence)

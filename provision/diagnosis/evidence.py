@@ -70,6 +70,10 @@ class Evidence:
         """Return a step's resource as it should be; its fields are what is wanted of it."""
         return self.steps[step].resource
 
+    def name(self, step: str) -> str:
+        """Return a resource's name at AWS, or its step's where AWS could not be read."""
+        return self.steps[step].resource.name if step in self.steps else step
+
     def change(self, step: str, name: str) -> Change | None:
         """Return how a property differs from what it should be, if it does."""
         changes = self.steps[step].changes if step in self.steps else ()
