@@ -220,7 +220,8 @@ class Engine:
                 work(resource)
             except Blocked as blocked:
                 board.fail(resource.step)
-                self._teller(resource)("waiting", f"not done: {blocked} failed")
+                for watcher in self.watchers:
+                    watcher.skipped(resource, f"{blocked} failed")
             except Interrupted:
                 board.fail(resource.step)
             except ProvisionError as error:

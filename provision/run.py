@@ -16,10 +16,11 @@ from provision.config import Config
 from provision.engine import Engine
 from provision.environment import environment
 from provision.errors import CredentialsError, ProvisionError, StateError
-from provision.history import Recorder
+from provision.history import Recorder, usual_seconds
 from provision.options import Options, configuration
 from provision.output.base import Output, Summary
 from provision.plan import Looker, Plan, compare
+from provision.prices import estimate, note_of
 from provision.resources.base import Change, Resource, Seen
 from provision.state import State, locked
 from provision.wait import Pace, interrupted
@@ -64,6 +65,15 @@ class Run:
         who = self.aws.identity
         where = f"environment {self.config.environment.name}, account {who.account}"
         return f"{where}, {self.aws.region}"
+
+    def still_costing(self) -> list[str]:
+        """Return what of the environment is billed by the hour right now, in a line, or nothing."""
+        steps = [
+            each.step for each in self.resources if each.costs and each.step in self.state.steps
+        ]
+        if not steps:
+            return []
+        return [f"still at AWS: {', '.join(steps)}: {note_of(estimate(self.config).of(steps))}"]
 
     def summary(self, **more: object) -> Summary:
         """Return the summary of the run so far."""
@@ -127,12 +137,13 @@ def opened(
         recorder = Recorder()
         engine = Engine(aws, resources, state, pace, (output, recorder))
         run = Run(command, config, aws, state, pace, output, resources, engine)
+        output.expect(speed=options.speed, earlier=usual_seconds(state.runs, "creating"))
         ok = False
         try:
             yield run
             ok = True
         except ProvisionError as error:
-            error.summary = run.summary(ok=False, error=error)
+            error.summary = run.summary(ok=False, error=error, notes=run.still_costing())
             raise
         finally:
             record = recorder.run(command, ok=ok)

@@ -40,7 +40,9 @@ def take_down(
     """Delete the environment of an opened run, and prove it. Returns the summary."""
     seen = run.look() if seen is None else seen
     run.state.check_writable()
-    run.engine.remove(deletable(run, seen), seen)
+    going = deletable(run, seen)
+    run.output.removing([each for each in going if seen.get(each.step) and not each.shared])
+    run.engine.remove(going, seen)
     delete_late_logs(run)
     prove_nothing_left(run, kept_snapshot=final_snapshot)
     for step in list(run.state.steps):

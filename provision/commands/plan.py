@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from provision.options import Options
 from provision.output.base import Output, Summary
+from provision.prices import cost_note
 from provision.run import opened
 
 
@@ -20,4 +21,5 @@ def plan(options: Options, output: Output, *, replace: Collection[str] = ()) -> 
         output.planned(found)
         found.refuse()
         unchanged = len(found.counted) - len(found.to_do)
-        return run.summary(unchanged=unchanged), len(found.to_do)
+        notes = [cost_note(run.config)]
+        return run.summary(unchanged=unchanged, notes=notes), len(found.to_do)

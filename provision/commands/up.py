@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from provision.errors import UsageError
 from provision.options import Options
 from provision.output.base import Output, Summary
+from provision.prices import cost_note
 from provision.resources.base import Change
 from provision.run import Run, opened
 
@@ -57,10 +58,10 @@ def bring_up(
         from provision.check import prove_logins
 
         prove_logins(run)
-    return run.summary(next_commands=after_up(run))
+    return run.summary(notes=[cost_note(run.config)], next_commands=after_up())
 
 
-def after_up(run: Run) -> list[tuple[str, str]]:
+def after_up() -> list[tuple[str, str]]:
     """Return the commands that make sense now."""
     return [
         ("python -m provision check", "call both routes again"),

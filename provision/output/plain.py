@@ -31,7 +31,7 @@ HEARTBEAT_SECONDS = 60.0
 
 
 class Plain(Output):
-    """Lines for a person. `clock` counts seconds; with `beats` a thread calls `beat` each minute."""
+    """Lines for a person. `clock` counts seconds; `beats`: a thread calls `beat` each minute."""
 
     def __init__(
         self,

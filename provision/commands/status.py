@@ -1,0 +1,208 @@
+"""`provision status`: each resource as AWS has it now, drift, URLs and cost. Reads only."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from provision.errors import ForeignResource
+from provision.output.base import Output, Summary
+from provision.output.words import change_lines
+from provision.plan import Action, Plan, Planned, compare
+from provision.prices import Estimate, dollars, estimate, note_of, spent
+from provision.resources.base import Change, Resource, Seen
+from provision.run import Options, Run, opened
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One resource as AWS has it, beside what it should be."""
+
+    resource: Resource
+    seen: Seen | None
+    foreign: bool = False
+    drift: tuple[Change, ...] = ()
+
+    @property
+    def there(self) -> bool:
+        """Whether AWS has it, and it is ours."""
+        return self.seen is not None and not self.foreign
+
+    @property
+    def identity(self) -> str:
+        """The id or name that a person would look for at AWS."""
+        return self.resource.identity(self.seen.outputs) if self.seen else self.resource.name
+
+    @property
+    def status(self) -> str:
+        """AWS's own status; what is without one is there, missing, or not ours."""
+        if self.foreign:
+            return "NOT OURS"
+        if self.seen is None:
+            return "missing"
+        return self.seen.status or "there"
+
+
+def status(options: Options, output: Output) -> Summary:
+    """Show the environment as AWS has it now. Returns the summary; drift is no failure.
+
+    Raises ProvisionError when AWS cannot be asked.
+    """
+    with opened(options, "status", output) as run:
+        output.start("status", run.resources, run.about())
+        seen = run.look()
+        plan = compare(run.aws, run.resources, seen, run.state)
+        standings = list(stand(run, plan, seen))
+        api = seen.get("api")
+        run.url = api.outputs.get("endpoint") if api else None
+        record(output, standings, run.url)
+        show(output, standings)
+        notes = [*findings(run, plan, standings), *costs(output, run, seen, standings)]
+        return run.summary(notes=notes, next_commands=next_commands(standings))
+
+
+def stand(run: Run, plan: Plan, seen: Mapping[str, Seen | None]) -> Iterator[Standing]:
+    """Yield each resource that we make, as AWS has it."""
+    known = run.state.known()
+    for planned in plan.steps:
+        resource, there = planned.resource, seen[planned.step]
+        if resource.lookup or not resource.made:
+            continue
+        foreign = (
+            there is not None
+            and not resource.shared
+            and not resource.owned(run.aws, there, known.get(planned.step, {}))
+        )
+        yield Standing(resource, there, foreign, () if foreign else drift(planned))
+
+
+def drift(planned: Planned) -> tuple[Change, ...]:
+    """Return what of a resource that is there is not as it should be."""
+    return planned.changes if planned.action in (Action.UPDATE, Action.REPLACE) else ()
+
+
+def record(output: Output, standings: Sequence[Standing], url: str | None) -> None:
+    """Tell a program each resource, and the URLs."""
+    for each in standings:
+        output.record(
+            "resource",
+            step=each.resource.step,
+            kind=each.resource.kind,
+            id=each.identity,
+            status=each.seen.status if each.seen else "",
+            reason=each.seen.reason if each.seen else "",
+            drift=[change.as_dict() for change in each.drift],
+            present=each.seen is not None,
+            ours=each.there,
+        )
+    output.record(
+        "urls",
+        password=f"{url}/func1" if url else None,
+        iam=f"{url}/func2" if url else None,
+    )
+
+
+def show(output: Output, standings: Sequence[Standing]) -> None:
+    """Show a person each resource, then what differs."""
+    rows = [
+        (each.resource.step, each.status + ("*" if each.drift else ""), each.identity)
+        for each in standings
+        if each.seen is not None
+    ]
+    output.table("", ("step", "AWS says", "id or name"), rows)
+    for each in standings:
+        if each.seen is not None and each.seen.reason:
+            output.lines([f"{each.resource.step}: {each.seen.status}: {each.seen.reason}"])
+    if any(each.drift for each in standings):
+        output.lines(["", "* not as config.toml wants it (is -> should):"])
+    for each in standings:
+        if each.drift:
+            lines = [line for change in each.drift for line in change_lines(change)]
+            output.lines([f"  {each.resource.step}", *(f"    {line}" for line in lines)])
+
+
+def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[str]:
+    """Yield what is there, missing, different or somebody else's, in words."""
+    there = sum(each.there for each in standings)
+    differing = sum(bool(each.drift) for each in standings)
+    missing = [each.resource.step for each in standings if each.seen is None]
+    if not there:
+        yield f"nothing of environment {run.config.environment.name} is there"
+    else:
+        differ = f", {differing} not as they should be" if differing else ""
+        yield f"{there} of {len(standings)} resources are there{differ}"
+        if missing:
+            yield f"missing: {', '.join(missing)}"
+    unknown = [
+        each.resource.step
+        for each in standings
+        if each.there and not each.resource.shared and each.resource.step not in run.state.steps
+    ]
+    if unknown:
+        yield f"not in the state file, found by tags and names: {', '.join(unknown)}"
+    yield from (refusal.message for refusal in plan.refused if isinstance(refusal, ForeignResource))
+
+
+def costs(
+    output: Output, run: Run, seen: Mapping[str, Seen | None], standings: Sequence[Standing]
+) -> Iterator[str]:
+    """Tell, and yield in words, what the part that is there costs an hour and has cost so far."""
+    present = {each.resource.step for each in standings if each.there}
+    instance = seen.get("db-instance")
+    has = instance.properties if instance else {}
+    full = estimate(
+        run.config,
+        instance_class=str(has.get("DBInstanceClass", "")),
+        storage_gib=int(has.get("AllocatedStorage", 0)),
+    )
+    billed = full.of(present)
+    since = {
+        step: datetime.datetime.fromisoformat(there.created)
+        for step, there in seen.items()
+        if step in present and there is not None and there.created
+    }
+    so_far = spent(billed, since, datetime.datetime.now(datetime.UTC))
+    record_costs(output, billed, so_far, since)
+    yield note_of(billed) if billed.parts else "costs nothing now"
+    if so_far is not None and since:
+        yield f"has cost about {dollars(so_far)} since {min(since.values()):%Y-%m-%d %H:%M} UTC"
+
+
+def record_costs(
+    output: Output,
+    billed: Estimate,
+    so_far: object,
+    since: Mapping[str, datetime.datetime],
+) -> None:
+    """Tell a program what it costs, in US dollars; null where the table has no price."""
+    output.record(
+        "cost",
+        currency="USD",
+        per_hour=number(billed.per_hour),
+        per_30_days=number(billed.per_30_days),
+        so_far=number(so_far),
+        since=min(since.values()).isoformat() if since else None,
+        dated=billed.dated.isoformat(),
+        source=billed.source,
+        verified=billed.verified,
+        missing=list(billed.missing),
+    )
+
+
+def number(amount: object) -> float | None:
+    """Return an amount as JSON has it, to a hundredth of a cent."""
+    return None if amount is None else round(float(str(amount)), 4)
+
+
+def next_commands(standings: Sequence[Standing]) -> list[tuple[str, str]]:
+    """Return the commands that make sense now."""
+    there = any(each.there for each in standings)
+    complete = all(each.there and not each.drift for each in standings)
+    if complete:
+        first = ("python -m provision check", "call both routes")
+    elif there:
+        first = ("python -m provision up", "make what is missing, put right what differs")
+    else:
+        return [("python -m provision up", "make it")]
+    return [first, ("python -m teardown", "delete it all")]
