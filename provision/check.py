@@ -71,17 +71,19 @@ def prove_logins(run: Run) -> None:
 
 def failures(proof: Proof) -> list[Failure]:
     """Return what does not work: the logins, or else what they have to do together."""
-    routes: dict[tuple[str, str], list[LoginRoute]] = {}
+    by_cause: dict[str, list[LoginRoute]] = {}
     for route in proof.failing():
-        routes.setdefault((route.login, proof.cause(route).sentence), []).append(route)
-    failed = [
-        Failure(
-            f"{login} login ({', '.join(f'GET {route.path}' for route in same)})",
-            proof.cause(same[0]),
-        )
-        for (login, _), same in routes.items()
-    ]
+        by_cause.setdefault(proof.cause(route).sentence, []).append(route)
+    failed = [Failure(named(routes), proof.cause(routes[0])) for routes in by_cause.values()]
     return failed or shortcomings(proof)
+
+
+def named(routes: list[LoginRoute]) -> str:
+    """Return routes in words: `password login (GET /func1, GET /) and iam login (GET /func2)`."""
+    paths: dict[str, list[str]] = {}
+    for route in routes:
+        paths.setdefault(route.login, []).append(f"GET {route.path}")
+    return " and ".join(f"{login} login ({', '.join(same)})" for login, same in paths.items())
 
 
 def shortcomings(proof: Proof) -> list[Failure]:

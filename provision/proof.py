@@ -6,7 +6,6 @@ API, role or policy has not spread yet; once something does, the failure is told
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -121,8 +120,13 @@ class Proof:
     # --- waiting ----------------------------------------------------------------------------------
 
     def _wait(self, look: Callable[[], Look], what: str) -> None:
-        with contextlib.suppress(ResourceFailed, WaitTimeout):
+        try:
             until(look, what=what, pace=self.run.pace, tell=lambda status, reason="": None)
+        except (ResourceFailed, WaitTimeout):
+            pass  # what came of it is in `answers`, and why in the diagnosis
+        finally:
+            for step in list(self._waited):
+                self._ended(step)
 
     def _tell(self, step: str, look: Look) -> None:
         """Tell what is waited for, and when that has an end; nothing of what needs no wait."""
@@ -131,9 +135,12 @@ class Proof:
             self._waited.setdefault(step, time.monotonic())
             output.status(resource, look.status, look.reason)
         elif step in self._waited:
-            seconds = time.monotonic() - self._waited.pop(step)
             output.status(resource, look.status, look.reason)
-            output.finished(resource, "unchanged", resource.name, seconds)
+            self._ended(step)
+
+    def _ended(self, step: str) -> None:
+        resource, seconds = self.run.resource(step), time.monotonic() - self._waited.pop(step)
+        self.run.output.finished(resource, "unchanged", resource.name, seconds)
 
 
 def look_of(route: LoginRoute, answer: Answer, *, hopeful: bool = True) -> Look:

@@ -67,7 +67,7 @@ class Run:
         return f"{where}, {self.aws.region}"
 
     def still_costing(self) -> list[str]:
-        """Return what of the environment is billed by the hour right now, in a line, or nothing."""
+        """Return in a line what of the environment is billed by the hour now, or nothing."""
         steps = [
             each.step for each in self.resources if each.costs and each.step in self.state.steps
         ]

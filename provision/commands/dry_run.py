@@ -93,7 +93,7 @@ def up_and_down(options: Options, output: Output, arguments: argparse.Namespace)
 
     with rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner:
         with opened(inner, "up --dry-run", output, writes=True) as run:
-            output.summary(bring_up(run))
+            output.summary(replace(bring_up(run), next_commands=()))
         with opened(inner, "teardown --dry-run", output, writes=True, packed=False) as run:
             output.start(run.command, run.resources, run.about())
             summary = take_down(run)

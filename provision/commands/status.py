@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from provision.errors import ForeignResource
+from provision.options import Options
 from provision.output.base import Output, Summary
 from provision.output.words import change_lines
 from provision.plan import Action, Plan, Planned, compare
 from provision.prices import Estimate, dollars, estimate, note_of, spent
 from provision.resources.base import Change, Resource, Seen
-from provision.run import Options, Run, opened
+from provision.run import Run, opened
 
 
 @dataclass(frozen=True)

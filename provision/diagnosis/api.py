@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from provision.diagnosis.cause import CHECK, Cause, differing, is_should
 from provision.diagnosis.evidence import Evidence
-from provision.diagnosis.policies import allowed_on, allows, trusts
+from provision.diagnosis.policies import allowed_on, allows, trusted, trusts
 
 API_SERVICE = "apigateway.amazonaws.com"
 INVOKE = "lambda:InvokeFunction"
@@ -19,7 +19,7 @@ def api_missing(evidence: Evidence) -> Cause | None:
     if not evidence.missing("api"):
         return None
     return Cause(
-        "the HTTP API is missing", f"no HTTP API has the environment's tags; {evidence.said()}"
+        "the HTTP API is missing", f"no HTTP API has the environment's tags; {evidence.answer}"
     )
 
 
@@ -39,7 +39,7 @@ def api_unreachable(evidence: Evidence) -> Cause | None:
         return None
     return Cause(
         "this machine does not reach the API",
-        evidence.said(),
+        str(evidence.answer),
         f"Is the network up, and a proxy between set right (HTTPS_PROXY)? Then: {CHECK}",
         certain=False,
     )
@@ -49,7 +49,7 @@ def stage_missing(evidence: Evidence) -> Cause | None:
     """Without a `$default` stage every path is answered with 404."""
     if not evidence.missing("stage"):
         return None
-    return Cause("the API has no stage $default", f"GetStage: no $default; {evidence.said()}")
+    return Cause("the API has no stage $default", f"GetStage: no $default; {evidence.answer}")
 
 
 def route_missing(evidence: Evidence) -> Cause | None:
@@ -59,7 +59,7 @@ def route_missing(evidence: Evidence) -> Cause | None:
         return None
     return Cause(
         f"the API has no route GET {route.path}",
-        f"GetRoutes: no GET {route.path}; {evidence.said()}",
+        f"GetRoutes: no GET {route.path}; {evidence.answer}",
     )
 
 
@@ -70,7 +70,7 @@ def integration_missing(evidence: Evidence) -> Cause | None:
         return None
     leads = evidence.is_(evidence.route.step, "Target")
     return Cause(
-        f"the API has no integration for the function {evidence.login}",
+        f"the API has no integration for the {evidence.login} function",
         f"GetIntegrations: no {step}; GET {evidence.route.path} leads to {leads or 'nothing'}",
     )
 
@@ -79,7 +79,7 @@ def route_wrong(evidence: Evidence) -> Cause | None:
     """The route leads to another integration, or asks for authorization."""
     route = evidence.route
     if change := evidence.change(route.step, "Target"):
-        sentence = f"the route GET {route.path} does not lead to the function {evidence.login}"
+        sentence = f"the route GET {route.path} does not lead to the {evidence.login} function"
         return Cause(sentence, differing("its target", change))
     if change := evidence.change(route.step, "AuthorizationType"):
         sentence = f"the route GET {route.path} asks for authorization"
@@ -94,7 +94,7 @@ def integration_wrong(evidence: Evidence) -> Cause | None:
     for name in (*names, "IntegrationMethod"):
         if change := evidence.change(step, name):
             sentence = (
-                f"the API's integration {evidence.login} does not call its function as it should"
+                f"the API's integration does not call the {evidence.login} function as it should"
             )
             return Cause(sentence, differing(name, change))
     return None
@@ -109,7 +109,7 @@ def api_may_not_invoke(evidence: Evidence) -> Cause | None:
     if trust is not None and not trusts(trust, API_SERVICE):
         return Cause(
             "API Gateway may not assume its role",
-            is_should(f"the trust policy of {evidence.name(step)}", trust, f"for {API_SERVICE}"),
+            is_should(f"who may assume {evidence.name(step)}", trusted(trust), API_SERVICE),
         )
     function, policies = evidence.seen(evidence.of("function")), evidence.is_(step, "Policies")
     if function is None or policies is None:
@@ -119,6 +119,6 @@ def api_may_not_invoke(evidence: Evidence) -> Cause | None:
         return None
     allowed = allowed_on(policies.values(), INVOKE)
     return Cause(
-        f"the API's role may not invoke the function {evidence.login}",
+        f"the API's role may not invoke the {evidence.login} function",
         is_should(f"{INVOKE} of {evidence.name(step)}", allowed, arn),
     )

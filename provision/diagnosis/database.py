@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from provision.diagnosis.cause import CHECK, RESET_PASSWORD, UP, Cause, differing, is_should
 from provision.diagnosis.evidence import Evidence
-from provision.diagnosis.policies import allowed_on, allows, trusts
+from provision.diagnosis.policies import allowed_on, allows, trusted, trusts
 
 RDS_SERVICE = "rds.amazonaws.com"
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action
@@ -121,7 +121,7 @@ def proxy_cannot_read_secret(evidence: Evidence) -> Cause | None:
     if trust is not None and not trusts(trust, RDS_SERVICE):
         return Cause(
             "RDS may not assume the proxies' role",
-            is_should(f"the trust policy of {evidence.name(step)}", trust, f"for {RDS_SERVICE}"),
+            is_should(f"who may assume {evidence.name(step)}", trusted(trust), RDS_SERVICE),
         )
     secret = evidence.seen("secret")
     if policies is None or secret is None:

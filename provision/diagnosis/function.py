@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from provision.diagnosis.cause import CHECK, UP, Cause, differing, is_should
 from provision.diagnosis.evidence import Evidence
-from provision.diagnosis.policies import trusts
+from provision.diagnosis.policies import trusted, trusts
 
 LAMBDA_SERVICE = "lambda.amazonaws.com"
 ENDPOINT = "Environment.DB_PROXY_ENDPOINT_ADDRESS"
@@ -35,7 +35,7 @@ def function_role_unusable(evidence: Evidence) -> Cause | None:
         return None
     return Cause(
         "Lambda may not assume the function's role",
-        is_should(f"the trust policy of {name}", trust, f"for {LAMBDA_SERVICE}"),
+        is_should(f"who may assume {name}", trusted(trust), LAMBDA_SERVICE),
     )
 
 
@@ -141,9 +141,9 @@ def points_at_another_proxy(evidence: Evidence) -> Cause | None:
         "",
     )
     sentence = (
-        f"the function {evidence.login} points at the proxy {other}"
+        f"the {evidence.login} function points at the {other} proxy"
         if other
-        else f"the function {evidence.login} does not point at its proxy"
+        else f"the {evidence.login} function does not point at its proxy"
     )
     return Cause(sentence, differing("DB_PROXY_ENDPOINT_ADDRESS", change))
 

@@ -71,7 +71,7 @@ def what_is(evidence: Evidence, given: str) -> str:
     for login in ("password", "iam"):
         proxy = evidence.seen(f"proxy-{login}")
         if proxy and proxy.outputs.get("resource_id") == given:
-            return f"the proxy {login}"
+            return f"the {login} proxy"
     return "another proxy" if given.startswith("prx-") else given
 
 

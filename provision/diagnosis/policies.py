@@ -56,6 +56,12 @@ def trusts(document: Document, service: str) -> bool:
     )
 
 
+def trusted(document: Document) -> list[str]:
+    """Return the services that a trust policy lets assume the role."""
+    services = {name for statement in statements([document]) for name in principals(statement)}
+    return sorted(name for name in services if trusts(document, name))
+
+
 def principals(statement: Mapping[str, Any]) -> list[str]:
     """Return the services that a trust policy's statement names."""
     principal = statement.get("Principal")
