@@ -143,7 +143,7 @@ def opened(
             yield run
             ok = True
         except ProvisionError as error:
-            error.summary = run.summary(ok=False, error=error, notes=run.still_costing())
+            error.summary = run.summary(ok=False, error=error, notes=run.still_costing() if writes else ())
             raise
         finally:
             record = recorder.run(command, ok=ok)

@@ -67,6 +67,7 @@ class Secret(Resource):
                 lambda: self.value(aws),
             )
             deleted = secret.get("DeletedDate")
+            password = parsed(value).get("password")
             return Seen(
                 {"arn": secret["ARN"]},
                 {
@@ -74,14 +75,15 @@ class Secret(Resource):
                     "SecretString": self.shape(value, deleted=bool(deleted)),
                 },
                 tags=tag_map(secret.get("Tags")),
-                secrets={"password": parsed(value).get("password", "")},
+                secrets={"password": password} if password else {},
             )
         return None
 
     def value(self, aws: Aws) -> str:
         """Return the secret's text, or "" where it has none or is scheduled for deletion."""
         with absent("ResourceNotFoundException", "InvalidRequestException"):
-            return aws.secretsmanager.get_secret_value(SecretId=self.secret_name)["SecretString"]
+            answer = aws.secretsmanager.get_secret_value(SecretId=self.secret_name)
+            return answer.get("SecretString", "")
         return ""
 
     def shape(self, value: str, *, deleted: bool) -> str:
@@ -116,7 +118,8 @@ class Secret(Resource):
         if "DeletedDate" in changes:
             aws.secretsmanager.restore_secret(SecretId=self.secret_name)
             return
-        if "Password" not in changes:
+        password = new_password() if "Password" in changes else self.password_at_aws(aws)
+        if not password:
             raise ProvisionError(
                 f"{self.step}: the secret {self.secret_name} holds "
                 f"{changes['SecretString'].is_}; it should hold {changes['SecretString'].should}",
@@ -125,9 +128,13 @@ class Secret(Resource):
             )
         aws.secretsmanager.put_secret_value(
             SecretId=self.secret_name,
-            SecretString=json.dumps({"username": self.username, "password": new_password()}),
+            SecretString=json.dumps({"username": self.username, "password": password}),
             ClientRequestToken=str(uuid.uuid4()),
         )
+
+    def password_at_aws(self, aws: Aws) -> str:
+        """Return the password that the secret holds, or "" where it holds none that can be read."""
+        return parsed(self.value(aws)).get("password", "")
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.secretsmanager.tag_resource(SecretId=self.secret_name, Tags=tag_list(tags))
