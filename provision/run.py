@@ -143,7 +143,8 @@ def opened(
             yield run
             ok = True
         except ProvisionError as error:
-            error.summary = run.summary(ok=False, error=error, notes=run.still_costing() if writes else ())
+            notes = run.still_costing() if writes else []
+            error.summary = run.summary(ok=False, error=error, notes=notes)
             raise
         finally:
             record = recorder.run(command, ok=ok)

@@ -19,7 +19,7 @@ def api_missing(evidence: Evidence) -> Cause | None:
     if not evidence.missing("api"):
         return None
     return Cause(
-        "the HTTP API is missing", f"no HTTP API has the environment's tags; {evidence.answer}"
+        "the HTTP API is missing", f"no HTTP API has the environment's tags; {evidence.answered}"
     )
 
 
@@ -39,7 +39,7 @@ def api_unreachable(evidence: Evidence) -> Cause | None:
         return None
     return Cause(
         "this machine does not reach the API",
-        str(evidence.answer),
+        evidence.answered,
         f"Is the network up, and a proxy between set right (HTTPS_PROXY)? Then: {CHECK}",
         certain=False,
     )
@@ -49,7 +49,7 @@ def stage_missing(evidence: Evidence) -> Cause | None:
     """Without a `$default` stage every path is answered with 404."""
     if not evidence.missing("stage"):
         return None
-    return Cause("the API has no stage $default", f"GetStage: no $default; {evidence.answer}")
+    return Cause("the API has no stage $default", f"GetStage: no $default; {evidence.answered}")
 
 
 def route_missing(evidence: Evidence) -> Cause | None:
@@ -59,7 +59,7 @@ def route_missing(evidence: Evidence) -> Cause | None:
         return None
     return Cause(
         f"the API has no route GET {route.path}",
-        f"GetRoutes: no GET {route.path}; {evidence.answer}",
+        f"GetRoutes: no GET {route.path}; {evidence.answered}",
     )
 
 

@@ -84,9 +84,14 @@ class Evidence:
         """What the function says of its failure, in its answer or else in its log."""
         return (self.answer.error if self.answer else None) or self.logged
 
+    @property
+    def answered(self) -> str:
+        """What came back, in one line."""
+        return str(self.answer) if self.answer else "not called"
+
     def said(self) -> str:
         """Return in one line what came back, and what the function's log adds to it."""
-        told = str(self.answer) if self.answer else "not called"
+        told = self.answered
         if self.logged and not (self.answer and self.answer.error):
             told += f"; the function's log: {self.logged}"
         return told
