@@ -40,7 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _until_closed(over: threading.Event) -> None:
-    while sys.stdin.buffer.read(4096):
+    # Not through sys.stdin: at exit the interpreter would wait for a read that is under way.
+    while os.read(0, 4096):
         pass
     over.set()
 

@@ -227,9 +227,18 @@ def write_answer(call: Call, answer: Mapping[str, Any]) -> Raw:
     serializer = get_serializer_class(call.service, model.service_model.protocol)
     request_id = str(uuid.uuid4())
     written = serializer(model, context=SerializationContext(request_id)).serialize(answer)
-    body = written["body"]
+    body = written["body"] or b""
     headers = [*written["headers"].items(), ("x-amzn-RequestId", request_id)]
-    return Raw(written["status_code"], headers, body.encode() if isinstance(body, str) else body)
+    status = _status_in(answer, model.output_shape) or written["status_code"]
+    return Raw(status, headers, body.encode() if isinstance(body, str) else body)
+
+
+def _status_in(answer: Mapping[str, Any], shape: Any) -> int | None:
+    """The HTTP status, where the model keeps it in a member of the answer (Lambda's Invoke)."""
+    for name, member in (shape.members if shape else {}).items():
+        if member.serialization.get("location") == "statusCode":
+            return answer.get(name)
+    return None
 
 
 def write_error(service: str, error: AwsError) -> Raw:
