@@ -76,8 +76,13 @@ class Answer:
             return self.text
         about = str(self.error) if self.error else self.text
         if self.rows is not None:
-            about = f"{len(self.rows)} rows, X-Login: {self.login}, X-TLS: {self.tls}"
+            about = f"{counted(self.rows)}, X-Login: {self.login}, X-TLS: {self.tls}"
         return f"HTTP {self.status} {about}".rstrip()
+
+
+def counted(rows: tuple[str, ...]) -> str:
+    """Return how many rows there are, in words."""
+    return "1 row" if len(rows) == 1 else f"{len(rows)} rows"
 
 
 def call(url: str, route: LoginRoute, *, timeout: float = SECONDS) -> Answer:

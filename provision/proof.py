@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from provision.answers import LOGIN_ROUTES, Answer, LoginRoute, call
+from provision.answers import LOGIN_ROUTES, Answer, LoginRoute, call, counted
 from provision.aws import calling
 from provision.diagnosis import Cause, Diagnosis
 from provision.errors import ResourceFailed, WaitTimeout
@@ -62,7 +62,10 @@ class Proof:
         self._looks += 1
         if self._looks <= 2 or self._looks % LOOKS_BETWEEN == 0:
             self.diagnosis.examine(dict.fromkeys(waiting))
-        worst = max((looks[route.login] for route in waiting), key=lambda look: look.grace_seconds)
+        worst = max(
+            (looks[route.login] for route in waiting),
+            key=lambda look: (look.verdict is Verdict.FAILED, look.grace_seconds),
+        )
         if all(self.diagnosis.certain(route) for route in waiting):
             return Look(Verdict.FAILED, worst.status, worst.reason)
         return worst
@@ -184,4 +187,5 @@ def contains(later: Answer, earlier: Answer) -> bool:
 def described(route: LoginRoute, answer: Answer) -> str:
     """Return in words what a route had stored."""
     rows = answer.rows or ()
-    return f"GET {route.path} had {len(rows)} rows, the newest of {rows[-1] if rows else 'never'}"
+    newest = f", the newest of {rows[-1]}" if rows else ""
+    return f"GET {route.path} had {counted(rows)}{newest}"

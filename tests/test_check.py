@@ -9,6 +9,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import socket
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,8 +20,13 @@ from typing import Any
 
 import pytest
 
+from provision.check import check, prove_logins
+from provision.errors import CheckFailed, Interrupted
+from provision.options import Options
+from provision.output.base import Output as Silent
 from provision.package import certificate, function_package
 from provision.rehearsal import Manners, Rehearsal, environ
+from provision.run import opened
 from tests.commands import Commands, Result
 
 pytestmark = pytest.mark.slow
@@ -143,6 +151,12 @@ class Environment:
         put(SecretId=name, SecretString=text)
         self.mend.append(lambda: put(SecretId=name, SecretString=before))
 
+    def set_proxy_clock_fast(self, by: timedelta) -> None:
+        """Let the proxies think that it is later; the clock is put back afterwards."""
+        clock = self.rehearsal.data_plane.clock
+        clock.shift(by)
+        self.mend.append(lambda: clock.shift(-by))
+
     def connect_policy(self, resource: str) -> None:
         """Let the IAM function connect on this resource alone."""
         statement = {"Effect": "Allow", "Action": "rds-db:connect", "Resource": resource}
@@ -261,12 +275,81 @@ def test_up_ends_with_the_check(whole: Environment) -> None:
     assert [each["ok"] for each in result.of("check")] == [True, True, True]
 
 
+def test_up_tells_what_it_made_although_a_login_does_not_work(environment: Environment) -> None:
+    environment.set_proxy_clock_fast(timedelta(minutes=20))
+    environment.configure("iam", MemorySize=512)
+    result = environment.commands.run("provision", "up", "--output", "json", *IMPATIENT)
+    assert result.code == 1
+    assert result.error["type"] == "CheckFailed"
+    assert result.counts(updated=1)
+    assert result.summary["url"].startswith("http://127.0.0.1:")
+
+
 def test_without_an_environment_there_is_nothing_to_call(whole: Environment) -> None:
     result = whole.check("--set", "environment.name=another", "--state", "another.json")
     assert result.code == 1
     assert "there is nothing to call" in result.error["message"]
     assert "environment another" in result.error["message"]
     assert "provision up" in result.error["next"]
+
+
+# --- patience -------------------------------------------------------------------------------------
+
+
+def test_what_passes_by_itself_is_waited_for(environment: Environment) -> None:
+    report, clock = environment.rehearsal.data_plane.report, environment.rehearsal.data_plane.clock
+    before = len(report)
+    clock.shift(timedelta(minutes=20))
+
+    def pass_when_refused_twice() -> None:
+        while len(report) < before + 2:
+            time.sleep(0.01)
+        clock.shift(-timedelta(minutes=20))
+
+    passing = threading.Thread(target=pass_when_refused_twice)
+    passing.start()
+    try:
+        result = environment.check()
+    finally:
+        passing.join()
+    assert result.code == 0, result.stdout
+    refused = [each for each in result.of("status") if each["step"] == "route-func2"]
+    assert "1045" in refused[0]["reason"]
+    assert refused[-1]["status"] == "answers"
+
+
+def test_a_target_that_warms_up_is_waited_for(environment: Environment) -> None:
+    named = {"DBProxyName": f"{NAME}-iam", "DBInstanceIdentifiers": [f"{NAME}-database"]}
+    environment.rds.deregister_db_proxy_targets(**named)
+    environment.rehearsal.set_manners(speed=60)  # two seconds of PENDING_PROXY_CAPACITY
+    environment.mend.append(lambda: environment.rehearsal.set_manners(speed=600))
+    environment.rds.register_db_proxy_targets(**named)
+    result = environment.check()
+    assert result.code == 0, result.stdout
+    told = [each for each in result.of("status") if each["step"] == "target-iam"]
+    assert any("PENDING_PROXY_CAPACITY" in each["reason"] for each in told)
+    assert told[-1]["status"] == "AVAILABLE"
+
+
+def test_an_interrupted_check_ends_at_once(whole: Environment) -> None:
+    stop = threading.Event()
+    stop.set()
+    options = Options(config=whole.commands.folder / "config.toml", stop=stop)
+    with whole.rehearsal.applied(), pytest.raises(Interrupted):
+        check(options, Silent())
+
+
+def test_an_api_that_cannot_be_reached(whole: Environment) -> None:
+    options = Options(
+        config=whole.commands.folder / "config.toml", overrides=("wait.timeout_minutes=0.01",)
+    )
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with whole.rehearsal.applied(), opened(options, "check", Silent()) as run:
+        run.url = f"http://127.0.0.1:{port}"
+        with pytest.raises(CheckFailed, match="does not reach the API") as failed:
+            prove_logins(run)
+    assert "ConnectionRefusedError" in failed.value.message
 
 
 # --- the secret -----------------------------------------------------------------------------------
@@ -424,13 +507,22 @@ def test_wrong_certificate_in_the_zip(environment: Environment) -> None:
 
 
 def test_expired_token(environment: Environment) -> None:
-    clock = environment.rehearsal.data_plane.clock
-    clock.shift(timedelta(minutes=20))
-    environment.mend.append(lambda: clock.shift(-timedelta(minutes=20)))
+    environment.set_proxy_clock_fast(timedelta(minutes=20))
     record = environment.cause("iam", *IMPATIENT)
     assert record["kind"] == "proxy-refuses"
     assert "over its 15 minutes" in record["cause"]
     assert "1045" in record["proof"]
+
+
+def test_what_the_proxys_log_says_is_told(environment: Environment) -> None:
+    group = {"logGroupName": f"/aws/rds/proxy/{NAME}-iam", "logStreamName": "0123"}
+    reason = "Proxy authentication with IAM authentication failed for user testdb. Reason: expired"
+    environment.logs.create_log_stream(**group)
+    event = {"timestamp": int(time.time() * 1000), "message": reason}
+    environment.logs.put_log_events(**group, logEvents=[event])
+    environment.mend.append(lambda: environment.logs.delete_log_stream(**group))
+    environment.set_proxy_clock_fast(timedelta(minutes=20))
+    assert reason in environment.cause("iam", *IMPATIENT)["proof"]
 
 
 def test_layer_missing(environment: Environment) -> None:

@@ -16,7 +16,7 @@ from provision.answers import LOGIN_ROUTES, Answer, FunctionError
 from provision.config import Config, EnvironmentSettings
 from provision.diagnosis.cause import Cause, differing, shown
 from provision.diagnosis.causes import CAUSES, cause_of
-from provision.diagnosis.evidence import Evidence, Step, logged_error
+from provision.diagnosis.evidence import Evidence, Step, last_refusal, logged_error
 from provision.diagnosis.network import lets
 from provision.diagnosis.policies import allowed_on, allows, denies, trusts
 from provision.environment import environment
@@ -494,7 +494,11 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
         differs("proxy-iam", "RequireTLS", False), SILENT, "tls-not-required",
         "RequireTLS is False; should be True", UP,
     ),
-    "nothing known": (nothing, SILENT, "unexplained", "Internal Server Error", CHECK),
+    "new API": (nothing, NOT_FOUND, "api-not-spread-yet", "takes a minute or two", CHECK),
+    "new role": (nothing, SILENT, "api-not-spread-yet", "Internal Server Error", CHECK),
+    "nothing known": (
+        nothing, Answer(status=403, text="Forbidden"), "unexplained", "HTTP 403 Forbidden", CHECK,
+    ),
 }  # fmt: skip
 
 
@@ -567,6 +571,15 @@ def test_the_answer_counts_more_than_an_older_line_of_the_log() -> None:
     cause = find("iam", answer=failed(DENIED), logged=IMPORT_ERROR)
     assert cause.kind == "proxy-refuses"
     assert "mysql" not in cause.proof
+
+
+def test_what_the_proxys_log_tells() -> None:
+    lines = ["started", "IAM authentication failed for user testdb. Reason: token is empty", "x"]
+    refusal = last_refusal(lines)
+    cause = cause_of(Evidence(LOGIN_ROUTES[-1], failed(DENIED), WHOLE, proxy_logged=refusal))
+    assert cause.kind == "proxy-refuses"
+    assert "the proxy's log: IAM authentication failed for user testdb. Reason" in cause.proof
+    assert last_refusal(["SELECT 1", ""]) == ""
 
 
 # --- the password login ---------------------------------------------------------------------------
@@ -722,6 +735,10 @@ def statement(action: Any, resource: Any, effect: str = "Allow") -> dict[str, An
         ([statement("rds-db:connect", NEEDED[:-1] + "?")], True),
         ([statement("rds-db:connect", NEEDED + ".")], False),
         ([statement("*", "*"), statement("rds-db:*", "*", "Deny")], False),
+        ([statement("rds-db:*", "*"), statement("rds-db:*", NEEDED + "x", "Deny")], True),
+        ([{"Statement": {"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}}], True),
+        ([{"Statement": {"Effect": "Allow", "Action": "rds-db:*", "NotResource": "x"}}], True),
+        ([{"Statement": {"Effect": "Deny", "NotAction": "iam:*", "Resource": "*"}}], False),
     ],
 )
 def test_what_policies_allow(documents: list[dict[str, Any]], good: bool) -> None:

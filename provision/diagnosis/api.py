@@ -122,3 +122,19 @@ def api_may_not_invoke(evidence: Evidence) -> Cause | None:
         f"the API's role may not invoke the {evidence.login} function",
         is_should(f"{INVOKE} of {evidence.name(step)}", allowed, arn),
     )
+
+
+def api_not_spread_yet(evidence: Evidence) -> Cause | None:
+    """API Gateway answers by itself, though all its settings are as they should be."""
+    answer = evidence.answer
+    if not answer or answer.error or evidence.logged or not evidence.steps:
+        return None
+    if answer.status not in (404, 500, 503):
+        return None
+    return Cause(
+        "API Gateway does not call the function, though stage, route, integration and role are as "
+        "they should be: a new API or role takes a minute or two to reach it",
+        evidence.answered,
+        CHECK,
+        certain=False,
+    )

@@ -51,6 +51,7 @@ CAUSES: tuple[Callable[[Evidence], Cause | None], ...] = (
     database.tls_not_required,
     function.code_differs,
     login.function_fails,
+    api.api_not_spread_yet,
 )
 
 

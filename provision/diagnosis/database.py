@@ -144,7 +144,7 @@ def database_refuses_secret(evidence: Evidence) -> Cause | None:
     return Cause(
         "the password in the secret is not the database's",
         f"DescribeDBProxyTargets: {target.status}, {target.reason}; "
-        f"{evidence.name('secret')} has the right form and user",
+        f"{evidence.name('secret')} has the right form and user{evidence.proxy_said}",
         RESET_PASSWORD,
         certain=other_password(evidence),
     )
@@ -178,7 +178,7 @@ def target_not_available(evidence: Evidence) -> Cause | None:
     reason = f", {target.reason}" if target.reason else ""
     return Cause(
         words.get(target.reason_code, UNREACHED),
-        f"DescribeDBProxyTargets: {target.status}{reason}",
+        f"DescribeDBProxyTargets: {target.status}{reason}{evidence.proxy_said}",
         CHECK,
         certain=False,
     )

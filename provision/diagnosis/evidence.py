@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from provision.run import Run
 
 LOG_LINE = 300  # characters of a log's line that are kept
 LAMBDA_ERROR = re.compile(r"\[ERROR\] (?P<kind>[\w.]+): (?P<message>[^\r\n]*)")
+REFUSAL = re.compile(r"authentication failed|[Cc]redentials couldn't be retrieved|not authorized")
 TIMED_OUT = re.compile(r"Task timed out after [0-9.]+ seconds")
 
 
@@ -42,6 +43,7 @@ class Evidence:
     answer: Answer | None = None  # None: not called, its target was not AVAILABLE
     steps: Mapping[str, Step] = field(default_factory=dict)
     logged: FunctionError | None = None  # the last failure in the function's log
+    proxy_logged: str = ""  # the last refusal in the proxy's log, which debug logging writes
     problem: str = ""  # why AWS could not be read, if so; then there are no steps
 
     @property
@@ -89,6 +91,11 @@ class Evidence:
         """What came back, in one line."""
         return str(self.answer) if self.answer else "not called"
 
+    @property
+    def proxy_said(self) -> str:
+        """What the proxy's log adds to a proof."""
+        return f"; the proxy's log: {self.proxy_logged}" if self.proxy_logged else ""
+
     def said(self) -> str:
         """Return in one line what came back, and what the function's log adds to it."""
         told = self.answered
@@ -106,12 +113,18 @@ def gather(
     CredentialsError; what else AWS refuses to tell is evidence too, in `problem`.
     """
     logins = sorted({route.login for route in failing})
-    logs = [lambda name=name: last_error(run.aws, run.resource(name).name, since)
-            for name in (f"function-{login}" for login in logins)]  # fmt: skip
-    (steps, problem), *errors = run.aws.together(lambda: all_steps(run), *logs)
-    logged = dict(zip(logins, errors, strict=True))
+    functions = [f"/aws/lambda/{run.resource(f'function-{login}').name}" for login in logins]
+    proxies = [f"/aws/rds/proxy/{run.resource(f'proxy-{login}').name}" for login in logins]
+    (steps, problem), *logs = run.aws.together(
+        lambda: all_steps(run),
+        *(lambda group=group: log_lines(run.aws, group, since) for group in functions + proxies),
+    )
+    errors = {login: last_error(lines) for login, lines in zip(logins, logs, strict=False)}
+    refusals = {
+        login: last_refusal(lines) for login, lines in zip(logins, logs[len(logins) :], strict=True)
+    }
     return {
-        route: Evidence(route, answer, steps, logged[route.login], problem)
+        route: Evidence(route, answer, steps, errors[route.login], refusals[route.login], problem)
         for route, answer in failing.items()
     }
 
@@ -142,25 +155,36 @@ def actual_rules(aws: Aws, resource: Resource) -> Seen | None:
         return Seen({"group_id": resource.group_id}, described_rules(resource.rules(aws)))
 
 
-def last_error(aws: Aws, function_name: str, since: float) -> FunctionError | None:
-    """Return the newest failure in a function's log (FilterLogEvents), if it can be read."""
+def log_lines(aws: Aws, group: str, since: float) -> list[str]:
+    """Return a log group's lines, oldest first; none where it cannot be read (FilterLogEvents)."""
     try:
-        with calling("log"), absent("ResourceNotFoundException"):
+        with calling(group), absent("ResourceNotFoundException"):
             events = pages(
                 aws.logs,
                 "filter_log_events",
                 "events",
-                logGroupName=f"/aws/lambda/{function_name}",
+                logGroupName=group,
                 startTime=int(since * 1000),
             )
             events.sort(key=lambda event: int(event["timestamp"]))
-            found = [error for event in events if (error := logged_error(event["message"]))]
-            return found[-1] if found else None
+            return [event["message"] for event in events]
     except CredentialsError:
         raise
     except ProvisionError:
         pass  # the log is a help, not a need
-    return None
+    return []
+
+
+def last_error(lines: Iterable[str]) -> FunctionError | None:
+    """Return the newest failure that a function's log tells, or None."""
+    found = [error for line in lines if (error := logged_error(line))]
+    return found[-1] if found else None
+
+
+def last_refusal(lines: Iterable[str]) -> str:
+    """Return the newest line in which a proxy's log says why it refused, or ""."""
+    found = [line for line in lines if REFUSAL.search(line)]
+    return " ".join(found[-1].split())[:LOG_LINE] if found else ""
 
 
 def logged_error(line: str) -> FunctionError | None:

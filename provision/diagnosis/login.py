@@ -142,7 +142,8 @@ def proxy_refuses(evidence: Evidence) -> Cause | None:
         wanted = refusal.login in ("", evidence.login)
         if wanted and re.search(refusal.words, str(error), re.IGNORECASE):
             code = evidence.change(evidence.of("function"), "CodeSha256")
-            proof = str(error) + (f"; {differing('the code, CodeSha256,', code)}" if code else "")
+            drift = f"; {differing('CodeSha256 of its code', code)}" if code else ""
+            proof = f"{error}{drift}{evidence.proxy_said}"
             group = f"/aws/rds/proxy/{evidence.name(evidence.of('proxy'))}"
             next_step = UP if code else refusal.next_step.format(group=group)
             return Cause(refusal.sentence, proof, next_step, refusal.certain)

@@ -1,7 +1,7 @@
 """Reads IAM policy documents, as far as a diagnosis needs: what is allowed, on what, to whom.
 
-A statement's Condition is not evaluated: such an Allow counts as an Allow, so that a policy is
-never blamed for what it may well grant.
+Neither a statement's Condition nor NotAction and NotResource are evaluated: such an Allow counts as
+an Allow, so that a policy is never blamed for what it may well grant.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
@@ -16,22 +16,21 @@ Document = Mapping[str, Any]
 
 def allows(documents: Iterable[Document], action: str, resource: str) -> bool:
     """Return whether the policies allow an action on a resource, and none denies it."""
-    effects = {
-        statement.get("Effect")
+    documents = list(documents)
+    return not denies(documents, action, resource) and any(
+        unread(statement)
+        or (about(statement, action) and matches(listed(statement, "Resource"), resource))
         for statement in statements(documents)
-        if matches(listed(statement, "Action"), action.lower(), lower=True)
-        and matches(listed(statement, "Resource"), resource)
-    }
-    return "Allow" in effects and "Deny" not in effects
+        if statement.get("Effect") == "Allow"
+    )
 
 
 def denies(documents: Iterable[Document], action: str, resource: str) -> bool:
     """Return whether a policy denies an action on a resource."""
     return any(
-        statement.get("Effect") == "Deny"
-        and matches(listed(statement, "Action"), action.lower(), lower=True)
-        and matches(listed(statement, "Resource"), resource)
+        about(statement, action) and matches(listed(statement, "Resource"), resource)
         for statement in statements(documents)
+        if statement.get("Effect") == "Deny"
     )
 
 
@@ -40,17 +39,26 @@ def allowed_on(documents: Iterable[Document], action: str) -> list[str]:
     return [
         resource
         for statement in statements(documents)
-        if statement.get("Effect") == "Allow"
-        and matches(listed(statement, "Action"), action.lower(), lower=True)
+        if statement.get("Effect") == "Allow" and about(statement, action)
         for resource in listed(statement, "Resource")
     ]
+
+
+def about(statement: Mapping[str, Any], action: str) -> bool:
+    """Return whether a statement names an action; their case does not count."""
+    return matches(map(str.lower, listed(statement, "Action")), action.lower())
+
+
+def unread(statement: Mapping[str, Any]) -> bool:
+    """Return whether a statement says what it is not about, which is not evaluated here either."""
+    return "NotAction" in statement or "NotResource" in statement
 
 
 def trusts(document: Document, service: str) -> bool:
     """Return whether a trust policy lets a service assume the role."""
     return any(
         statement.get("Effect") == "Allow"
-        and matches(listed(statement, "Action"), "sts:assumerole", lower=True)
+        and about(statement, "sts:AssumeRole")
         and service in principals(statement)
         for statement in statements([document])
     )
@@ -81,10 +89,9 @@ def listed(mapping: Mapping[str, Any], key: str) -> list[str]:
     return [found] if isinstance(found, str) else list(found)
 
 
-def matches(patterns: Iterable[str], text: str, *, lower: bool = False) -> bool:
+def matches(patterns: Iterable[str], text: str) -> bool:
     """Return whether a text fits one of IAM's patterns, with their `*` and `?`."""
-    for pattern in patterns:
-        wanted = re.escape(pattern.lower() if lower else pattern)
-        if re.fullmatch(wanted.replace(r"\*", ".*").replace(r"\?", "."), text):
-            return True
-    return False
+    return any(
+        re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text)
+        for pattern in patterns
+    )
