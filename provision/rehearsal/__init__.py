@@ -21,9 +21,9 @@ from provision.rehearsal.clock import Durations
 from provision.rehearsal.faults import Fault, Faults
 from provision.rehearsal.front import Front
 from provision.rehearsal.journal import Entry
-from provision.rehearsal.moto_app import Moto
+from provision.rehearsal.moto_app import Moto, quiet_session
 from provision.rehearsal.refusals import AwsError
-from provision.rehearsal.server import Remote, Server, as_plain
+from provision.rehearsal.server import Remote, Server, as_plain, one_heap
 from provision.rehearsal.world import INSIDE_KEY, Manners, World
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class Rehearsal:
         self.region = region
         self.faults = Faults(faults)
         self._closed = False
+        one_heap()
         try:
             moto = Moto()
             moto.reset()
@@ -268,16 +269,12 @@ def environ(endpoint_url: str, region: str) -> dict[str, str]:
 @cache
 def _session(key: str, region: str) -> boto3.Session:
     import boto3
-    import botocore.session
 
-    core = botocore.session.Session(include_builtin_handlers=True)
-    core.set_config_variable("config_file", os.devnull)
-    core.set_config_variable("credentials_file", os.devnull)
     return boto3.Session(
         aws_access_key_id=key,
         aws_secret_access_key="rehearsal",  # noqa: S106
         region_name=region,
-        botocore_session=core,
+        botocore_session=quiet_session(),
     )
 
 

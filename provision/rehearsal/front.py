@@ -66,7 +66,8 @@ class Front:
             if access_key == INSIDE_KEY:
                 with self.world.lock:
                     return self.world.moto.serve(environ, body)
-            call = read_call(environ, body)
+            with self.world.lock:  # AWS's models are read at first use, and once is enough
+                call = read_call(environ, body)
         except AwsError as error:
             return write_error(service, error)
         time.sleep(self.world.manners.latency_seconds)

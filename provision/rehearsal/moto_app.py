@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from xml.sax.saxutils import escape
 
 import botocore.parsers
 import botocore.serialize
+import botocore.session
 from botocore.awsrequest import HeadersDict
 
 from provision.rehearsal.calls import ACCOUNT, Call
@@ -115,21 +117,60 @@ class Moto:
 
 
 def _load_moto() -> Callable[..., Iterable[bytes]]:
-    """moto's WSGI application, with only what the rehearsal needs loaded."""
+    """moto's WSGI application, with only what the rehearsal needs loaded.
+
+    By itself moto loads the models of AWS's services once for each of their users, and all of
+    EC2's instance types and images, which nobody here reads: 1 s and 200 MiB more. It also reads
+    the user's AWS profile.
+    """
+    import boto3
+    from moto.core import base_backend
+    from moto.core import utils as models
     from moto.utilities import utils
 
-    # EC2's instance types in every region, and its images: 1 s and 100 MiB that nobody here reads.
-    load = utils.load_resource
+    session, load = _moto_session(), utils.load_resource
+    base_backend.Session = models.Session = lambda: session
+    models.create_loader = _loader
     utils.load_resource = lambda path: _unread(str(path)) or load(path)
+    of_boto3, boto3.Session = boto3.Session, base_backend.Session  # type: ignore[misc]
     try:
         importlib.import_module("moto.ec2.models")
     finally:
         utils.load_resource = load
+        boto3.Session = of_boto3  # type: ignore[misc]
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     app: Callable[..., Iterable[bytes]] = DomainDispatcherApplication(create_backend_app)
     return app
+
+
+def quiet_session() -> botocore.session.Session:
+    """A botocore session that reads neither the user's files nor a profile."""
+    nothing = (None, None, os.devnull, None)
+    session = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": nothing,
+            "credentials_file": nothing,
+        }
+    )
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def _moto_session() -> Any:
+    import boto3
+
+    return boto3.Session(botocore_session=quiet_session())
+
+
+@cache
+def _loader() -> Any:
+    """The one loader of AWS's models here: each is read once."""
+    from moto.core.loaders import create_loader
+
+    return create_loader()
 
 
 class _Nothing(dict[str, Any]):
