@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-READS = ("Describe", "Get", "List")
+READS = ("Describe", "Filter", "Get", "List")
 THROTTLED = {
     "RequestLimitExceeded",
     "Throttling",
