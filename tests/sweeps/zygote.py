@@ -1,0 +1,113 @@
+"""A process that has imported everything and forks a child for each run of a command.
+
+A run then costs what its calls cost, and no imports. It stays single-threaded, so forking is safe.
+Started by `Commands` (world.py), it takes requests on a socket, a line of JSON each:
+
+    run    {"module", "argv", "environ", "cwd", "speed", "file_bytes"} and three descriptors: stdout,
+           stderr and a gate, which the child reads to its end before it begins. Answers {"pid"}.
+    reap   {"pid"} of a child whose output has ended. Answers {"code"}, negative for a signal.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import importlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any
+
+import boto3
+import botocore.loaders
+import botocore.session
+
+from provision import cli
+from provision.package import function_package, layer_package
+
+CHUNK = 1 << 16  # bytes
+MODULES = {"provision": "provision.__main__", "teardown": "teardown.__main__"}
+LAZY = (
+    "provision.commands.dry_run",
+    "provision.commands.plan",
+    "provision.commands.up",
+    "provision.output.json_lines",
+    "provision.output.plain",
+    "provision.run",
+    "teardown.command",
+)
+SERVICES = ("apigatewayv2", "ec2", "iam", "lambda", "logs", "rds", "secretsmanager", "sts")
+
+
+def main() -> None:
+    """Serve requests until the socket closes."""
+    for name in (*MODULES.values(), *LAZY):
+        importlib.import_module(name)
+    share_service_models()
+    layer_package(), function_package("password"), function_package("iam")  # checked and cached
+    gc.freeze()
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(requests, CHUNK, 3)
+        if not message:
+            return
+        while not message.endswith(b"\n"):
+            message += requests.recv(CHUNK)
+        request = json.loads(message)
+        if request["do"] == "reap":
+            _, status = os.waitpid(request["pid"], 0)
+            answer = {"code": os.waitstatus_to_exitcode(status)}
+        else:
+            pid = os.fork()
+            if pid == 0:
+                requests.close()
+                run(request, *descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            answer = {"pid": pid}
+        requests.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def share_service_models() -> None:
+    """Let every session read botocore's descriptions of the services with one loader, filled here."""
+    loader = botocore.loaders.create_loader()
+    setattr(botocore.session, "create_loader", lambda *_: loader)  # noqa: B010 - not exported
+    for service in SERVICES:
+        client = boto3.Session("AKIAZYGOTE", "none", region_name="us-east-1").client(service)
+        for operation in client.meta.method_to_api_mapping:
+            client.can_paginate(operation)
+        client.close()
+
+
+def run(request: dict[str, Any], out: int, err: int, gate: int) -> None:
+    """Be the command: this process's end is the command's end."""
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.close(out)
+    os.close(err)
+    os.environ.clear()
+    os.environ.update(request["environ"])
+    os.chdir(request["cwd"])
+    while os.read(gate, 1):
+        pass
+    os.close(gate)
+    if request["file_bytes"] is not None:
+        limit = request["file_bytes"]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    at_speed(request["speed"])
+    sys.argv = [request["module"], *request["argv"]]
+    sys.exit(importlib.import_module(MODULES[request["module"]]).main())
+
+
+def at_speed(speed: float) -> None:
+    """Let polls and budgets run as fast as in a rehearsal of this speed."""
+    options = cli.make_options
+    cli.make_options = lambda *given: dataclasses.replace(options(*given), speed=speed)
+
+
+if __name__ == "__main__":
+    main()
