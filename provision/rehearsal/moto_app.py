@@ -116,6 +116,7 @@ class Moto:
         return parse_answer(self.serve(environ, body), call.service, call.operation)
 
 
+@cache
 def _load_moto() -> Callable[..., Iterable[bytes]]:
     """moto's WSGI application, with only what the rehearsal needs loaded.
 
@@ -181,7 +182,7 @@ class _Nothing(dict[str, Any]):
 
 
 def _unread(path: str) -> _Nothing | None:
-    unread = ("instance_type", "resources/amis", "resources/latest_amis")
+    unread = ("instance_type", "resources/amis", "latest_amis", "optimized_amis")
     return _Nothing() if any(part in path for part in unread) else None
 
 

@@ -255,6 +255,20 @@ def test_an_instance_is_not_made_twice() -> None:
             )
 
 
+def test_names_are_kept_in_lower_case() -> None:
+    with account() as aws:
+        network = ready(aws)
+        name = {"DBInstanceIdentifier": "DataBase"}
+        made = aws.instance(network, **name, DBSubnetGroupName="Group")["DBInstance"]
+        assert made["DBInstanceIdentifier"] == "database"
+        aws.pass_time(8 * MINUTE)
+        assert aws.rds.describe_db_instances(**name)["DBInstances"]
+        aws.rds.modify_db_instance(**name, DeletionProtection=False)
+        aws.rds.delete_db_instance(**name, SkipFinalSnapshot=True)
+        aws.pass_time(6 * MINUTE)
+        aws.rds.delete_db_subnet_group(DBSubnetGroupName="GROUP")
+
+
 def test_a_change_waits_for_the_window_or_takes_its_time() -> None:
     with account() as aws:
         aws.instance(ready(aws))

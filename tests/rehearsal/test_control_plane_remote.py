@@ -23,9 +23,16 @@ COMMAND = (sys.executable, "-m", "provision.rehearsal", "--no-data-plane")
 
 @contextmanager
 def served(*options: str) -> Iterator[tuple[Remote, subprocess.Popen[str]]]:
-    """A rehearsal in another process, ended by closing its standard input."""
+    """A rehearsal in another process, ended by closing its standard input.
+
+    Where the user has set an AWS profile that is not there: it must not matter.
+    """
     process = subprocess.Popen(
-        [*COMMAND, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [*COMMAND, *options],
+        env={**os.environ, "AWS_PROFILE": "theirs"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdin
     assert process.stdout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -40,11 +39,6 @@ def in_vpc(network: Network) -> dict[str, list[str]]:
     return {"SubnetIds": network.subnets[:1], "SecurityGroupIds": [network.function]}
 
 
-def empty_network(aws: Account) -> Network:
-    """A network with rules between its groups, and nobody in it."""
-    return aws.network()
-
-
 # EC2
 
 
@@ -70,6 +64,22 @@ def test_a_group_that_names_itself_can_go() -> None:
         ][0]["GroupId"]
         with refused("CannotDelete"):
             aws.ec2.delete_security_group(GroupId=default)
+
+
+def test_a_rule_is_not_made_twice_whatever_its_description() -> None:
+    with account() as aws:
+        network = aws.network()
+        rule = permission(network.function)
+        with refused("InvalidPermission.Duplicate"):
+            aws.let_in(network.proxy, network.function)
+        rule["UserIdGroupPairs"][0]["Description"] = "the same"
+        with refused("InvalidPermission.Duplicate"):
+            aws.ec2.authorize_security_group_ingress(GroupId=network.proxy, IpPermissions=[rule])
+        everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+        with refused("InvalidPermission.Duplicate"):
+            aws.ec2.authorize_security_group_egress(GroupId=network.proxy, IpPermissions=everything)
+        aws.let_in(network.proxy, network.function, port=3307)
+        aws.let_in(network.proxy, network.database)
 
 
 def test_a_vpc_with_anything_in_it_stays() -> None:
@@ -552,6 +562,14 @@ def test_secrets_there_already_and_not_there() -> None:
             aws.secretsmanager.delete_secret(SecretId="other")
 
 
+def test_a_scheduled_deletion_can_be_forced() -> None:
+    with account() as aws:
+        aws.secret()
+        aws.secretsmanager.delete_secret(SecretId="login")
+        aws.secretsmanager.delete_secret(SecretId="login", ForceDeleteWithoutRecovery=True)
+        aws.secret()
+
+
 # HTTP APIs
 
 
@@ -699,5 +717,5 @@ def test_plain_manners_refuse_and_leave_nothing() -> None:
         assert target["TargetHealth"] == {"State": "AVAILABLE"}
         assert interfaces(aws, network) == []
         assert aws.logs.describe_log_groups()["logGroups"] == []
-        assert json.dumps(aws.rds.describe_db_instance_automated_backups()["ResponseMetadata"])
+        assert aws.rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"] == []
         aws.ec2.delete_security_group(GroupId=network.function)

@@ -84,6 +84,47 @@ def describe_availability_zones(world: World, call: Call, proceed: Proceed) -> A
     return answer
 
 
+def authorize_security_group_ingress(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a rule that is there, also where only its tags or description differ."""
+    _check_new_rules(world, call, "ingress_rules")
+
+
+def authorize_security_group_egress(world: World, call: Call, proceed: Proceed) -> None:
+    """See `authorize_security_group_ingress`."""
+    _check_new_rules(world, call, "egress_rules")
+
+
+def _check_new_rules(world: World, call: Call, kind: str) -> None:
+    group = world.backend("ec2", call.region).get_security_group_from_id(call.get("GroupId", ""))
+    if group is None or not world.manners.refusals:
+        return
+    there = {
+        (
+            *(rule.ip_protocol, rule.from_port, rule.to_port, rule.cidr_ipv4, rule.cidr_ipv6),
+            (rule.referenced_group_info or {}).get("GroupId"),
+        )
+        for rule in getattr(group, kind)
+    }
+    for permission in call.get("IpPermissions", []):
+        for rule in _rules(permission):
+            if rule in there:
+                message = "the specified rule already exists"
+                raise AwsError("InvalidPermission.Duplicate", message, 400)
+
+
+def _rules(permission: Answer) -> Iterable[tuple[Any, ...]]:
+    """The rules that one of IpPermissions stands for."""
+    about = (permission.get("IpProtocol"), permission.get("FromPort"), permission.get("ToPort"))
+    if about[0] == "-1":
+        about = ("-1", None, None)
+    for each in permission.get("IpRanges", []):
+        yield (*about, each.get("CidrIp"), None, None)
+    for each in permission.get("Ipv6Ranges", []):
+        yield (*about, None, each.get("CidrIpv6"), None)
+    for each in permission.get("UserIdGroupPairs", []):
+        yield (*about, None, None, each.get("GroupId"))
+
+
 def delete_security_group(world: World, call: Call, proceed: Proceed) -> None:
     """Refused while an interface has the group, or a rule of another group names it."""
     if not world.manners.refusals:

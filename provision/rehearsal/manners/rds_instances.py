@@ -50,7 +50,8 @@ def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     """`creating`, `backing-up`, `available`; no endpoint while `creating`."""
     if world.manners.refusals:
         _check_new(world, call)
-    proceed()
+    names = ("DBInstanceIdentifier", "DBSubnetGroupName")  # which RDS keeps in lower case
+    world.ask_as(call, **{n: call.params[n].lower() for n in names if n in call.params})
     instance = _find(world, call)
     letters = string.ascii_uppercase + string.digits
     instance.dbi_resource_id = "db-" + "".join(secrets.choice(letters) for _ in range(26))
