@@ -25,7 +25,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from provision.errors import Locked, StateError
 
@@ -142,11 +142,7 @@ class State:
         try:
             replace_file(self.path, json.dumps(document, indent=1) + "\n")
         except OSError as error:
-            raise StateError(
-                f"{self.path}: cannot be written: {error.strerror}",
-                next_step="Make room, or give a folder that can be written to with --state, then "
-                "run the same again: what is at AWS is found by its tags and names.",
-            ) from error
+            raise unwritable(self.path, error) from error
 
 
 def now() -> str:
@@ -231,11 +227,13 @@ def locked(path: Path, command: str) -> Iterator[None]:
     The operating system frees the lock of a process that died, so a stale one never blocks.
     """
     lock = path.with_name(path.name + ".lock")
-    with opened_lock(lock, path) as file:
-        file.seek(0)
-        file.truncate()
-        file.write(f"{command}, process {os.getpid()} on {socket.gethostname()}, since {now()}\n")
-        file.flush()
+    holder = f"{command}, process {os.getpid()} on {socket.gethostname()}, since {now()}\n"
+    with opened_lock(lock, path) as handle:
+        try:
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, holder.encode(), 0)
+        except OSError as error:
+            raise unwritable(lock, error) from error
         try:
             yield
         finally:
@@ -243,28 +241,42 @@ def locked(path: Path, command: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def opened_lock(lock: Path, path: Path) -> Iterator[TextIO]:
+def opened_lock(lock: Path, path: Path) -> Iterator[int]:
     """Open and lock the lock file; again when another run has deleted it in between."""
     while True:
         try:
             lock.parent.mkdir(parents=True, exist_ok=True)
             handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
-            raise StateError(
-                f"{lock}: cannot be written: {error.strerror}",
-                next_step="Give a folder that can be written to with --state.",
-            ) from error
-        with os.fdopen(handle, "r+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise Locked(
-                    f"{path}: in use by {file.read().strip() or 'another run'}",
-                    next_step="Wait until that run has ended, then run the same again.",
-                ) from None
+            raise unwritable(lock, error) from error
+        try:
+            take(handle, path)
             if same_file(handle, lock):
-                yield file
+                yield handle
                 return
+        finally:
+            os.close(handle)
+
+
+def take(handle: int, path: Path) -> None:
+    """Lock an open lock file. Raises Locked, with the holder, when another run has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 1000, 0).decode(errors="replace").strip()
+        raise Locked(
+            f"{path}: in use by {holder or 'another run'}",
+            next_step="Wait until that run has ended, then run the same again.",
+        ) from None
+
+
+def unwritable(path: Path, error: OSError) -> StateError:
+    """Return the error for a file that cannot be written."""
+    return StateError(
+        f"{path}: cannot be written: {error.strerror}",
+        next_step="Make room, or give a folder that can be written to with --state, then run the "
+        "same again: what is at AWS is found by its tags and names.",
+    )
 
 
 def same_file(handle: int, path: Path) -> bool:

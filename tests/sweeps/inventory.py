@@ -1,8 +1,8 @@
 """What an account holds, asked of AWS itself, kind by kind, with none of the product's code.
 
-Things are told by their names, not by their ids, so that two inventories can be compared; what comes
-twice is there twice. What every account has (default VPC, default groups, service-linked roles) is
-left out.
+Things are told by their names, not by their ids, so that two inventories can be compared; what
+comes twice is there twice. What every account has (default VPC, default groups, service-linked
+roles) is left out.
 """
 
 from __future__ import annotations
@@ -127,9 +127,13 @@ class Inventory:
         for proxy in self.pages("rds", "describe_db_proxies", "DBProxies"):
             name = proxy["DBProxyName"]
             yield f"RDS Proxy {name}"
-            for target in self.pages("rds", "describe_db_proxy_targets", "Targets", DBProxyName=name):
+            for target in self.pages(
+                "rds", "describe_db_proxy_targets", "Targets", DBProxyName=name
+            ):
                 yield f"target of {name}: {target['RdsResourceId']}"
-        secrets = self.pages("secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True)
+        secrets = self.pages(
+            "secretsmanager", "list_secrets", "SecretList", IncludePlannedDeletion=True
+        )
         yield from (f"secret {each['Name']}" for each in secrets)
 
     def roles(self) -> Iterator[str]:

@@ -6,14 +6,12 @@ The run after the kill goes on from there: one of everything, and nothing left i
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from provision.rehearsal import Fault
 from provision.rehearsal.faults import Kind
-from tests.sweeps.world import KILLED, Account, Commands, Place
+from tests.sweeps.world import KILLED, Place
 
 pytestmark = pytest.mark.slow
 
@@ -69,27 +67,6 @@ WHEN: tuple[Kind, ...] = ("kill-before", "kill-after")
 def points(calls: dict[str, int]) -> list[tuple[str, int]]:
     """Return each call of a run: its operation, and the how manieth of its kind it is."""
     return [(operation, nth + 1) for operation, count in calls.items() for nth in range(count)]
-
-
-@pytest.fixture(scope="module")
-def account() -> Iterator[Account]:
-    rehearsed = Account()
-    yield rehearsed
-    rehearsed.close()
-
-
-@pytest.fixture(scope="module")
-def commands() -> Iterator[Commands]:
-    forking = Commands()
-    yield forking
-    forking.close()
-
-
-@pytest.fixture
-def place(account: Account, commands: Commands, tmp_path: Path) -> Place:
-    """An empty account, and a folder to work on it from."""
-    account.remote.reset()
-    return Place(account, commands, tmp_path)
 
 
 @pytest.mark.parametrize("when", WHEN)

@@ -239,7 +239,7 @@ class Place:
         file_bytes: int | None = None,
         **variables: str,
     ) -> Running:
-        """Make a run ready. `faults`, also none, take the place of all that were; None leaves them."""
+        """Make a run ready. `faults` take the place of all that were; None leaves them."""
         argv = [*flags, "--config", str(ROOT / "config.toml"), "--output", "json"]
         argv += ["--set", f"environment.name={self.name}"]
         variables = {"PATH": os.environ["PATH"], **environ(self.account.url, REGION), **variables}

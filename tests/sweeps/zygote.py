@@ -3,8 +3,9 @@
 A run then costs what its calls cost, and no imports. It stays single-threaded, so forking is safe.
 Started by `Commands` (world.py), it takes requests on a socket, a line of JSON each:
 
-    run    {"module", "argv", "environ", "cwd", "speed", "file_bytes"} and three descriptors: stdout,
-           stderr and a gate, which the child reads to its end before it begins. Answers {"pid"}.
+    run    {"module", "argv", "environ", "cwd", "speed", "file_bytes"} and three descriptors:
+           stdout, stderr and a gate, which the child reads to its end before it begins. Answers
+           {"pid"}.
     reap   {"pid"} of a child whose output has ended. Answers {"code"}, negative for a signal.
 """
 
@@ -72,7 +73,7 @@ def main() -> None:
 
 
 def share_service_models() -> None:
-    """Let every session read botocore's descriptions of the services with one loader, filled here."""
+    """Let every session read botocore's descriptions of services with one loader, filled here."""
     loader = botocore.loaders.create_loader()
     setattr(botocore.session, "create_loader", lambda *_: loader)  # noqa: B010 - not exported
     for service in SERVICES:

@@ -1,0 +1,31 @@
+"""An empty rehearsed account for each test, and the commands forked from one process a worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sweeps.world import Account, Commands, Place
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Account]:
+    rehearsed = Account()
+    yield rehearsed
+    rehearsed.close()
+
+
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    forking = Commands()
+    yield forking
+    forking.close()
+
+
+@pytest.fixture
+def place(account: Account, commands: Commands, tmp_path: Path) -> Place:
+    """An empty account, and a folder to work on it from."""
+    account.remote.reset()
+    return Place(account, commands, tmp_path)

@@ -1,0 +1,124 @@
+"""What people do in the console: a resource is deleted, and `up` and `teardown` cope."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from tests.sweeps.world import REGION, Place
+
+pytestmark = pytest.mark.slow
+
+Client = Callable[[str], Any]
+
+
+def client(place: Place) -> Client:
+    """Return what makes a client of somebody with the console open."""
+    session = boto3.Session(
+        aws_access_key_id="AKIASOMEBODYELSE",
+        aws_secret_access_key="nothing",
+        region_name=REGION,
+    )
+    patient = Config(retries={"total_max_attempts": 10, "mode": "standard"}, proxies={})
+    return lambda service: session.client(service, endpoint_url=place.account.url, config=patient)
+
+
+def instance(of: Client) -> None:
+    of("rds").delete_db_instance(DBInstanceIdentifier="demo-database", SkipFinalSnapshot=True)
+
+
+def proxy(of: Client) -> None:
+    of("rds").delete_db_proxy(DBProxyName="demo-iam")
+
+
+def target(of: Client) -> None:
+    of("rds").deregister_db_proxy_targets(
+        DBProxyName="demo-iam", DBInstanceIdentifiers=["demo-database"]
+    )
+
+
+def function(of: Client) -> None:
+    of("lambda").delete_function(FunctionName="demo-iam")
+
+
+def layer(of: Client) -> None:
+    of("lambda").delete_layer_version(LayerName="demo-mysql-connector", VersionNumber=1)
+
+
+def secret(of: Client) -> None:
+    of("secretsmanager").delete_secret(SecretId="demo/database", RecoveryWindowInDays=7)
+
+
+def api(of: Client) -> None:
+    found = of("apigatewayv2").get_paginator("get_apis").paginate().build_full_result()
+    for each in found["Items"]:
+        of("apigatewayv2").delete_api(ApiId=each["ApiId"])
+
+
+def log_group(of: Client) -> None:
+    of("logs").delete_log_group(logGroupName="/aws/lambda/demo-iam")
+
+
+def role_policy(of: Client) -> None:
+    of("iam").delete_role_policy(
+        RoleName=f"demo-function-iam-{REGION}", PolicyName="connect-to-proxy"
+    )
+
+
+DELETED = (instance, proxy, target, function, layer, secret, api, log_group, role_policy)
+
+
+@pytest.mark.parametrize("delete", DELETED, ids=lambda each: each.__name__)
+def test_what_was_deleted_by_hand_is_made_again(
+    place: Place, delete: Callable[[Client], None]
+) -> None:
+    assert place.up(faults=[]).code == 0
+    delete(client(place))
+    place.account.remote.advance(24 * 3600)
+    again = place.up()
+    assert again.code == 0, again
+    inventory = place.account.inventory
+    assert inventory.held() == inventory.expected(place.name)
+    assert place.up().summary["unchanged"] == 36
+    assert place.teardown().code == 0
+    assert inventory.held() == inventory.expected()
+
+
+@pytest.mark.parametrize("delete", DELETED, ids=lambda each: each.__name__)
+def test_teardown_does_not_stumble_over_what_is_being_deleted(
+    place: Place, delete: Callable[[Client], None]
+) -> None:
+    assert place.up(faults=[]).code == 0
+    delete(client(place))
+    down = place.teardown()
+    assert down.code == 0, down
+    inventory = place.account.inventory
+    assert inventory.held() == inventory.expected()
+
+
+def test_protection_set_by_a_person_is_respected(place: Place) -> None:
+    assert place.up(faults=[]).code == 0
+    rds = client(place)("rds")
+    rds.modify_db_instance(
+        DBInstanceIdentifier="demo-database", DeletionProtection=True, ApplyImmediately=True
+    )
+    down = place.teardown()
+    assert down.code == 1 and "--no-deletion-protection" in down.error["next"], down
+    rds.describe_db_instances(DBInstanceIdentifier="demo-database")
+    place.account.remote.advance(600)
+    rds.modify_db_instance(
+        DBInstanceIdentifier="demo-database", DeletionProtection=False, ApplyImmediately=True
+    )
+    assert place.teardown().code == 0
+
+
+def test_a_final_snapshot_is_kept_and_named(place: Place) -> None:
+    assert place.up(faults=[]).code == 0
+    down = place.teardown("--final-snapshot", "before-we-left")
+    assert down.code == 0, down
+    snapshots = client(place)("rds").describe_db_snapshots()["DBSnapshots"]
+    assert [each["DBSnapshotIdentifier"] for each in snapshots] == ["before-we-left"]
