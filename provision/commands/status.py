@@ -111,28 +111,34 @@ def show(output: Output, standings: Sequence[Standing]) -> None:
         for each in standings
         if each.seen is not None
     ]
-    output.table("", ("step", "AWS says", "id or name"), rows)
-    for each in standings:
-        if each.seen is not None and each.seen.reason:
-            output.lines([f"{each.resource.step}: {each.seen.status}: {each.seen.reason}"])
-    if any(each.drift for each in standings):
-        output.lines(["", "* not as config.toml wants it (is -> should):"])
-    for each in standings:
-        if each.drift:
-            lines = [line for change in each.drift for line in change_lines(change)]
-            output.lines([f"  {each.resource.step}", *(f"    {line}" for line in lines)])
+    if rows:
+        output.table("", ("step", "AWS says", "id or name"), rows)
+    lines = [
+        f"{each.resource.step}: {each.seen.status}: {each.seen.reason}"
+        for each in standings
+        if each.seen is not None and each.seen.reason
+    ]
+    drifted = [each for each in standings if each.drift]
+    if drifted:
+        lines += ["", "* not as config.toml wants it (is -> should):"]
+    for each in drifted:
+        lines.append(f"  {each.resource.step}")
+        lines += [f"    {line}" for change in each.drift for line in change_lines(change)]
+    if lines:
+        output.document("\n".join(lines))
 
 
 def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[str]:
     """Yield what is there, missing, different or somebody else's, in words."""
-    there = sum(each.there for each in standings)
+    ours = [each for each in standings if not each.resource.shared]
+    there = sum(each.there for each in ours)
     differing = sum(bool(each.drift) for each in standings)
     missing = [each.resource.step for each in standings if each.seen is None]
-    if not there:
+    if there == 0:
         yield f"nothing of environment {run.config.environment.name} is there"
     else:
         differ = f", {differing} not as they should be" if differing else ""
-        yield f"{there} of {len(standings)} resources are there{differ}"
+        yield f"{there} of {len(ours)} resources are there{differ}"
         if missing:
             yield f"missing: {', '.join(missing)}"
     unknown = [
@@ -198,7 +204,7 @@ def number(amount: object) -> float | None:
 
 def next_commands(standings: Sequence[Standing]) -> list[tuple[str, str]]:
     """Return the commands that make sense now."""
-    there = any(each.there for each in standings)
+    there = any(each.there for each in standings if not each.resource.shared)
     complete = all(each.there and not each.drift for each in standings)
     if complete:
         first = ("python -m provision check", "call both routes")

@@ -43,7 +43,7 @@ class Output:
 
     def expect(self, *, speed: float = 1.0, earlier: Mapping[str, float] | None = None) -> None:
         """How long things take: `speed` AWS seconds pass in a real one (a rehearsal's); `earlier`
-        has the seconds that making a step took here, once what it needs was done.
+        has the seconds that making a step took here, from when it began.
         """
 
     def planned(self, plan: Plan, about: Any = None) -> None:
@@ -66,9 +66,6 @@ class Output:
 
     def skipped(self, resource: Resource, reason: str) -> None:
         """A step was not begun, since one that it needs has failed."""
-
-    def lines(self, lines: Sequence[str]) -> None:
-        """Lines of a result, for a person; programs get `record` instead."""
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for a person; programs get `record` instead."""

@@ -46,6 +46,7 @@ class Live(Plain):
         self._console = console or Console(
             file=sys.stderr, markup=False, emoji=False, highlight=False
         )
+        self._animated = self._console.is_interactive  # else lines, as plain output writes them
         self._region: Region | None = None
         self._changed = threading.Event()
         self._told: set[tuple[str, str]] = set()
@@ -58,17 +59,23 @@ class Live(Plain):
         self._changed.set()
 
     def began(self, resource: Resource, doing: str) -> None:
+        if not self._animated:
+            return super().began(resource, doing)
         self._progress.began(resource, doing)
-        self._changed.set()
+        return self._changed.set()
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
-        if self._progress.status(resource, status, reason):
+        if not self._animated:
+            super().status(resource, status, reason)
+        elif self._progress.status(resource, status, reason):
             self._print_whole(resource.step, status, reason)
             self._changed.set()
 
     def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        if not self._animated:
+            return super().finished(resource, action, identity, seconds)
         self._progress.finished(resource, action)
-        self._changed.set()
+        return self._changed.set()
 
     def _print_whole(self, step: str, status: str, reason: str) -> None:
         """Print a reason above the table, once, when the table would fold a word or cut lines."""
@@ -103,7 +110,8 @@ class Live(Plain):
         """Draw the table as it is now; nothing when nothing is under way."""
         with self._lock:
             view = self._progress.view()
-            if self._ended.is_set() or not (view.waits or view.asking):
+            shown = self._animated and (view.waits or view.asking)
+            if self._ended.is_set() or not shown:
                 self._hide()
                 return
             width, height = self._console.width - 1, self._console.height - 1
@@ -129,11 +137,14 @@ class Live(Plain):
                 self._region = None
 
     def _run(self) -> None:
+        if not self._animated:
+            return super()._run()
         while not self._ended.is_set():
             self._changed.wait(TICK_SECONDS)
             self._changed.clear()
             self.refresh()
             self._ended.wait(FRAME_SECONDS)
+        return None
 
     def _tell(self, lines: Iterable[str]) -> None:
         with self._lock:
@@ -202,7 +213,7 @@ def how_far(wait: Wait, console: Console) -> str:
     if wait.usual < 10:
         return ""
     full, empty = ("█", "░") if (console.encoding or "").startswith("utf") else ("#", ".")
-    cells = min(BAR_CELLS, round(BAR_CELLS * wait.seconds / wait.usual))
+    cells = min(BAR_CELLS, round(BAR_CELLS * wait.counted / wait.usual))
     return f"{full * cells}{empty * (BAR_CELLS - cells)} {'over' if wait.overdue else 'of'} " + (
         duration(wait.usual)
     )

@@ -72,8 +72,8 @@ class Plain(Output):
         self._progress.removing(resources)
 
     def began(self, resource: Resource, doing: str) -> None:
-        self._progress.began(resource, doing)
-        self._stamped(f"{resource.step}: {doing}")
+        if self._progress.began(resource, doing):
+            self._stamped(f"{resource.step}: {doing}")
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
         if self._progress.status(resource, status, reason) and status:
@@ -98,8 +98,8 @@ class Plain(Output):
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         self._print(["", *table_lines(title, columns, rows)])
 
-    def lines(self, lines: Sequence[str]) -> None:
-        self._print(lines)
+    def document(self, text: str) -> None:
+        self._print([text])
 
     def note(self, text: str) -> None:
         self._tell([text])
@@ -112,7 +112,8 @@ class Plain(Output):
         if view.waits and not summary.ok:
             self._tell(["not waited for to the end: " + ", ".join(map(in_brief, view.waits))])
         self._progress.start(())
-        self._print(["", *summary_lines(summary)])
+        if not summary.silent:
+            self._print(["", *summary_lines(summary)])
 
     def close(self) -> None:
         self._ended.set()

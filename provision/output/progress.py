@@ -32,12 +32,13 @@ class Wait:
     status: str  # AWS's own word, or ours before AWS has said one
     reason: str  # AWS's
     seconds: float  # since it began
+    counted: float  # those of them to be held against what is usual
     usual: float  # seconds; 0 where nobody knows
 
     @property
     def overdue(self) -> bool:
         """Whether it takes longer than even a slow one does."""
-        return self.usual >= LONG_SECONDS and self.seconds > self.usual * SLOWEST
+        return self.usual >= LONG_SECONDS and self.counted > self.usual * SLOWEST
 
 
 @dataclass(frozen=True)
@@ -114,16 +115,17 @@ class Progress:
         with self._lock:
             self._asking = False
 
-    def began(self, resource: Resource, doing: str) -> None:
-        """A step begins. A lookup is none: nothing is made."""
+    def began(self, resource: Resource, doing: str) -> bool:
+        """A step begins. Returns whether that counts: nothing is made by a lookup."""
         if resource.lookup:
-            return
+            return False
         with self._lock:
             self._asking = False
             self._resources.setdefault(resource.step, resource)
             self._doing.setdefault(resource.step, doing)
             self._done.pop(resource.step, None)
             self._rows[resource.step] = _Row(resource, doing, self.clock())
+            return True
 
     def status(self, resource: Resource, status: str, reason: str = "") -> bool:
         """AWS says something of a step. Returns whether that is news."""
@@ -181,15 +183,31 @@ class Progress:
 
     def _wait(self, row: _Row, now: float) -> Wait:
         step = row.resource.step
-        known = row.doing in ("creating", "deleting")
+        known = row.doing in ("creating", "deleting") and not self._held_up(step)
         return Wait(
             step,
             row.doing,
             row.status or row.doing,
             row.reason,
             seconds=now - row.since,
+            counted=self._counted(row, now),
             usual=self._usual(step, row.doing) if known else 0.0,
         )
+
+    def _held_up(self, step: str) -> bool:
+        """Return whether a step's own time has not begun: what it needs is still under way.
+
+        What was measured here counts from when the step began, and has that wait in it.
+        """
+        return step not in self.earlier and any(map(self._open, self._needs.get(step, ())))
+
+    def _counted(self, row: _Row, now: float) -> float:
+        """Return the seconds of a step that count against what is usual."""
+        step = row.resource.step
+        if step in self.earlier:
+            return now - row.since
+        needed = [self._done[need] for need in self._needs.get(step, ()) if need in self._done]
+        return now - max([row.since, *needed])
 
     def _usual(self, step: str, doing: str) -> float:
         """Return how many real seconds a step usually takes: here, where that was measured."""
@@ -212,9 +230,12 @@ class Progress:
                 return spans[step]
             needs = [need for need in self._needs.get(step, ()) if self._open(need)]
             last = max(needs, key=lambda need: (until(need)[1], need), default=None)
-            own = self._own(step, now, waits=bool(needs))
             least, most = until(last) if last else UNKNOWN
-            spans[step] = (least + own[0], most + own[1])
+            own = self._own(step, now)
+            if step in self._rows and step in self.earlier:  # runs beside what it needs
+                spans[step] = (max(least, own[0]), max(most, own[1]))
+            else:
+                spans[step] = (least + own[0], most + own[1])
             if last:
                 before[step] = last
             return spans[step]
@@ -230,18 +251,17 @@ class Progress:
     def _open(self, step: str) -> bool:
         return step in self._doing and step not in (*self._done, *self._failed, *self._skipped)
 
-    def _own(self, step: str, now: float, *, waits: bool) -> tuple[float, float]:
-        """Return the seconds that a step itself may still take, once what it needs is done."""
+    def _own(self, step: str, now: float) -> tuple[float, float]:
+        """Return the seconds that a step itself may still take, at least and at most."""
         row = self._rows.get(step)
         doing = row.doing if row else self._doing[step]
         usual = self._usual(step, doing)
         least, most = usual * FASTEST, usual * SLOWEST
         if doing in ("updating", "checking"):
             least = 0.0  # it may be a matter of one call, or of as long as making it takes
-        if row is None or waits:
+        if row is None or self._held_up(step):
             return least, most
-        needed = [self._done[need] for need in self._needs.get(step, ()) if need in self._done]
-        passed = now - max([row.since, *needed])
+        passed = self._counted(row, now)
         if passed < most:
             return max(0.0, least - passed), most - passed
         return 0.0, math.inf if usual >= LONG_SECONDS else usual

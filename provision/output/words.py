@@ -11,7 +11,7 @@ from typing import Any
 from provision.errors import AwsCallError, ProvisionError
 from provision.output.base import Summary
 from provision.plan import Action, Plan, Planned
-from provision.resources.base import Change
+from provision.resources.base import HIDDEN, Change
 
 VERBS = {
     Action.CREATE: "create",
@@ -97,25 +97,37 @@ def step_line(planned: Planned, width: int = 0) -> str:
 
 def change_lines(change: Change) -> Iterator[str]:
     """Yield one change as `property: is -> should`, or as a diff where the values are long."""
-    shown = change.as_dict()
-    before, after = value(shown["is"]), value(shown["should"])
+    if change.hidden:
+        yield f"{change.property}: {HIDDEN}"
+        return
     ends = "  (AWS cannot change this in place)" if change.replaces else ""
+    yield from difference(change.property, change.is_, change.should, ends)
+
+
+def difference(name: str, is_: Any, should: Any, ends: str = "") -> Iterator[str]:
+    """Yield how a property differs; of two mappings only the entries that do."""
+    before, after = value(is_), value(should)
     if len(before) + len(after) <= LONG_VALUES:
-        yield f"{change.property}: {before} -> {after}{ends}"
+        yield f"{name}: {before} -> {after}{ends}"
         return
-    lines = list(diff_lines(shown["is"], shown["should"]))
-    if len(lines) == 2 and not structured(shown["is"]) and not structured(shown["should"]):
-        yield f"{change.property}:{ends}"
-        yield from (f"  {line}" for line in (f"is      {before}", f"should  {after}"))
-        return
-    yield f"{change.property}:{ends}"
-    yield from (f"  {line}" for line in lines)
+    there, wanted = structured(is_), structured(should)
+    if isinstance(there, dict) and isinstance(wanted, dict):
+        for key in sorted(there.keys() | wanted.keys()):
+            if there.get(key) != wanted.get(key):
+                yield from difference(f"{name}.{key}", there.get(key), wanted.get(key), ends)
+    elif there is None and wanted is None:
+        yield f"{name}:{ends}"
+        yield f"  - {before}"
+        yield f"  + {after}"
+    else:
+        yield f"{name}:{ends}"
+        yield from (f"  {line}" for line in diff_lines(there, wanted))
 
 
 def diff_lines(before: Any, after: Any) -> Iterator[str]:
     """Yield what differs between two values, in JSON: `-` as it is, `+` as it should be.
 
-    A line that encloses a difference is kept around it; what is the same in between is left out.
+    A line before and after each difference is kept; `...` stands for what is the same.
     """
     is_, should = pretty(before).splitlines(), pretty(after).splitlines()
     for line in difflib.unified_diff(is_, should, n=1, lineterm=""):
@@ -125,11 +137,10 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
 
 
 def pretty(thing: Any) -> str:
-    """Return a value over several lines, in an order that does not depend on AWS's."""
-    parsed = structured(thing)
-    if parsed is None:
-        return "" if thing is None else value(thing)
-    return json.dumps(parsed, indent=2, sort_keys=True, default=str, ensure_ascii=False)
+    """Return a value over several lines, its keys in order; nothing for None."""
+    if thing is None:
+        return ""
+    return json.dumps(thing, indent=2, sort_keys=True, default=str, ensure_ascii=False)
 
 
 def structured(thing: Any) -> Any:
