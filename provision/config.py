@@ -88,6 +88,14 @@ def identifier(expected: str, reserved: Iterable[str], length: int) -> Check:
     return check
 
 
+def supported_version(value: str) -> str | None:
+    """A MySQL version of RDS in standard support: 8.0's ended on 31 July 2026."""
+    if not re.fullmatch(r"\d+\.\d+(\.\d+)?", value):
+        return "a version such as 8.4"
+    major, minor = (int(part) for part in value.split(".")[:2])
+    return None if (major, minor) >= (8, 4) else "8.4 or newer: it must be in standard support"
+
+
 def tags(value: Mapping[str, str]) -> str | None:
     """Tags that every service here takes: the intersection of their rules."""
     if len(value) > 40:
@@ -146,7 +154,7 @@ class NetworkSettings:
 class DatabaseSettings:
     """`[database]`"""
 
-    engine_version: str = setting("8.4", matching(r"\d+\.\d+(\.\d+)?", "a version such as 8.4"))
+    engine_version: str = setting("8.4", supported_version)
     instance_class: str = setting(
         "db.t4g.micro", matching(r"db\.[a-z0-9-]+\.[a-z0-9]+", "a class such as db.t4g.micro")
     )
@@ -261,7 +269,7 @@ def lay_over(document: dict[str, Any], override: str) -> None:
     """Put one `KEY=VALUE` into `document`: TOML where it is TOML, else a string."""
     key, equals, text = override.partition("=")
     section, dot, name = key.strip().partition(".")
-    if not (equals and dot and name):
+    if not (equals and section and dot and name):
         raise UsageError(
             f"--set {override}: not KEY=VALUE with a dotted key",
             next_step="For example: --set database.instance_class=db.t4g.small",
@@ -270,6 +278,8 @@ def lay_over(document: dict[str, Any], override: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    if isinstance(value, float) and kind_of(section, name) is str:
+        value = text.strip()  # a version such as 8.4 is meant as it is written
     table = document.setdefault(section, {})
     if not isinstance(table, dict):
         return  # checked() reports that the section is no table
@@ -278,6 +288,11 @@ def lay_over(document: dict[str, Any], override: str) -> None:
         table.setdefault(first, {})[rest] = value if isinstance(value, str) else text
     else:
         table[name] = value
+
+
+def kind_of(section: str, key: str) -> Any:
+    """Return the type of a key, or None where there is no such key."""
+    return get_type_hints(SECTIONS[section]).get(key) if section in SECTIONS else None
 
 
 def checked(document: Mapping[str, Any], *, source: str) -> Config:
@@ -322,7 +337,9 @@ def checked_section(name: str, table: Mapping[str, Any], problems: list[Problem]
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:
     """Say that there is no such key, and which known one is nearest."""
-    nearest = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    known = list(known)
+    longer = [each for each in known if each.startswith(name)]  # function.timeout
+    nearest = longer or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"no such {what}" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
 
@@ -358,9 +375,9 @@ def subnet_problems(network: NetworkSettings) -> Iterable[Problem]:
         subnet = ipaddress.IPv4Network(text)
         if not subnet.subnet_of(vpc):
             yield Problem(key, text, f"must lie within network.vpc_cidr ({vpc})")
-        for _, other in subnets[:index]:
+        for other_key, other in subnets[index + 1 :]:
             if subnet.overlaps(ipaddress.IPv4Network(other)):
-                yield Problem(key, text, f"must not overlap {other}")
+                yield Problem(key, text, f"must not overlap {other_key} ({other})")
 
 
 def zone_problems(config: Config) -> Iterable[Problem]:

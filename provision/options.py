@@ -5,6 +5,8 @@ Kept apart from run.py so that a bad flag or a bad value is told before boto3 is
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,8 +34,13 @@ def configuration(options: Options) -> Config:
 
     def boto_region() -> str | None:
         import boto3
+        import botocore.exceptions
 
-        return boto3.Session(profile_name=options.profile).region_name
+        if not options.profile and (region := os.environ.get("AWS_REGION")):
+            return region
+        with contextlib.suppress(botocore.exceptions.ProfileNotFound):  # told when it is used
+            return boto3.Session(profile_name=options.profile).region_name
+        return None
 
     return load(
         options.config, options.overrides, region=options.region, default_region=boto_region

@@ -90,7 +90,6 @@ BAD_VALUES = [
     ("network.availability_zones", '["ap-northeast-1a", "eu-west-1a"]', "a zone of ap-northeast-1"),
     ("network.availability_zones", '["ap-northeast-1a", "ap-northeast-1"]', "zone"),
     ("database.engine_version", "eight", "a version such as 8.4"),
-    ("database.engine_version", "8.4", "a string"),
     ("database.engine_version", "8.0", "standard support"),
     ("database.engine_version", '"8.0.40"', "standard support"),
     ("database.engine_version", '"5.7"', "standard support"),
@@ -260,6 +259,7 @@ def value_of(override: str, key: str) -> Any:
         ('network.availability_zones=["ap-northeast-1a", "ap-northeast-1c"]',
          ["ap-northeast-1a", "ap-northeast-1c"]),
         ("database.engine_version='8.4'", "8.4"),
+        ("database.engine_version=8.4", "8.4"),
         ("database.engine_version=8.4.3", "8.4.3"),
         ("network.vpc_cidr=10.0.0.0/16", "10.0.0.0/16"),
         ('environment.tags={ team = "red" }', {"team": "red"}),
@@ -421,7 +421,9 @@ def test_the_variable_counts_where_the_file_names_none(without_region: Commands)
 def test_the_profiles_region_counts_where_there_is_no_variable(
     without_region: Commands, tmp_path: Path
 ) -> None:
-    (tmp_path / "aws").write_text("[profile far]\nregion = sa-east-1\n")
+    (tmp_path / "aws").write_text(
+        "[profile far]\nregion = sa-east-1\naws_access_key_id = a\naws_secret_access_key = b\n"
+    )
     elsewhere = with_environ(
         without_region,
         AWS_REGION=None,
@@ -508,7 +510,9 @@ def test_networks_are_taken_exactly_when_ec2_would_take_them(
     good = (
         all(16 <= each.prefixlen <= 28 for each in [vpc, *subnets])
         and all(each.subnet_of(vpc) for each in subnets)
-        and not any(a.overlaps(b) for a, b in ((function, first), (function, second), (first, second)))
+        and not any(
+            a.overlaps(b) for a, b in ((function, first), (function, second), (first, second))
+        )
     )
     assert accepted(vpc, subnets) is good
 
