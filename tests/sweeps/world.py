@@ -205,6 +205,7 @@ class Place:
     commands: Commands
     folder: Path
     name: str = "demo"
+    injected: int = 0  # faults so far
 
     @property
     def state(self) -> Path:
@@ -247,5 +248,6 @@ class Place:
             module, *argv, cwd=self.folder, environ=variables, file_bytes=file_bytes
         )
         if faults is not None:
+            self.injected += len(faults)
             self.account.remote.set_faults(*faults, victim=running.pid)
         return running
