@@ -26,7 +26,8 @@ from provision.resources.base import Resource
 
 FRAME_SECONDS = 1 / 8  # the least time between two frames
 TICK_SECONDS = 1.0  # the most: clocks go on while nothing happens
-BAR_CELLS = 8
+BAR_CELLS, TIME_CELLS, LABEL_CELLS = 8, 6, 9  # "████░░░░", "12m05s", "of 7m00s"
+STATUS_CELLS = 36  # AWS's longest: inaccessible-encryption-credentials
 REASON_LINES = 5  # of one step in the table; the whole of a longer reason is printed above it
 MARGIN = 6  # cells before a reason
 
@@ -198,14 +199,15 @@ def row(wait: Wait, steps: int, width: int, console: Console) -> list[Text]:
 
 
 def status_width(steps: int, width: int) -> int:
-    """Return how many cells AWS's status has."""
-    return max(8, width - steps - 2 - 2 - 2 - 6 - 2 - BAR_CELLS - 1 - 9)
+    """Return how many cells AWS's status has: what the other columns leave of the line."""
+    others = 2 + steps + 2 + 2 + TIME_CELLS + 2 + BAR_CELLS + 1 + LABEL_CELLS
+    return min(STATUS_CELLS, max(8, width - others))
 
 
 def columns(step: str, status: str, time: str, far: str, steps: int, width: int) -> str:
     """Return one line of the table."""
     room = status_width(steps, width)
-    return f"  {step:<{steps}}  {status:<{room}}  {time:>6}  {far}".rstrip()
+    return f"  {step:<{steps}}  {status:<{room}}  {time:>{TIME_CELLS}}  {far}".rstrip()
 
 
 def how_far(wait: Wait, console: Console) -> str:
@@ -240,7 +242,14 @@ def waiting_line(view: View) -> str:
     wait = holding_up(view)
     heirs = [step for step in view.chain if step != wait.step]
     then = f"; then {', '.join(heirs)}" if heirs else ""
-    return f'waiting on {wait.step} because AWS says "{wait.status}"{then}'
+    return f"waiting on {wait.step} because {why(wait)}{then}"
+
+
+def why(wait: Wait) -> str:
+    """Return why a step is not done yet: AWS's word, or what it waits for before AWS takes it."""
+    if wait.status in ("waiting", "in use") and wait.reason:
+        return wait.reason.split(" (")[0]
+    return f'AWS says "{wait.status}"'
 
 
 def wrapped(text: str, width: int, console: Console) -> list[Text]:

@@ -131,8 +131,8 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
     """
     is_, should = pretty(before).splitlines(), pretty(after).splitlines()
     for line in difflib.unified_diff(is_, should, n=1, lineterm=""):
-        if line.startswith(("---", "+++")):
-            continue
+        if line.startswith(("---", "+++", "@@ -0,", "@@ -1,")):
+            continue  # the names of the two, and a difference right at the beginning
         yield "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
 
 
