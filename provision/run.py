@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import boto3
@@ -13,7 +13,7 @@ import botocore.exceptions as boto_errors
 
 from provision.aws import LOG_IN, Aws
 from provision.config import Config
-from provision.engine import Engine
+from provision.engine import Counts, Engine
 from provision.environment import environment
 from provision.errors import CredentialsError, ProvisionError, StateError
 from provision.history import Recorder, usual_seconds
@@ -55,6 +55,11 @@ class Run:
         return compare(
             self.aws, self.resources, self.look(), self.state, replace=replace, forced=forced
         )
+
+    def then(self, command: str) -> Run:
+        """Return the same environment at work on a further command, which counts anew."""
+        engine = replace(self.engine, counts=Counts())
+        return replace(self, command=command, engine=engine, began=time.monotonic(), url=None)
 
     def resource(self, step: str) -> Resource:
         """Return the declared resource of a step."""

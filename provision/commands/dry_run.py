@@ -91,13 +91,14 @@ def up_and_down(options: Options, output: Output, arguments: argparse.Namespace)
     from provision.commands.up import bring_up
     from teardown.command import take_down
 
-    with rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner:
-        with opened(inner, "up --dry-run", output, writes=True) as run:
-            output.summary(replace(bring_up(run), next_commands=()))
-        with opened(inner, "teardown --dry-run", output, writes=True, packed=False) as run:
-            output.start(run.command, run.resources, run.about())
-            summary = take_down(run)
+    with (
+        rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner,
+        opened(inner, "up --dry-run", output, writes=True) as run,
+    ):
+        output.summary(replace(bring_up(run), next_commands=()))
+        down = run.then("teardown --dry-run")
+        output.start(down.command, down.resources, down.about())
         return replace(
-            summary,
+            take_down(down),
             next_commands=[("python -m provision up", "build it at AWS; then python -m teardown")],
         )
