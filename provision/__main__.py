@@ -14,6 +14,8 @@ from provision.cli import (
     execute,
     leave,
     parser,
+    positive,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ examples:
   python -m provision up                  build it (about 10 minutes), then call both routes
   python -m provision up --set environment.name=demo --region eu-west-1
   python -m provision status              what is there, and what it costs
+  python -m provision doctor              is anything in the way, and which link is broken
+  python -m provision logs --follow       what both functions log, until Ctrl-C
+  python -m provision compare             both logins in figures
 
 exit codes:
   0 done   1 failed at AWS, locked, or a check failed   2 bad usage or configuration
@@ -149,6 +154,50 @@ def check(options: Options, output: Output, arguments: argparse.Namespace) -> tu
     return prove(options, output), 0
 
 
+def doctor(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision doctor`."""
+    from provision.commands.doctor import doctor as examine
+
+    return examine(options, output), 0
+
+
+# --- logs, compare --------------------------------------------------------------------------------
+
+
+def logs_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `logs`."""
+    to.add_argument(
+        "--since", metavar="MINUTES", type=positive, default=10.0,
+        help="how far to look back (default: 10)",
+    )  # fmt: skip
+    to.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+
+
+def logs(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision logs`."""
+    from provision.commands.logs import logs as show
+
+    return show(options, output, since_minutes=arguments.since, follow=arguments.follow), 0
+
+
+def compare_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `compare`."""
+    to.add_argument(
+        "--requests", metavar="N", type=whole, default=50,
+        help="calls of each route (default: 50); each stores a row",
+    )  # fmt: skip
+
+
+def compare(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision compare`."""
+    from provision.commands.compare import compare as measure
+
+    return measure(options, output, requests=arguments.requests), 0
+
+
+# --- policy ---------------------------------------------------------------------------------------
+
+
 def policy(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision policy`."""
     from provision.commands.policy import policy as show
@@ -161,6 +210,14 @@ COMMANDS = (
     ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
     ("status", "each resource as AWS has it now, drift, URLs, cost; reads only", no_flags, status),
     ("check", "call both routes and say for each whether and how it logged in", no_flags, check),
+    (
+        "doctor",
+        "account, region and each link of the chain, good or bad; reads only",
+        no_flags,
+        doctor,
+    ),
+    ("logs", "what both functions have logged, by request; reads only", logs_flags, logs),
+    ("compare", "call both routes many times: the two logins in figures", compare_flags, compare),
     ("policy", "the IAM policy that the caller needs; calls nothing", no_flags, policy),
 )
 

@@ -85,11 +85,14 @@ def counted(rows: tuple[str, ...]) -> str:
     return "1 row" if len(rows) == 1 else f"{len(rows)} rows"
 
 
-def call(url: str, route: LoginRoute, *, timeout: float = SECONDS) -> Answer:
-    """Call a route once. Returns what came back, whatever it was; raises nothing of the network."""
+def call(url: str, route: LoginRoute, *, rows: int = MOST_ROWS, timeout: float = SECONDS) -> Answer:
+    """Call a route once, asking for at most so many rows.
+
+    Returns what came back, whatever it was; raises nothing of the network.
+    """
     began = time.perf_counter()
     try:
-        with opener(url).open(f"{url}{route.path}?limit={MOST_ROWS}", timeout=timeout) as response:
+        with opener(url).open(f"{url}{route.path}?limit={rows}", timeout=timeout) as response:
             status, headers, body = response.status, response.headers, response.read(MOST_BYTES)
     except urllib.error.HTTPError as error:
         with error:

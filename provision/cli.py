@@ -111,6 +111,13 @@ def positive(text: str) -> float:
     return number
 
 
+def whole(text: str) -> int:
+    """Return a whole number from 1 to 10000."""
+    if not (text.isdecimal() and 1 <= int(text) <= 10_000):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
+    return int(text)
+
+
 def execute(prepare: Callable[[], Job], command: str) -> int:
     """Run a command from arguments to exit code. Nothing escapes as a traceback but a bug."""
     began = time.monotonic()

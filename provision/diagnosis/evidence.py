@@ -15,7 +15,7 @@ from typing import Any
 from provision.answers import Answer, FunctionError, LoginRoute
 from provision.aws import Aws, absent, calling, pages
 from provision.errors import CredentialsError, Interrupted, ProvisionError
-from provision.plan import pseudo
+from provision.plan import Plan, pseudo
 from provision.resources.base import Change, Resource, Seen, bind
 from provision.resources.ec2 import SecurityGroupRules, described_rules
 from provision.run import Run
@@ -132,19 +132,23 @@ def gather(
 def all_steps(run: Run) -> tuple[dict[str, Step], str]:
     """Return every step as AWS has it, or why AWS cannot be read."""
     try:
-        plan = run.plan()
-        known: dict[str, Any] = {"aws": pseudo(run.aws)}
-        known |= {each.step: each.seen.outputs for each in plan.steps if each.seen}
-        steps = {}
-        for each in plan.steps:
-            bound = bind(each.resource, known)
-            seen = each.seen or actual_rules(run.aws, bound)
-            steps[each.step] = Step(bound, seen, each.changes)
-        return steps, ""
+        return steps_of(run.aws, run.plan()), ""
     except (Interrupted, CredentialsError):
         raise
     except ProvisionError as error:
         return {}, error.message
+
+
+def steps_of(aws: Aws, plan: Plan) -> dict[str, Step]:
+    """Return every step of a plan as AWS has it. Raises what AWS refuses."""
+    known: dict[str, Any] = {"aws": pseudo(aws)}
+    known |= {each.step: each.seen.outputs for each in plan.steps if each.seen}
+    steps = {}
+    for each in plan.steps:
+        bound = bind(each.resource, known)
+        seen = each.seen or actual_rules(aws, bound)
+        steps[each.step] = Step(bound, seen, each.changes)
+    return steps
 
 
 def actual_rules(aws: Aws, resource: Resource) -> Seen | None:

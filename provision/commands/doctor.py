@@ -1,0 +1,88 @@
+"""`provision doctor`: what stands between the client and the database, or in the way of an `up`.
+
+Reads only. Before there is an environment it looks at account and region; once there is one, at
+each link of the chain; where a DB instance or a proxy is missing, at both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from provision.doctor.chain import chain_findings
+from provision.doctor.finding import Finding, Verdict, bad_ones, in_words, next_steps
+from provision.doctor.preflight import account_findings, costly, credentials, names
+from provision.errors import CheckFailed
+from provision.options import Options
+from provision.output.base import Output, Summary
+from provision.plan import Plan
+from provision.run import Run, opened
+
+COLUMNS = ("link", "login", "verdict", "why")
+
+
+def doctor(options: Options, output: Output) -> Summary:
+    """Look at all that an environment needs. Returns the summary.
+
+    Raises CheckFailed when something is bad, with what to do about it.
+    """
+    with opened(options, "doctor", output) as run:
+        output.start(run.command, run.resources, run.about())
+        plan = run.plan()
+        account = (
+            account_findings(run, plan)
+            if costly(plan)
+            else [*credentials(run, plan), *names(run, plan)]
+        )
+        chain = chain_findings(run, plan) if ours(run, plan) else []
+        show(output, "account", "the account and the region:", account)
+        show(output, "link", "the chain, as AWS has it:", chain)
+        if failed := bad_ones([*account, *chain]):
+            raise CheckFailed(in_words(failed), next_step=next_steps(failed))
+        return run.summary(notes=[verdict(run, chain)], next_commands=next_commands(chain))
+
+
+def ours(run: Run, plan: Plan) -> bool:
+    """Return whether anything of the environment is there."""
+    known = run.state.known()
+    return any(
+        each.seen and each.resource.owned(run.aws, each.seen, known.get(each.step, {}))
+        for each in plan.steps
+        if each.resource.made and not each.resource.shared and not each.resource.lookup
+    )
+
+
+def show(output: Output, scope: str, title: str, findings: Sequence[Finding]) -> None:
+    """Show a table to a person, a record for each finding to a program."""
+    rows = []
+    for each in findings:
+        output.record(
+            "finding",
+            scope=scope,
+            what=each.what,
+            login=each.login or None,
+            verdict=each.verdict.value,
+            reason=each.reason,
+            next=each.next_step or None,
+        )
+        loud = each.verdict.value.upper() if each.verdict is Verdict.BAD else each.verdict.value
+        reason = each.reason
+        if each.verdict is Verdict.WARNING and each.next_step:
+            reason += f" -> {each.next_step}"
+        rows.append((each.what, each.login or "-", loud, reason))
+    if rows:
+        output.table(title, COLUMNS, rows)
+
+
+def verdict(run: Run, chain: Sequence[Finding]) -> str:
+    """Return in a line how things are, when nothing is bad."""
+    if chain:
+        return "every link is whole; `check` proves it by calling the routes"
+    name = run.config.environment.name
+    return f"nothing of environment {name} is there, and nothing is in the way of making it"
+
+
+def next_commands(chain: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Return the command that makes sense now."""
+    if chain:
+        return [("python -m provision check", "call both routes")]
+    return [("python -m provision up", "make it")]

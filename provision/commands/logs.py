@@ -1,0 +1,164 @@
+"""`provision logs`: what both functions have logged, in one stream, by request. Reads only.
+
+CloudWatch Logs is asked again and again with --follow (FilterLogEvents); what arrives late, as it
+may by some seconds, is shown late.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.aws import absent, calling, pages
+from provision.errors import ProvisionError
+from provision.options import Options
+from provision.output.base import Output, Summary
+from provision.request_log import Request, Requests, parsed
+from provision.run import Run, opened
+
+LOGINS = ("password", "iam")
+LATE_MS = 60_000  # by how much an event may arrive after a later one
+MINUTES = 10.0
+NOT_FOUND = "ResourceNotFoundException"
+
+
+def logs(
+    options: Options, output: Output, *, since_minutes: float = MINUTES, follow: bool = False
+) -> Summary:
+    """Show the functions' logs of the last minutes; with `follow`, until Ctrl-C.
+
+    Returns the summary. Raises ProvisionError when neither function has a log.
+    """
+    with opened(options, "logs", output, packed=False) as run:
+        output.start(run.command, run.resources, run.about())
+        since = int((time.time() - since_minutes * 60) * 1000)
+        readers = {login: Reader(run, login, since) for login in LOGINS}
+        shown = show(run, read(run, readers))
+        while follow and not run.pace.stop.wait(run.pace.poll):
+            shown += show(run, read(run, readers))
+        left = [request for reader in readers.values() for request in reader.requests.rest()]
+        shown += show(run, left)
+        return run.summary(notes=[] if shown else [nothing(since_minutes)])
+
+
+@dataclass
+class Reader:
+    """Reads one function's log group, each event once."""
+
+    run: Run
+    login: str
+    since: int  # Unix time, milliseconds
+    there: bool = False
+    requests: Requests = field(init=False)
+    _seen: dict[str, int] = field(default_factory=dict)  # event id: its time
+
+    def __post_init__(self) -> None:
+        self.requests = Requests(self.login)
+
+    @property
+    def group(self) -> str:
+        """The function's log group."""
+        return self.run.resource(f"log-group-{self.login}").name
+
+    def read(self) -> list[Request]:
+        """Return the requests that have ended since the last look (FilterLogEvents)."""
+        events: list[dict[str, Any]] = []
+        with calling(self.group), absent(NOT_FOUND):
+            events = pages(
+                self.run.aws.logs,
+                "filter_log_events",
+                "events",
+                logGroupName=self.group,
+                startTime=self.since,
+            )
+            self.there = True
+        new = [each for each in events if each["eventId"] not in self._seen]
+        new.sort(key=lambda each: int(each["timestamp"]))  # stable: a stream's order is kept
+        self._remember(new)
+        return list(self.requests.feed(new))
+
+    def _remember(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """Know these events again, and look next time only where there may be new ones."""
+        self._seen |= {each["eventId"]: int(each["timestamp"]) for each in events}
+        if self._seen:
+            self.since = max(self.since, max(self._seen.values()) - LATE_MS)
+            self._seen = {key: when for key, when in self._seen.items() if when >= self.since}
+
+
+def read(run: Run, readers: Mapping[str, Reader]) -> list[Request]:
+    """Return the requests of both functions that have ended since the last look."""
+    found = run.aws.together(*(reader.read for reader in readers.values()))
+    if not any(reader.there for reader in readers.values()):
+        groups = " and ".join(reader.group for reader in readers.values())
+        raise ProvisionError(
+            f"there is no log to read: no log group {groups} in the {run.about()}",
+            next_step="`python -m provision up` makes them. If they are there: is this the right "
+            "account, region and environment.name?",
+        )
+    return [request for requests in found for request in requests]
+
+
+def nothing(minutes: float) -> str:
+    """Return that there is nothing to show, and what to do about it."""
+    return f"nothing logged in the last {minutes:g} minutes; --since MINUTES looks further back"
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+
+def show(run: Run, requests: Sequence[Request]) -> int:
+    """Show requests in the order in which they began. Returns how many."""
+    for request in sorted(requests, key=lambda each: each.began):
+        run.output.record("request", **facts(request))
+        run.output.document("\n".join(in_lines(request)))
+    return len(requests)
+
+
+def facts(request: Request) -> dict[str, Any]:
+    """Return a request's record; times in milliseconds, memory in MiB."""
+    return {
+        "login": request.login,
+        "request_id": request.request_id or None,
+        "began": request.when,
+        "cold": request.cold,
+        "status": status(request),
+        **{name: request.numbers.get(name) for name in ("duration_ms", "init_ms", "used_mib")},
+        "lines": request.lines,
+    }
+
+
+def status(request: Request) -> str:
+    """Return how a request ended: ok, failed (it answered so), timeout, error, or running."""
+    if "duration_ms" not in request.numbers:
+        return "running" if request.request_id else "starting"
+    return request.status or ("failed" if request.failure else "ok")
+
+
+def in_lines(request: Request) -> Iterator[str]:
+    """Yield a request for a person: a line about it, below it what it wrote."""
+    numbers = request.numbers
+    about = [request.when, f"{request.login:<8}", f"{status(request):<7}"]
+    if "duration_ms" in numbers:
+        about.append(f"{numbers['duration_ms']:.0f} ms")
+    if request.cold:
+        about.append(f"+ {numbers['init_ms']:.0f} ms cold start")
+    if "used_mib" in numbers:
+        about.append(f"{numbers['used_mib']:.0f} of {numbers['memory_mib']:.0f} MiB")
+    if request.request_id:
+        about.append(request.request_id)
+    yield "  ".join(about)
+    for line in request.lines:
+        yield from (f"    {each}" for each in readable(line))
+
+
+def readable(line: str) -> list[str]:
+    """Return a line as it is; what a function says of its failure in words, with the trace."""
+    told = parsed(line)
+    if not {"error", "message", "stage"} <= set(told):
+        return [line]
+    code = f" {told['code']}" if told.get("code") else ""
+    words = f"{told['error']}{code} during {told['stage']}: {told['message']}"
+    trace = told.get("trace", "")
+    return [words, *(f"  {each}" for each in str(trace).splitlines())]

@@ -1,0 +1,61 @@
+"""What a look at an account, or at a link of the chain, has found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Verdict(Enum):
+    """What a finding means."""
+
+    GOOD = "good"
+    WARNING = "warning"  # may be in the way, or cannot be told
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `reason` says why it is good or bad; it holds no secret."""
+
+    what: str
+    verdict: Verdict
+    reason: str
+    next_step: str = ""
+    login: str = ""  # password, iam or both; none for what is the account's
+
+    @property
+    def where(self) -> str:
+        """What was looked at, with the login that it is about."""
+        return f"{self.what} ({self.login} login)" if self.login else self.what
+
+
+def good(what: str, reason: str) -> Finding:
+    """Return a finding that nothing is in the way."""
+    return Finding(what, Verdict.GOOD, reason)
+
+
+def warning(what: str, reason: str, next_step: str = "") -> Finding:
+    """Return a finding that may be in the way, or that something cannot be told."""
+    return Finding(what, Verdict.WARNING, reason, next_step)
+
+
+def bad(what: str, reason: str, next_step: str) -> Finding:
+    """Return a finding that something is in the way for certain."""
+    return Finding(what, Verdict.BAD, reason, next_step)
+
+
+def bad_ones(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that are bad."""
+    return [each for each in findings if each.verdict is Verdict.BAD]
+
+
+def in_words(findings: Sequence[Finding]) -> str:
+    """Return findings as lines of an error."""
+    return "\n".join(f"{each.where}: {each.reason}" for each in findings)
+
+
+def next_steps(findings: Sequence[Finding]) -> str:
+    """Return what to do about findings, each thing once."""
+    return "; ".join(dict.fromkeys(each.next_step for each in findings if each.next_step))
