@@ -148,8 +148,8 @@ class Maker:
             if change.property.startswith("Tags.")
         }
         others = {c.property: c for c in changes if not c.property.startswith("Tags.")}
-        if tags:
-            self.resource.tag(self.aws, seen, tags)
         if others:
             self.resource.update(self.aws, seen, others)
+        if tags:  # last: a secret that waits for its deletion takes none before it is restored
+            self.resource.tag(self.aws, seen, tags)
         self._forced = ()

@@ -117,7 +117,8 @@ class Secret(Resource):
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         if "DeletedDate" in changes:
             aws.secretsmanager.restore_secret(SecretId=self.secret_name)
-            return
+            if not {"Password", "SecretString"} & set(changes):
+                return
         password = new_password() if "Password" in changes else self.password_at_aws(aws)
         if not password:
             raise ProvisionError(

@@ -1,0 +1,102 @@
+"""The printed policy against the calls of a full rehearsal: all in it, and nothing unused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import botocore.session
+import pytest
+
+from provision.config import load
+from provision.policy import policy
+from provision.rehearsal import Entry, Remote
+from provision.rehearsal.calls import Call, iam_actions
+from provision.resources.iam import Role
+from tests.account import Account
+from tests.commands import ROOT, Commands
+from tests.test_lifecycle import DRIFTS, NAME
+
+pytestmark = pytest.mark.slow
+
+# In the policy, and asked for where a rehearsal of the control plane does not come by.
+ELSEWHERE = {
+    "apigateway:PUT",  # how IAM may know the tagging of an API
+    "ec2:DeleteNetworkInterface",  # an interface that Lambda has left behind
+    "lambda:ListTags",  # GetFunction leaves a function's tags out without it
+    "lambda:UpdateFunctionCode",  # a newer version of the functions' code
+    "logs:FilterLogEvents",  # `check`, when a login fails
+    "rds:DeregisterDBProxyTargets",  # `--replace target-iam`
+    "rds:ModifyDBSubnetGroup",  # other subnets
+}
+
+
+def actions_of(entry: Entry) -> set[str]:
+    """Return the IAM actions behind a call of the journal."""
+    model = botocore.session.get_session().get_service_model(entry.service)
+    http = model.operation_model(entry.operation).http
+    uri = http.get("requestUri", "/")
+    call = Call(
+        entry.service, entry.operation, entry.params, "ap-northeast-1", "", http["method"], uri
+    )
+    return {action for action, _ in iam_actions(call)}
+
+
+def changed_by_hand(account: Account) -> None:
+    """Take tags away, a target, and change a trust: what no other drift touches."""
+    tags = [{"Key": "team", "Value": "red"}]
+    proxy = account.proxy(f"{NAME}-iam")
+    account.rds.add_tags_to_resource(ResourceName=proxy["DBProxyArn"], Tags=tags)
+    account.secretsmanager.tag_resource(SecretId=f"{NAME}/database", Tags=tags)
+    account.iam.tag_role(RoleName=f"{NAME}-api-ap-northeast-1", Tags=tags)
+    function = account.lambda_.get_function(FunctionName=f"{NAME}-iam")
+    arn = function["Configuration"]["FunctionArn"]
+    account.lambda_.tag_resource(Resource=arn, Tags={"team": "red"})
+    account.rds.deregister_db_proxy_targets(
+        DBProxyName=f"{NAME}-iam", DBInstanceIdentifiers=[f"{NAME}-database"]
+    )
+    account.iam.attach_role_policy(
+        RoleName=f"{NAME}-api-ap-northeast-1",
+        PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
+    )
+    account.iam.update_assume_role_policy(
+        RoleName=f"{NAME}-api-ap-northeast-1",
+        PolicyDocument=json.dumps(Role("", "", "", "ec2.amazonaws.com", {}).trust_policy()),
+    )
+
+
+def test_policy_is_neither_too_narrow_nor_too_wide(
+    commands: Commands, account: Account, rehearsal: Remote
+) -> None:
+    outside: list[Entry] = []
+
+    def told(result: Any) -> None:
+        assert result.code == 0, result.stdout[-1500:]
+
+    told(commands.up())
+    outside += rehearsal.journal()
+    changed_by_hand(account)
+    for drift, _ in DRIFTS.values():
+        drift(account)
+    before = len(rehearsal.journal())
+    told(commands.up("--reset-password", "--set", "database.allocated_storage_gib=30"))
+    told(commands.teardown())
+    outside += rehearsal.journal()[before:]
+    used = {action for entry in outside for action in actions_of(entry)}
+    document = policy(load(ROOT / "config.toml"))
+    allowed = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert used - allowed == set()
+    assert allowed - used - ELSEWHERE == set()
+
+
+def test_policy_fits_into_a_managed_policy() -> None:
+    document = policy(load(ROOT / "config.toml"))
+    assert len(json.dumps(document, separators=(",", ":"))) <= 6144  # IAM's limit, in characters
+
+
+def test_policy_is_printed_as_it_is_and_calls_nothing(
+    commands: Commands, rehearsal: Remote
+) -> None:
+    result = commands.run("provision", "policy", "--output", "plain")
+    assert result.code == 0 and result.stdout.startswith("{") and result.stdout.endswith("}\n")
+    assert rehearsal.journal() == []
