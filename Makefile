@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run test lint format bench bench-login packages constraints clean
+.PHONY: help dry-run test lint format bench-login packages constraints clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -29,9 +29,6 @@ lint: $(VENV)/.dev  ## Check style and types
 format: $(VENV)/.dev  ## Put the code into the project's style
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format
-
-bench: $(VENV)/.dev packages  ## Measure up, a second up, and teardown against plain boto3
-	@$(BIN)/python -m benchmarks.up $(ARGS)
 
 bench-login: $(VENV)/.dev packages  ## Measure both logins through the stand-in proxy
 	@$(BIN)/python -m benchmarks.login $(ARGS)
