@@ -26,9 +26,10 @@ from provision.resources.base import Resource
 
 FRAME_SECONDS = 1 / 8  # the least time between two frames
 TICK_SECONDS = 1.0  # the most: clocks go on while nothing happens
-BAR_CELLS, TIME_CELLS, LABEL_CELLS = 8, 6, 9  # "████░░░░", "12m05s", "of 7m00s"
+BAR_CELLS, TIME_CELLS, LABEL_CELLS = 8, 6, 10  # "████░░░░", "12m05s", "over 7m00s"
 STATUS_CELLS = 36  # AWS's longest: inaccessible-encryption-credentials
 REASON_LINES = 5  # of one step in the table; the whole of a longer reason is printed above it
+IN_FULL = " … (in full above)"
 MARGIN = 6  # cells before a reason
 
 
@@ -194,7 +195,7 @@ def row(wait: Wait, steps: int, width: int, console: Console) -> list[Text]:
         below = wrapped(reason, width - MARGIN, console)
         lines += [Text(" " * MARGIN) + line for line in below[:REASON_LINES]]
         if len(below) > REASON_LINES:
-            lines[-1] = cut(f"{lines[-1].plain} … (in full above)", width)
+            lines[-1] = cut(lines[-1].plain, width - len(IN_FULL)) + Text(IN_FULL)
     return lines
 
 

@@ -132,7 +132,7 @@ class Plain(Output):
             self.beat()
 
     def _stamped(self, text: str) -> None:
-        self._tell([f"{duration(self._progress.view().seconds):>7}  {text}"])
+        self._tell([f"{duration(self._progress.seconds):>7}  {text}"])
 
     def _tell(self, lines: Iterable[str]) -> None:
         """Write lines of progress."""

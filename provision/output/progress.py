@@ -21,6 +21,7 @@ FASTEST, SLOWEST = 0.7, 1.5
 LEAST_SECONDS = 2.0  # what any step takes: its calls, at whatever speed AWS is rehearsed
 LONG_SECONDS = 30.0  # usual time from which on "longer than usual" is worth saying
 UNKNOWN = (0.0, 0.0)
+GONE = "gone"  # how remove.py tells that AWS finds a resource no more
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Progress:
         words = {Action.CREATE: "creating", Action.REPLACE: "creating"}
         with self._lock:
             self._asking = False
+            self._resources |= {each.step: each.resource for each in plan.steps}
             self._doing = {each.step: words.get(each.action, "updating") for each in plan.to_do}
             self._needs = {
                 each.step: {step for step, _ in references(each.resource)} for each in plan.steps
@@ -137,6 +139,8 @@ class Progress:
             row = self._rows[resource.step]
             news = (row.status, row.reason) != (status, reason)
             row.status, row.reason = status, reason
+            if row.doing == "deleting" and status == GONE:
+                self.finished(resource, "deleted")  # nobody tells the end of what AWS itself made
             return news
 
     def finished(self, resource: Resource, action: str) -> None:
@@ -160,6 +164,11 @@ class Progress:
             self._skipped.append(resource.step)
 
     # --- what is shown ----------------------------------------------------------------------------
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the command began."""
+        return self.clock() - self._began
 
     def view(self) -> View:
         """Return the run as it is now."""
