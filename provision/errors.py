@@ -7,7 +7,7 @@ or configuration (then nothing was changed), 130 for an interruption.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -79,8 +79,6 @@ class AwsAnswer:
     code: str
     message: str
     status: int = 0
-    resource: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 class AwsCallError(ProvisionError):

@@ -7,15 +7,38 @@ what is left is named, with why and since when.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provision.aws import Aws, absent, calling, pages
+from provision.aws import Aws, absent, calling, pages, tag_map
 from provision.errors import LeftBehind
+from provision.resources.base import Resource
+from provision.resources.ec2 import interfaces_in
+from provision.resources.lambda_ import LayerVersion
+from provision.resources.logs import LogGroup
+from provision.resources.rds import find_proxy, tags_of
 from provision.run import Run
 
-Sweep = Callable[[Aws, str], Iterator["Left"]]
+Sweep = Callable[["Account"], Iterator["Left"]]
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where to look, and for whose: names are those that the environment gives its resources."""
+
+    aws: Aws
+    environment: str
+    resources: Sequence[Resource]
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of the environment's resources of a kind."""
+        return [each.name for each in self.resources if each.kind == kind]
+
+    def marked(self, tags: Any) -> bool:
+        """Return whether tags, in whichever of AWS's two shapes, carry this environment's mark."""
+        there = tags if isinstance(tags, Mapping) else tag_map(tags)
+        return there.get("provision:environment") == self.environment
 
 
 @dataclass(frozen=True)
@@ -33,10 +56,10 @@ def prove_nothing_left(run: Run, *, kept_snapshot: str = "") -> list[Left]:
 
     Raises LeftBehind when there is anything else.
     """
-    name = run.config.environment.name
+    account = Account(run.aws, run.config.environment.name, run.resources)
     with calling("proof"):
         found = run.aws.together(
-            *(lambda sweep=sweep: list(sweep(run.aws, name)) for sweep in SWEEPS.values())
+            *(lambda sweep=sweep: list(sweep(account)) for sweep in SWEEPS.values())
         )
     left = [each for group in found for each in group]
     kept = [each for each in left if kept_snapshot and each.identity == kept_snapshot]
@@ -67,36 +90,34 @@ def described(group: list[Left]) -> str:
 # --- network --------------------------------------------------------------------------------------
 
 
-def by_tag(aws: Aws, environment: str, operation: str, key: str) -> list[dict[str, Any]]:
+def by_tag(account: Account, operation: str, key: str) -> list[dict[str, Any]]:
     """Return what EC2 has with this environment's tag."""
-    filters = [{"Name": "tag:provision:environment", "Values": [environment]}]
-    return pages(aws.ec2, operation, key, Filters=filters)
+    filters = [{"Name": "tag:provision:environment", "Values": [account.environment]}]
+    return pages(account.aws.ec2, operation, key, Filters=filters)
 
 
-def vpcs(aws: Aws, environment: str) -> Iterator[Left]:
+def vpcs(account: Account) -> Iterator[Left]:
     """VPCs with our tag."""
-    for vpc in by_tag(aws, environment, "describe_vpcs", "Vpcs"):
+    for vpc in by_tag(account, "describe_vpcs", "Vpcs"):
         yield Left("VPC", vpc["VpcId"])
 
 
-def subnets(aws: Aws, environment: str) -> Iterator[Left]:
+def subnets(account: Account) -> Iterator[Left]:
     """Subnets with our tag."""
-    for subnet in by_tag(aws, environment, "describe_subnets", "Subnets"):
+    for subnet in by_tag(account, "describe_subnets", "Subnets"):
         yield Left("subnet", subnet["SubnetId"])
 
 
-def security_groups(aws: Aws, environment: str) -> Iterator[Left]:
+def security_groups(account: Account) -> Iterator[Left]:
     """Security groups with our tag."""
-    for group in by_tag(aws, environment, "describe_security_groups", "SecurityGroups"):
+    for group in by_tag(account, "describe_security_groups", "SecurityGroups"):
         yield Left("security group", group["GroupId"])
 
 
-def interfaces(aws: Aws, environment: str) -> Iterator[Left]:
+def interfaces(account: Account) -> Iterator[Left]:
     """Interfaces that Lambda or RDS made in our VPC: they have no tags, the VPC's are the mark."""
-    for vpc in by_tag(aws, environment, "describe_vpcs", "Vpcs"):
-        filters = [{"Name": "vpc-id", "Values": [vpc["VpcId"]]}]
-        operation, key = "describe_network_interfaces", "NetworkInterfaces"
-        for each in pages(aws.ec2, operation, key, Filters=filters):
+    for vpc in by_tag(account, "describe_vpcs", "Vpcs"):
+        for each in interfaces_in(account.aws, "vpc-id", vpc["VpcId"]):
             why = f"{each['Status']}: {each.get('Description', '')}"
             yield Left("network interface", each["NetworkInterfaceId"], why)
 
@@ -104,136 +125,107 @@ def interfaces(aws: Aws, environment: str) -> Iterator[Left]:
 # --- database -------------------------------------------------------------------------------------
 
 
-def instances(aws: Aws, environment: str) -> Iterator[Left]:
+def instances(account: Account) -> Iterator[Left]:
     """DB instances with our tag."""
-    for each in pages(aws.rds, "describe_db_instances", "DBInstances"):
-        if marked(each.get("TagList"), environment):
-            why = each["DBInstanceStatus"]
-            yield Left("DB instance", each["DBInstanceIdentifier"], why)
+    for each in pages(account.aws.rds, "describe_db_instances", "DBInstances"):
+        if account.marked(each.get("TagList")):
+            yield Left("DB instance", each["DBInstanceIdentifier"], each["DBInstanceStatus"])
 
 
-def proxies(aws: Aws, environment: str) -> Iterator[Left]:
-    """Proxies with our name: their tags are not in the list."""
-    names = {f"{environment}-password", f"{environment}-iam"}
-    for each in pages(aws.rds, "describe_db_proxies", "DBProxies"):
-        if each["DBProxyName"].lower() in names and rds_tagged(
-            aws, each["DBProxyArn"], environment
-        ):
-            yield Left("RDS Proxy", each["DBProxyName"], each["Status"])
+def proxies(account: Account) -> Iterator[Left]:
+    """Proxies with our names and tag. The tags are not in the list."""
+    for name in account.names("AWS::RDS::DBProxy"):
+        proxy = find_proxy(account.aws, name)
+        if proxy and account.marked(tags_of(account.aws, proxy["DBProxyArn"])):
+            yield Left("RDS Proxy", proxy["DBProxyName"], proxy["Status"])
 
 
-def subnet_groups(aws: Aws, environment: str) -> Iterator[Left]:
+def subnet_groups(account: Account) -> Iterator[Left]:
     """DB subnet groups with our name and tag."""
-    for each in pages(aws.rds, "describe_db_subnet_groups", "DBSubnetGroups"):
+    names = account.names("AWS::RDS::DBSubnetGroup")
+    for each in pages(account.aws.rds, "describe_db_subnet_groups", "DBSubnetGroups"):
         name = each["DBSubnetGroupName"]
-        ours = name == f"{environment}-database"
-        if ours and rds_tagged(aws, each["DBSubnetGroupArn"], environment):
+        if name in names and account.marked(tags_of(account.aws, each["DBSubnetGroupArn"])):
             yield Left("DB subnet group", name)
 
 
-def snapshots(aws: Aws, environment: str) -> Iterator[Left]:
+def snapshots(account: Account) -> Iterator[Left]:
     """Snapshots of our instance, whoever took them, that carry our tag."""
-    instance = f"{environment}-database"
-    found = pages(aws.rds, "describe_db_snapshots", "DBSnapshots", DBInstanceIdentifier=instance)
-    for each in found:
-        if marked(each.get("TagList"), environment):
-            taken = each.get("SnapshotCreateTime")
-            since = taken.isoformat() if taken else ""
-            yield Left("DB snapshot", each["DBSnapshotIdentifier"], each.get("Status", ""), since)
+    for name in account.names("AWS::RDS::DBInstance"):
+        operation, key = "describe_db_snapshots", "DBSnapshots"
+        for each in pages(account.aws.rds, operation, key, DBInstanceIdentifier=name):
+            if account.marked(each.get("TagList")):
+                taken = each.get("SnapshotCreateTime")
+                since = taken.isoformat() if taken else ""
+                status = each.get("Status", "")
+                yield Left("DB snapshot", each["DBSnapshotIdentifier"], status, since)
 
 
-def backups(aws: Aws, environment: str) -> Iterator[Left]:
+def backups(account: Account) -> Iterator[Left]:
     """Automated backups that outlived our instance."""
-    instance = f"{environment}-database"
     operation, key = "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups"
-    with absent("DBInstanceAutomatedBackupNotFound"):
-        for each in pages(aws.rds, operation, key, DBInstanceIdentifier=instance):
-            if each.get("Status") == "retained":
-                yield Left("automated backup", each["DbiResourceId"], each["Status"])
-
-
-def marked(tags: list[dict[str, str]] | None, environment: str) -> bool:
-    """Return whether RDS's tags carry our mark."""
-    return {"Key": "provision:environment", "Value": environment} in (tags or [])
-
-
-def rds_tagged(aws: Aws, arn: str, environment: str) -> bool:
-    """Return whether the RDS resource of this ARN carries our mark."""
-    with absent("DBProxyNotFoundFault", "DBSubnetGroupNotFoundFault"):
-        return marked(aws.rds.list_tags_for_resource(ResourceName=arn)["TagList"], environment)  # type: ignore[arg-type]
-    return False
+    for name in account.names("AWS::RDS::DBInstance"):
+        with absent("DBInstanceAutomatedBackupNotFound"):
+            for each in pages(account.aws.rds, operation, key, DBInstanceIdentifier=name):
+                if each.get("Status") == "retained":
+                    yield Left("automated backup", each["DbiResourceId"], each["Status"])
 
 
 # --- secret, roles, functions, API, logs ----------------------------------------------------------
 
 
-def secrets(aws: Aws, environment: str) -> Iterator[Left]:
+def secrets(account: Account) -> Iterator[Left]:
     """Secrets with our tag, those that wait for their deletion included."""
-    for each in pages(
-        aws.secretsmanager, "list_secrets", "SecretList", IncludePlannedDeletion=True
-    ):
-        if marked(each.get("Tags"), environment):
+    client = account.aws.secretsmanager
+    for each in pages(client, "list_secrets", "SecretList", IncludePlannedDeletion=True):
+        if account.marked(each.get("Tags")):
             deleted = each.get("DeletedDate")
             why = "waits for its deletion" if deleted else ""
             yield Left("secret", each["Name"], why, deleted.isoformat() if deleted else "")
 
 
-def roles(aws: Aws, environment: str) -> Iterator[Left]:
+def roles(account: Account) -> Iterator[Left]:
     """Roles with our names and tag. Role lists have no tags, so the names are tried."""
-    for part in ("proxy", "function-password", "function-iam", "api"):
+    for name in account.names("AWS::IAM::Role"):
         with absent("NoSuchEntity"):
-            role = aws.iam.get_role(RoleName=f"{environment}-{part}-{aws.region}")["Role"]
-            if marked(role.get("Tags"), environment):  # type: ignore[arg-type]
-                yield Left("role", role["RoleName"])
+            role = account.aws.iam.get_role(RoleName=name)["Role"]
+            if account.marked(role.get("Tags")):
+                yield Left("role", name)
 
 
-def functions(aws: Aws, environment: str) -> Iterator[Left]:
+def functions(account: Account) -> Iterator[Left]:
     """Functions with our names and tag."""
-    for login in ("password", "iam"):
+    for name in account.names("AWS::Lambda::Function"):
         with absent("ResourceNotFoundException"):
-            answer = aws.lambda_.get_function(FunctionName=f"{environment}-{login}")
-            if answer.get("Tags", {}).get("provision:environment") == environment:
-                state = answer["Configuration"].get("State", "")
-                yield Left("function", f"{environment}-{login}", state)
+            answer = account.aws.lambda_.get_function(FunctionName=name)
+            if account.marked(answer.get("Tags")):
+                yield Left("function", name, answer["Configuration"].get("State", ""))
 
 
-def layer_versions(aws: Aws, environment: str) -> Iterator[Left]:
+def layer_versions(account: Account) -> Iterator[Left]:
     """Layer versions whose description carries our mark."""
-    layer = f"{environment}-mysql-connector"
-    with absent("ResourceNotFoundException"):
-        found = pages(aws.lambda_, "list_layer_versions", "LayerVersions", LayerName=layer)
-        for each in found:
-            if each.get("Description", "").startswith(f"provision:environment={environment} "):
-                yield Left("layer version", f"{layer}:{each['Version']}", "", each["CreatedDate"])
+    for layer in account.resources:
+        if isinstance(layer, LayerVersion):
+            for each in layer.versions(account.aws):
+                if each.get("Description", "").startswith(layer.mark(account.aws)):
+                    identity = f"{layer.name}:{each['Version']}"
+                    yield Left("layer version", identity, "", each["CreatedDate"])
 
 
-def apis(aws: Aws, environment: str) -> Iterator[Left]:
+def apis(account: Account) -> Iterator[Left]:
     """HTTP APIs with our tag."""
-    for each in pages(aws.apigateway, "get_apis", "Items"):
-        if (each.get("Tags") or {}).get("provision:environment") == environment:
+    for each in pages(account.aws.apigateway, "get_apis", "Items"):
+        if account.marked(each.get("Tags")):
             yield Left("HTTP API", each["ApiId"])
 
 
-def log_groups(aws: Aws, environment: str) -> Iterator[Left]:
-    """Log groups of our functions and proxies, by name."""
-    names = {
-        f"{prefix}{environment}-{login}"
-        for prefix in ("/aws/lambda/", "/aws/rds/proxy/")
-        for login in ("password", "iam")
-    }
-    for prefix in sorted(names):
-        for each in pages(aws.logs, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix):
-            arn = aws.arn("logs", f"log-group:{prefix}")
-            if each["logGroupName"] == prefix and logs_tagged(aws, arn, environment):
-                yield Left("log group", prefix)
-
-
-def logs_tagged(aws: Aws, arn: str, environment: str) -> bool:
-    """Return whether a log group carries our mark, or none at all: AWS made it for ours."""
-    with absent("ResourceNotFoundException"):
-        tags = aws.logs.list_tags_for_resource(resourceArn=arn)["tags"]
-        return tags.get("provision:environment", environment) == environment
-    return False
+def log_groups(account: Account) -> Iterator[Left]:
+    """Log groups with our names and mark, or with no mark: those AWS made for ours."""
+    for group in account.resources:
+        if isinstance(group, LogGroup) and group.described(account.aws):
+            tags = group.tags_at_aws(account.aws)
+            if tags.get("provision:environment", account.environment) == account.environment:
+                yield Left("log group", group.name)
 
 
 SWEEPS: dict[str, Sweep] = {
