@@ -67,6 +67,14 @@ def test_a_rehearsal_reaches_nobody_and_leaves_nothing(
     assert listing(root) == before
 
 
+@pytest.mark.parametrize("database", ["nonsense", "host:", ":3306", "host:0", "host:70000"])
+def test_a_database_that_is_no_address_is_refused(offline: Commands, database: str) -> None:
+    flags = ("up", "--dry-run", "--rehearse-db", database, "--output", "json")
+    result = offline.spawn("provision", *flags)
+    assert result.code == 2 and result.error["type"] == "UsageError"
+    assert f"--rehearse-db {database}" in result.error["message"]
+
+
 def test_the_loopback_guard_can_fail(offline: Commands) -> None:
     """Against AWS itself the same process gets nowhere: the guard is real."""
     environ = dict(offline.environ)

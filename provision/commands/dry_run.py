@@ -34,10 +34,18 @@ def rehearsed(
     config = configuration(replace(options, profile=None))
     try:
         from provision.rehearsal import Manners, Rehearsal
+        from provision.rehearsal.data_plane import checked_database
     except ImportError as error:
         raise UsageError(
             f"--dry-run needs packages that are not installed ({error.name})",
             next_step="Install them: pip install -e '.[rehearsal]'",
+        ) from None
+    try:
+        checked_database(database)
+    except ValueError as error:
+        raise UsageError(
+            f"--rehearse-db {database}: {error}",
+            next_step="For example: --rehearse-db 127.0.0.1:3306; without it SQLite is used.",
         ) from None
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,

@@ -62,7 +62,7 @@ class DataPlane:
         self.report = Report()
         self.aws = RehearsedAws(rehearsal)
         self.authority = CertificateAuthority()
-        self._database = _checked(database)
+        self._database = checked_database(database)
         self._limits = limits
         self._runner = Runner(self.aws, self.report, self.authority, self._reachable, environments)
         # AWS is never asked while this is held: the rehearsal may hold its own, and wait for it.
@@ -179,7 +179,7 @@ class DataPlane:
         return ServerDatabase(host, int(port))
 
 
-def _checked(database: str | None) -> str | None:
+def checked_database(database: str | None) -> str | None:
     """Raise ValueError for what is neither None, `mariadbd` nor HOST:PORT."""
     if database in (None, OWN_SERVER):
         return database
