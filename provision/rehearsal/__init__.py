@@ -181,8 +181,7 @@ class Rehearsal:
 
     def reset(self) -> None:
         """An empty account again, an empty journal, no faults, no policy."""
-        self.faults.set(())
-        self.faults.victim = None
+        self.faults.clear()
         if self.data_plane is not None:
             self.data_plane.close()
         with self.world.lock:
@@ -222,8 +221,9 @@ class Rehearsal:
         if method != "POST":
             raise KeyError(name)
         actions = {
-            "faults": lambda: self.faults.set(Fault(**fault) for fault in value),
-            "victim": lambda: setattr(self.faults, "victim", value),
+            "faults": lambda: self.faults.set(
+                [Fault(**fault) for fault in value["faults"]], victim=value["victim"]
+            ),
             "policy": lambda: setattr(self, "policy", value),
             "manners": lambda: self.set_manners(**value),
             "advance": lambda: self.advance(float(value)),

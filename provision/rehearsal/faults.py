@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import signal
@@ -72,62 +73,79 @@ class Fault:
         return asdict(self)
 
 
+class Armed:
+    """A fault in force: how many matching calls it saw, and the process that its kill is for.
+
+    Bound to its victim, it cannot hit a later one when a call outlives the process that made it.
+    """
+
+    def __init__(self, fault: Fault, victim: int | None) -> None:
+        self.fault = fault
+        self._victim = victim
+        self._seen = 0
+
+    def count(self, call: Call) -> bool:
+        """Counts the call, if it matches; whether the fault is due on it."""
+        if not self.fault.matches(call):
+            return False
+        self._seen += 1
+        return self.fault.nth <= self._seen < self.fault.nth + self.fault.times
+
+    def before(self, call: Call) -> None:
+        """Plays the fault before the call takes effect. Raises AwsError or ConnectionCut."""
+        kind = self.fault.kind
+        if kind == "throttle":
+            raise throttled(call.service)
+        if kind == "error500":
+            raise AwsError("InternalFailure", "An internal error occurred.", 500)
+        if kind == "denied":
+            raise denied(call)
+        if kind == "expired":
+            raise expired(call.service)
+        if kind == "kill-before":
+            self._kill()
+        if kind in ("cut", "kill-before"):
+            raise ConnectionCut
+
+    def after(self) -> None:
+        """Plays the fault after the call took effect. Raises ConnectionCut."""
+        if self.fault.kind == "kill-after":
+            self._kill()
+        if self.fault.kind in ("lost", "kill-after"):
+            raise ConnectionCut
+
+    def _kill(self) -> None:
+        if self._victim is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._victim, signal.SIGKILL)
+
+
 class Faults:
-    """The faults in force, each with its count of calls seen. Safe in threads."""
+    """The faults in force. Safe in threads."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
-        self.victim: int | None = None
-        """Process id that the kill faults are for; None: they do nothing."""
         self.set(faults)
 
-    def set(self, faults: Iterable[Fault]) -> None:
-        """Replaces all faults, and counts afresh."""
+    def set(self, faults: Iterable[Fault], *, victim: int | None = None) -> None:
+        """Replaces all faults, and counts afresh.
+
+        `victim` is the process id that the kills are for; None: they do nothing.
+        """
         with self._lock:
-            self._faults = [(fault, [0]) for fault in faults]
+            self._armed = [Armed(fault, victim) for fault in faults]
 
     def add(self, fault: Fault) -> None:
         """Adds one fault, counting from now."""
         with self._lock:
-            self._faults.append((fault, [0]))
+            self._armed.append(Armed(fault, None))
 
     def clear(self) -> None:
         """No fault any more."""
         self.set(())
 
-    def due(self, call: Call) -> Fault | None:
+    def due(self, call: Call) -> Armed | None:
         """Counts the call; the fault to play on it, if one is due (the first that is)."""
-        chosen = None
         with self._lock:
-            for fault, seen in self._faults:
-                if fault.matches(call):
-                    seen[0] += 1
-                    if fault.nth <= seen[0] < fault.nth + fault.times:
-                        chosen = chosen or fault
-        return chosen
-
-    def before(self, fault: Fault, call: Call) -> None:
-        """Plays `fault` before the call takes effect. Raises AwsError or ConnectionCut."""
-        if fault.kind == "throttle":
-            raise throttled(call.service)
-        if fault.kind == "error500":
-            raise AwsError("InternalFailure", "An internal error occurred.", 500)
-        if fault.kind == "denied":
-            raise denied(call)
-        if fault.kind == "expired":
-            raise expired(call.service)
-        if fault.kind == "kill-before":
-            self._kill()
-        if fault.kind in ("cut", "kill-before"):
-            raise ConnectionCut
-
-    def after(self, fault: Fault) -> None:
-        """Plays `fault` after the call took effect. Raises ConnectionCut."""
-        if fault.kind == "kill-after":
-            self._kill()
-        if fault.kind in ("lost", "kill-after"):
-            raise ConnectionCut
-
-    def _kill(self) -> None:
-        if self.victim is not None:
-            os.kill(self.victim, signal.SIGKILL)
+            due = [armed for armed in self._armed if armed.count(call)]
+        return due[0] if due else None

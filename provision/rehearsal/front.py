@@ -102,16 +102,16 @@ class Front:
         return entry
 
     def _answer(self, environ: Environ, body: bytes, call: Call, entry: Entry) -> Raw:
-        fault = self.faults.due(call)
-        if fault:
-            entry.fault = fault.kind
-            self.faults.before(fault, call)
+        armed = self.faults.due(call)
+        if armed:
+            entry.fault = armed.fault.kind
+            armed.before(call)
         if self.policy is not None:
             permissions.check(self.policy, call)
         with self.world.lock:
             raw = self._played(environ, body, call)
-        if fault:
-            self.faults.after(fault)
+        if armed:
+            armed.after()
         return raw
 
     def _played(self, environ: Environ, body: bytes, call: Call) -> Raw:

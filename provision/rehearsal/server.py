@@ -185,8 +185,8 @@ class Remote:
 
     def set_faults(self, *faults: Fault, victim: int | None = None) -> None:
         """Replaces all faults; `victim` is the process id that the kill faults are for."""
-        self._ask("POST", "faults", [fault.as_dict() for fault in faults])
-        self._ask("POST", "victim", victim)
+        plain = [fault.as_dict() for fault in faults]
+        self._ask("POST", "faults", {"faults": plain, "victim": victim})
 
     def set_policy(self, document: dict[str, Any] | None) -> None:
         """Denies from now on whatever this IAM policy does not allow; None: allows all."""

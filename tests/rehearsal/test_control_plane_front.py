@@ -270,8 +270,8 @@ def test_the_victim_is_killed_before_or_after_the_call_took_effect(kind: str, ma
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        aws.rehearsal.faults.victim = victim.pid
-        aws.rehearsal.faults.set([Fault(kind, "CreateLogGroup")])  # type: ignore[arg-type]
+        kill = Fault(kind, "CreateLogGroup")  # type: ignore[arg-type]
+        aws.rehearsal.faults.set([kill], victim=victim.pid)
         output, _ = victim.communicate(b"\n", timeout=60)
         assert (victim.returncode, output) == (-9, b"")
         assert len(aws.logs.describe_log_groups()["logGroups"]) == made
