@@ -104,6 +104,8 @@ class Engine:
         )
         if planned.action in (Action.CREATE, Action.REPLACE) or resource.lookup:
             self._began(resource, "creating")
+            if planned.action is Action.CREATE and planned.seen is not None:
+                maker.see_gone(planned.seen.outputs)
             outputs, word = maker.create(), "created"
         else:
             outputs, word = dict(planned.seen.outputs) if planned.seen else {}, "unchanged"
@@ -229,6 +231,10 @@ class Engine:
                 board.fail(resource.step)
                 if stop_all or isinstance(error, CredentialsError):
                     self.pace.stop.set()
+            except BaseException:  # a bug, or nobody reads our output: the others must not wait
+                board.fail(resource.step)
+                self.pace.stop.set()
+                raise
 
         with ThreadPoolExecutor(max_workers=max(1, len(resources))) as threads:
             list(threads.map(guarded, resources))

@@ -177,6 +177,7 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
             f"target-{login}",
             proxy_name=proxies[login].proxy,
             instance_identifier=db_instance.id,
+            instance_endpoint=db_instance.endpoint,
             connection_borrow_timeout=config.proxy.connection_borrow_timeout_seconds,
             max_connections_percent=config.proxy.max_connections_percent,
             max_idle_connections_percent=config.proxy.max_idle_connections_percent,

@@ -40,6 +40,22 @@ class Maker:
     _applications: int = field(default=0, init=False)
     _looks: int = field(default=0, init=False)
 
+    def see_gone(self, known: Mapping[str, str]) -> None:
+        """Wait until AWS has deleted what it is deleting under the name that we want.
+
+        Raises WaitTimeout, Interrupted, or what AWS refuses.
+        """
+
+        def look() -> Look:
+            with calling(self.resource.step):
+                seen = self.resource.find(self.aws, known)
+            if seen is None or not self.resource.going(seen):
+                return Look(Verdict.READY, "gone")
+            return Look(Verdict.WAIT, seen.status, seen.reason)
+
+        what = f"{self.resource.step} (being deleted)"
+        until(look, what=what, pace=self.pace, tell=self.tell)
+
     def create(self) -> dict[str, str]:
         """Create the resource. Returns its outputs; they are on disk before anybody uses them.
 

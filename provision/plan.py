@@ -208,8 +208,8 @@ def one(
     """Return what has to happen at one step."""
     if declared.lookup or not declared.made:
         return Planned(declared, Action.NONE, seen)
-    if seen is None:
-        return Planned(declared, Action.CREATE)
+    if seen is None or declared.going(seen):
+        return Planned(declared, Action.CREATE, seen)
     if declared.shared:
         return Planned(declared, Action.NONE, seen)
     changes = tuple(bound.differences(seen, aws))

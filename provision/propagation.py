@@ -127,7 +127,7 @@ TABLE = (
         "the DB instance does not take a target registration yet",
     ),
     Passing(
-        "(RegisterDBProxyTargets|ModifyDBProxy|ModifyDBProxyTargetGroup|DeleteDBProxy)",
+        "(RegisterDBProxyTargets|DeregisterDBProxyTargets|ModifyDBProxy|ModifyDBProxyTargetGroup|DeleteDBProxy)",
         "InvalidDBProxyStateFault",
         "",
         30 * MINUTE,

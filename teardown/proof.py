@@ -15,9 +15,9 @@ from provision.aws import Aws, absent, calling, pages, tag_map
 from provision.errors import LeftBehind
 from provision.resources.base import Resource
 from provision.resources.ec2 import interfaces_in
-from provision.resources.lambda_ import LayerVersion
+from provision.resources.lambda_ import Function, LayerVersion
 from provision.resources.logs import LogGroup
-from provision.resources.rds import find_proxy, tags_of
+from provision.resources.rds import DBProxy, find_proxy, tags_of
 from provision.run import Run
 
 Sweep = Callable[["Account"], Iterator["Left"]]
@@ -220,12 +220,23 @@ def apis(account: Account) -> Iterator[Left]:
 
 
 def log_groups(account: Account) -> Iterator[Left]:
-    """Log groups with our names and mark, or with no mark: those AWS made for ours."""
+    """Log groups with our names and mark, or with no tags: those AWS made for ours."""
     for group in account.resources:
         if isinstance(group, LogGroup) and group.described(account.aws):
             tags = group.tags_at_aws(account.aws)
-            if tags.get("provision:environment", account.environment) == account.environment:
+            ours = tags.get("provision:environment") == account.environment
+            if ours or (not tags and not has_writer(account, group)):
                 yield Left("log group", group.name)
+
+
+def has_writer(account: Account, group: LogGroup) -> bool:
+    """Return whether what logs there is still there: then it is somebody else's, ours is gone."""
+    return any(
+        isinstance(each, Function | DBProxy)
+        and group.name.endswith(f"/{each.name}")
+        and each.find(account.aws, {}) is not None
+        for each in account.resources
+    )
 
 
 SWEEPS: dict[str, Sweep] = {

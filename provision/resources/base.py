@@ -164,6 +164,10 @@ class Resource:
         """Return whether to ask for its deletion now; False while AWS is still at something."""
         return seen.status.lower() != "deleting"
 
+    def going(self, seen: Seen) -> bool:
+        """Return whether AWS is deleting what was seen: then it has to be made anew."""
+        return seen.status.lower() == "deleting"
+
     def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
         """Return whether what was seen is this environment's: by its tags, where it has any."""
         if seen.tags is None:

@@ -100,6 +100,18 @@ class Vpc(Ec2Resource):
         with absent(*self.missing):
             aws.ec2.delete_vpc(VpcId=seen.outputs["id"])
 
+    def blocked_by(self, aws: Aws, seen: Seen) -> str:
+        """Return what somebody put into the VPC; its default group goes with it."""
+        filters = [{"Name": "vpc-id", "Values": [seen.outputs["id"]]}]
+        subnets = pages(aws.ec2, "describe_subnets", "Subnets", Filters=filters)
+        groups = pages(aws.ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
+        within = [f"subnet {each['SubnetId']}" for each in subnets]
+        within += [
+            f"security group {each['GroupId']}" for each in groups if each["GroupName"] != "default"
+        ]
+        within.append(blocking_interfaces(aws, "vpc-id", seen.outputs["id"]))
+        return "; ".join(filter(None, within))
+
 
 @dataclass(frozen=True)
 class AvailabilityZones(Resource):

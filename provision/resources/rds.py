@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from provision.aws import Aws, absent, pages, tag_list, tag_map
+from botocore.exceptions import ClientError
+
+from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources.base import Change, Output, Resource, Seen, arn
 from provision.wait import Look, Verdict
@@ -399,10 +401,10 @@ class DBProxy(RdsResource):
             "IAMAuth": auth.get("IAMAuth"),
             "AuthScheme": auth.get("AuthScheme"),
             "SecretArn": auth.get("SecretArn"),
-            "RequireTLS": proxy["RequireTLS"],
+            "RequireTLS": proxy.get("RequireTLS"),
             "RoleArn": proxy["RoleArn"],
-            "IdleClientTimeout": proxy["IdleClientTimeout"],
-            "DebugLogging": proxy["DebugLogging"],
+            "IdleClientTimeout": proxy.get("IdleClientTimeout"),
+            "DebugLogging": proxy.get("DebugLogging"),
             "VpcSubnetIds": sorted(proxy["VpcSubnetIds"]),
             "VpcSecurityGroupIds": sorted(proxy["VpcSecurityGroupIds"]),
         }
@@ -492,6 +494,7 @@ class DBProxyTarget(Resource):
 
     proxy_name: str
     instance_identifier: str
+    instance_endpoint: str  # known when the instance can be registered: before, RDS refuses it
     connection_borrow_timeout: int  # seconds
     max_connections_percent: int
     max_idle_connections_percent: int
@@ -505,8 +508,8 @@ class DBProxyTarget(Resource):
         "CONNECTION_FAILED": 5 * MINUTE,
     }
     within = "proxy_name"
-    find_by = ("proxy_name",)
-    loose = frozenset({"instance_identifier"})
+    find_by = ("proxy_name", "instance_identifier")
+    loose = frozenset({"instance_identifier", "instance_endpoint"})
     writes = (
         "rds:DeregisterDBProxyTargets",
         "rds:DescribeDBProxyTargetGroups",
@@ -524,14 +527,25 @@ class DBProxyTarget(Resource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent("DBProxyNotFoundFault", "DBProxyTargetGroupNotFoundFault"):
-            targets, groups = aws.together(
-                lambda: self.described(aws, "describe_db_proxy_targets", "Targets"),
-                lambda: self.described(aws, "describe_db_proxy_target_groups", "TargetGroups"),
-            )
+            try:
+                targets, groups = aws.together(
+                    lambda: self.described(aws, "describe_db_proxy_targets", "Targets"),
+                    lambda: self.described(aws, "describe_db_proxy_target_groups", "TargetGroups"),
+                )
+            except ClientError as error:
+                if code_of(error) != "InvalidDBProxyStateFault":
+                    raise
+                return self.untold(known)
             wanted = self.instance_identifier.lower()
             target = next((t for t in targets if t["RdsResourceId"].lower() == wanted), None)
             return target and self.seen(target, groups[0]["ConnectionPoolConfig"])
         return None
+
+    def untold(self, known: Mapping[str, str]) -> Seen | None:
+        """Return what we know while RDS makes or changes the proxy, and tells no targets."""
+        if not known.get("target"):
+            return None
+        return Seen({"target": known["target"]}, status="PROXY_BUSY", reason="the proxy is busy")
 
     def described(self, aws: Aws, operation: str, key: str) -> list[dict[str, Any]]:
         """Return all pages of one of the proxy's lists."""

@@ -53,6 +53,9 @@ def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     proxy.endpoint = proxy.endpoint.replace(".db-proxy-", ".proxy-").lower()
     proxy.auth = [_completed(auth) for auth in call.get("Auth", [])]
     proxy.default_auth_scheme = "NONE"
+    proxy.require_tls = call.get("RequireTLS", False)  # moto has no defaults
+    proxy.debug_logging = call.get("DebugLogging", False)
+    proxy.idle_client_timeout = call.get("IdleClientTimeout", 1800)
     subnets = proxy.vpc_subnet_ids
     interfaces.for_rds(world, call.region, proxy.arn, subnets, proxy.vpc_security_group_ids)
     _busy(world, call.region, proxy, "creating", world.durations.proxy_create)
