@@ -21,6 +21,9 @@ from provision.rehearsal import Remote, environ
 from tests.account import Account
 from tests.commands import Commands
 from tests.servers import REGION, Silence, rehearsal_server
+from tests.sweeps.figures import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]  # here: the process that reports reads no other conftest.py
 
 CONFIG = """\
 [environment]
@@ -156,27 +159,3 @@ def pytest_runtest_makereport(item: Any, call: Any) -> Any:
     if report.when == "call":
         item.failed = report.failed
     return report
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what the sweeps swept: each of them asserts one of everything, or nothing left.
-
-    Here, and not beside them: the process that reports reads no conftest.py further down.
-    """
-    swept = {
-        outcome: [
-            report
-            for report in terminalreporter.stats.get(outcome, ())
-            if "tests/sweeps/" in report.nodeid and report.when == "call"
-        ]
-        for outcome in ("passed", "failed")
-    }
-    if not swept["passed"]:
-        return
-    kills = sum("killed_at_any_call" in report.nodeid for report in swept["passed"])
-    ends = [r for r in terminalreporter.stats.get("", ()) if r.when == "teardown"]
-    faults = sum(value for r in ends for name, value in r.user_properties if name == "faults")
-    terminalreporter.write_line(
-        f"swept: {len(swept['passed'])} lives, {kills} kills, {faults} faults; "
-        f"with copies or leavings found: {len(swept['failed'])}"
-    )

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweeps.world import Account, Commands, Place
+from tests.sweeps.figures import NAME
+from tests.sweeps.world import SLOW, Account, Commands, Place
+
 
 
 @pytest.fixture(scope="session")
@@ -32,4 +34,10 @@ def place(
     account.remote.reset()
     place = Place(account, commands, tmp_path)
     yield place
-    record_property("faults", place.injected)
+    record_property(NAME, dict(place.found + account.played()))
+
+
+@pytest.fixture
+def slow_aws(place: Place) -> None:
+    """AWS takes seconds for what takes it minutes: nothing slow is done before a test looks."""
+    place.account.passes(SLOW)

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.sweeps.world import REGION, Place
+from tests.sweeps.world import REGION, UNHURRIED, Place
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,8 @@ def client(place: Place) -> Client:
         region_name=REGION,
     )
     patient = Config(retries={"total_max_attempts": 10, "mode": "standard"}, proxies={})
-    return lambda service: session.client(service, endpoint_url=place.account.url, config=patient)
+    make: Any = session.client
+    return lambda service: make(service, endpoint_url=place.account.url, config=patient)
 
 
 def instance(of: Client) -> None:
@@ -72,20 +73,24 @@ def role_policy(of: Client) -> None:
 DELETED = (instance, proxy, target, function, layer, secret, api, log_group, role_policy)
 
 
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "going"])
 @pytest.mark.parametrize("delete", DELETED, ids=lambda each: each.__name__)
 def test_what_was_deleted_by_hand_is_made_again(
-    place: Place, delete: Callable[[Client], None]
+    place: Place, delete: Callable[[Client], None], gone: bool
 ) -> None:
     assert place.up(faults=[]).code == 0
-    delete(client(place))
-    place.account.remote.advance(24 * 3600)
+    if gone:
+        delete(client(place))
+        place.account.remote.advance(24 * 3600)
+    else:
+        place.account.passes(UNHURRIED)
+        delete(client(place))
     again = place.up()
     assert again.code == 0, again
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected(place.name)
+    place.holds_one_of_everything()
     assert place.up().summary["unchanged"] == 36
     assert place.teardown().code == 0
-    assert inventory.held() == inventory.expected()
+    place.holds_nothing()
 
 
 @pytest.mark.parametrize("delete", DELETED, ids=lambda each: each.__name__)
@@ -93,11 +98,11 @@ def test_teardown_does_not_stumble_over_what_is_being_deleted(
     place: Place, delete: Callable[[Client], None]
 ) -> None:
     assert place.up(faults=[]).code == 0
+    place.account.passes(UNHURRIED)
     delete(client(place))
     down = place.teardown()
     assert down.code == 0, down
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected()
+    place.holds_nothing()
 
 
 def test_protection_set_by_a_person_is_respected(place: Place) -> None:

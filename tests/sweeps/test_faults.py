@@ -11,46 +11,46 @@ from tests.sweeps.world import Place
 
 pytestmark = pytest.mark.slow
 
+UNSURE: tuple[Kind, ...] = ("lost", "cut", "error500")
+READS = ("Describe*", "Get*", "List*")
 
-def ends_well(place: Place) -> None:
-    """Assert one of everything, a second `up` that changes nothing, and a clean teardown."""
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected(place.name)
+
+def each_nth(kind: Kind, calls: dict[str, int], nth: int) -> list[Fault]:
+    """The fault on the nth call of every operation that is called so often."""
+    return [Fault(kind, operation, nth=nth) for operation, n in calls.items() if n >= nth]
+
+
+@pytest.mark.parametrize("nth", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", UNSURE)
+def test_every_call_that_changes_something_meets_it_once(
+    place: Place, kind: Kind, nth: int
+) -> None:
+    ended = place.up(faults=each_nth(kind, UP, nth))
+    assert ended.code == 0, ended
+    place.holds_one_of_everything()
     again = place.up(faults=[])
     assert again.code == 0 and again.summary["unchanged"] == 36, again
-    down = place.teardown()
+    down = place.teardown(faults=each_nth(kind, DOWN, nth))
     assert down.code == 0, down
-    assert inventory.held() == inventory.expected()
-
-
-@pytest.mark.parametrize("kind", ["lost", "cut", "error500"])
-def test_every_kind_of_create_meets_it_once(place: Place, kind: Kind) -> None:
-    ended = place.up(faults=[Fault(kind, operation) for operation in UP])
-    assert ended.code == 0, ended
-    ends_well(place)
+    place.holds_nothing()
 
 
 @pytest.mark.parametrize("times", [1, 5])
 def test_every_call_that_changes_something_is_throttled(place: Place, times: int) -> None:
     ended = place.up(faults=[Fault("throttle", operation, times=times) for operation in UP])
     assert ended.code == 0, ended
+    place.holds_one_of_everything()
     down = place.teardown(faults=[Fault("throttle", operation, times=times) for operation in DOWN])
     assert down.code == 0, down
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected()
+    place.holds_nothing()
 
 
-@pytest.mark.parametrize("pattern", ["Describe*", "Get*", "List*"])
-def test_reads_that_fail_once_are_asked_again(place: Place, pattern: str) -> None:
-    faults = [Fault("error500", pattern, nth=nth) for nth in range(1, 60, 4)]
-    assert place.up(faults=faults).code == 0
-    ends_well(place)
-
-
-@pytest.mark.parametrize("kind", ["lost", "cut", "error500"])
-def test_every_kind_of_delete_meets_it_once(place: Place, kind: Kind) -> None:
-    assert place.up(faults=[]).code == 0
-    down = place.teardown(faults=[Fault(kind, operation) for operation in DOWN])
+@pytest.mark.parametrize("kind", ["throttle", "error500", "lost", "cut"])
+def test_reads_that_fail_are_asked_again(place: Place, kind: Kind) -> None:
+    faults = [Fault(kind, pattern, nth=nth) for pattern in READS for nth in range(1, 120, 3)]
+    ended = place.up(faults=faults)
+    assert ended.code == 0, ended
+    place.holds_one_of_everything()
+    down = place.teardown(faults=faults)
     assert down.code == 0, down
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected()
+    place.holds_nothing()

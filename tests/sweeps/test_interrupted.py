@@ -1,120 +1,127 @@
-"""Signals, locks, and state files that are lost or cannot be written."""
+"""Ctrl-C and SIGTERM: the run ends in good order, or at once, and the next one goes on."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import signal
-from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.sweeps.world import Place
+from provision.rehearsal import Entry
+from tests.sweeps.world import SLOW, SPEED, Place, Running
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slow_aws")]
 INTERRUPTED = 130
-SAMPLES = Path(__file__).parents[1] / "state_samples"
 
 
 def begun(step: str) -> str:
-    """Return the event that says that a step has begun."""
+    """Return how the event begins that says that a step has begun."""
     return json.dumps({"event": "begin", "step": step})[:-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("step", ["vpc", "db-instance", "function-iam"])
-def test_a_signal_ends_the_run_in_good_order(
-    place: Place, number: signal.Signals, step: str
-) -> None:
-    run = place.start("provision", "up", "--no-check", faults=[]).go()
+def started(place: Place, module: str, step: str) -> Running:
+    """Start `up` or `teardown`, and return it when a step has begun that takes seconds."""
+    flags = ("up", "--no-check") if module == "provision" else ("--yes",)
+    run = place.start(module, *flags, faults=[]).go()
     assert run.wait(lambda out: begun(step) in out)
+    return run
+
+
+def step_of(made: Entry) -> str:
+    """Return the step that a create call was for, by its tags, or "" where it had none."""
+    tags: Any = made.params.get("Tags") or made.params.get("tags") or {}
+    for specification in made.params.get("TagSpecifications", ()):
+        tags = specification["Tags"]
+    if isinstance(tags, list):
+        tags = {tag["Key"]: tag["Value"] for tag in tags}
+    return str(tags.get("provision:step", ""))
+
+
+def goes_on(place: Place) -> None:
+    """Assert that `up` ends what was begun, and that a teardown leaves nothing."""
+    place.account.passes(SPEED)
+    went_on = place.up(faults=[])
+    assert went_on.code == 0, went_on
+    place.holds_one_of_everything()
+    assert place.teardown().code == 0
+    place.holds_nothing()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["vpc", "secret", "db-instance"])
+def test_a_signal_ends_up_in_good_order(place: Place, number: signal.Signals, step: str) -> None:
+    run = started(place, "provision", step)
     run.send(number)
     ended = run.end()
-    if ended.code != 0:  # it may have been done by then
-        assert ended.code == INTERRUPTED and ended.error["type"] == "Interrupted", ended
-    went_on = place.up()
-    assert went_on.code == 0, went_on
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected(place.name)
-    assert place.teardown().code == 0
-    assert inventory.held() == inventory.expected()
+    assert ended.code == INTERRUPTED and ended.error["type"] == "Interrupted", ended
+    assert "teardown" in ended.error["next"]
+    made = [e for e in place.account.mutations() if e.operation.startswith("Create") and not e.code]
+    recorded = place.steps()
+    for call in made:
+        step = step_of(call)
+        if step and call.operation != "CreateServiceLinkedRole":
+            assert recorded[step]["outputs"], f"{call.operation} of {step} was not recorded"
+    goes_on(place)
 
 
-def test_a_second_ctrl_c_ends_it_at_once_and_state_is_true(place: Place) -> None:
-    run = place.start("provision", "up", "--no-check", faults=[]).go()
-    assert run.wait(lambda out: begun("db-instance") in out)
+def test_after_a_signal_nothing_new_is_begun(place: Place) -> None:
+    place.account.passes(1)  # for two seconds, nobody at AWS knows the new VPC
+    run = started(place, "provision", "vpc")
+    run.send(signal.SIGINT)
+    ended = run.end()
+    assert ended.code == INTERRUPTED
+    made = {call.operation for call in place.account.mutations() if not call.code}
+    assert "CreateVpc" in made and not made & {"CreateSubnet", "CreateDBInstance", "CreateDBProxy"}
+    goes_on(place)
+
+
+def test_a_person_is_told_that_it_stops_and_what_still_costs(place: Place) -> None:
+    run = place.start("provision", "up", "--no-check", faults=[], output="plain").go()
+    assert run.wait(lambda _: {"db-instance", "secret"} <= set(place.steps()))
+    run.send(signal.SIGINT)
+    ended = run.end()
+    assert ended.code == INTERRUPTED
+    told = ended.out + ended.err
+    assert "nothing new is started" in told
+    costing = next(line for line in told.splitlines() if "still at AWS" in line)
+    assert "db-instance" in costing and "secret" in costing and "hour" in costing
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("step", ["db-instance", "proxy-iam"])
+def test_a_signal_ends_teardown_in_good_order(
+    place: Place, number: signal.Signals, step: str
+) -> None:
+    place.account.passes(SPEED)
+    assert place.up(faults=[]).code == 0
+    place.account.passes(SLOW)
+    run = started(place, "teardown", step)
+    run.send(number)
+    ended = run.end()
+    place.account.passes(SPEED)
+    assert ended.code == INTERRUPTED and ended.error["type"] == "Interrupted", ended
+    again = place.teardown()
+    assert again.code == 0, again
+    place.holds_nothing()
+
+
+@pytest.mark.parametrize("step", ["vpc", "db-instance"])
+def test_a_second_ctrl_c_ends_it_at_once_and_state_is_true(place: Place, step: str) -> None:
+    run = started(place, "provision", step)
     run.send(signal.SIGINT)
     run.send(signal.SIGINT)
-    assert run.end().code in (INTERRUPTED, 0)
-    json.loads(place.state.read_text())
-    assert place.up().code == 0
-    assert place.teardown().code == 0
+    ended = run.end()
+    assert ended.code == INTERRUPTED
+    assert set(place.steps()[step]) == {"phase", "outputs", "since"}  # the file is whole
+    goes_on(place)
 
 
-@pytest.mark.parametrize("module", ["provision", "teardown"])
-def test_a_held_lock_is_told_with_its_holder(place: Place, module: str) -> None:
-    place.state.parent.mkdir()
-    lock = place.state.with_name(place.state.name + ".lock")
-    with lock.open("w+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write("up, process 1 on somewhere, since 2026-11-24T08:00:00Z\n")
-        file.flush()
-        flags = ("up", "--no-check") if module == "provision" else ("--yes",)
-        ended = place.start(module, *flags, faults=[]).go().end()
-    assert ended.code == 1 and ended.error["type"] == "Locked"
-    assert "process 1 on somewhere, since 2026" in ended.error["message"]
-    assert place.account.mutations() == []
-
-
-def test_the_lock_of_a_dead_process_does_not_block(place: Place) -> None:
-    place.state.parent.mkdir()
-    lock = place.state.with_name(place.state.name + ".lock")
-    lock.write_text("up, process 1 on somewhere, since 2026-11-24T08:00:00Z\n")
-    assert place.up(faults=[]).code == 0
-    assert not lock.exists()
-
-
-def test_two_at_once_are_never_two_of_anything(place: Place) -> None:
-    one = place.start("provision", "up", "--no-check", faults=[])
-    two = place.start("provision", "up", "--no-check")
-    one.go(), two.go()
-    ended = [one.end(), two.end()]
-    assert all(each.code == 0 or each.error["type"] == "Locked" for each in ended)
-    assert any(each.code == 0 for each in ended)
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected(place.name)
-
-
-def test_teardown_without_a_state_file_finds_everything(place: Place) -> None:
-    assert place.up(faults=[]).code == 0
-    place.state.unlink()
-    assert place.teardown().code == 0
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected()
-
-
-def test_a_full_disk_stops_up_before_anything_is_made(place: Place) -> None:
-    ended = place.up(faults=[], file_bytes=1)
-    assert ended.code == 1 and ended.error["type"] == "StateError", ended
-    assert "cannot be written" in ended.error["message"]
-    assert place.account.mutations() == []
-
-
-def test_a_disk_that_fills_midway_loses_nothing(place: Place) -> None:
-    ended = place.up(faults=[], file_bytes=2500)
-    assert ended.code == 1 and ended.error["type"] == "StateError", ended
-    json.loads(place.state.read_text())
-    assert place.up().code == 0
-    inventory = place.account.inventory
-    assert inventory.held() == inventory.expected(place.name)
-    assert place.teardown().code == 0
-    assert inventory.held() == inventory.expected()
-
-
-@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
-def test_a_state_file_of_each_version_still_loads(place: Place, sample: Path) -> None:
-    place.state.parent.mkdir()
-    place.state.write_text(sample.read_text())
-    ended = place.plan()
-    assert ended.code == 3, ended
-    assert json.loads(sample.read_text()) == json.loads(place.state.read_text())
+@pytest.mark.parametrize("output", ["json", "plain"])
+def test_a_reader_that_goes_away_ends_the_run(place: Place, output: str) -> None:
+    run = place.start("provision", "up", "--no-check", faults=[], output=output).go()
+    assert run.wait(lambda _: "db-instance" in place.steps())
+    run.stop_reading()
+    place.account.passes(SPEED)
+    assert run.end().code == 1
+    goes_on(place)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -29,6 +30,8 @@ from tests.sweeps.inventory import Inventory
 ROOT = Path(__file__).parents[2]
 REGION = "ap-northeast-1"
 SPEED = 3000.0  # of the rehearsed AWS: its minutes take milliseconds
+SLOW = 30.0  # the same, for tests that want to be there while AWS is at work
+UNHURRIED = 100.0  # the same, for tests in which a command meets AWS at work, and waits for it
 PACE = 300.0  # of the commands: their polls and their patience
 PATIENCE = 120.0  # seconds after which a run counts as stuck
 KILLED = -signal.SIGKILL
@@ -81,8 +84,9 @@ class Running:
     commands: Commands
     pid: int
     _gate: int
-    _streams: dict[int, bytearray]
+    _streams: dict[int, bytearray]  # of stdout and stderr: what was read, by descriptor
     _deadline: float = field(default_factory=lambda: time.monotonic() + PATIENCE)
+    _closed: bytearray | None = None  # stdout, when it is read no more
 
     def go(self) -> Running:
         """Let it begin."""
@@ -113,6 +117,12 @@ class Running:
                         selector.unregister(key.fd)
         return seen(self._text(0))
 
+    def stop_reading(self) -> None:
+        """Read its stdout no more, as `| head` does."""
+        stdout = next(iter(self._streams))
+        os.close(stdout)
+        self._closed = self._streams.pop(stdout)
+
     def end(self) -> Ended:
         """Wait until it has ended."""
         self.wait()
@@ -122,7 +132,8 @@ class Running:
         return Ended(code, self._text(0), self._text(1))
 
     def _text(self, index: int) -> str:
-        return bytes([*self._streams.values()][index]).decode(errors="replace")
+        closed = [] if self._closed is None else [self._closed]
+        return bytes([*closed, *self._streams.values()][index]).decode(errors="replace")
 
 
 class Commands:
@@ -142,13 +153,19 @@ class Commands:
         self._lock = threading.Lock()
 
     def start(
-        self, module: str, *argv: str, cwd: Path, environ: dict[str, str], file_bytes: int | None
+        self,
+        module: str,
+        *argv: str,
+        cwd: Path,
+        environ: dict[str, str],
+        file_bytes: int | None,
+        humble: bool,
     ) -> Running:
         """Fork a run that waits for its `go`."""
         (out, out_end), (err, err_end), (gate_end, gate) = os.pipe(), os.pipe(), os.pipe()
         request = {
             "do": "run", "module": module, "argv": argv, "environ": environ, "cwd": str(cwd),
-            "speed": PACE, "file_bytes": file_bytes,
+            "speed": PACE, "file_bytes": file_bytes, "humble": humble,
         }  # fmt: skip
         pid = self.ask(request, out_end, err_end, gate_end)["pid"]
         for descriptor in (out_end, err_end, gate_end):
@@ -188,9 +205,20 @@ class Account:
         self.remote = Remote(self.url)
         self.inventory = Inventory(self.url, REGION)
 
+    def passes(self, speed: float) -> None:
+        """Let AWS's time pass at this speed from now on, until the next reset.
+
+        A slower AWS would throttle commands that are still in a hurry, so it does not throttle.
+        """
+        self.remote.set_manners(speed=speed, throttling=False)
+
     def mutations(self, since: int = 0) -> list[Entry]:
         """The calls so far that may have changed something, after the first `since` calls."""
         return [entry for entry in self.remote.journal()[since:] if entry.mutating]
+
+    def played(self) -> Counter[str]:
+        """How many faults were played on calls since the last reset, by their kind."""
+        return Counter(entry.fault for entry in self.remote.journal() if entry.fault)
 
     def close(self) -> None:
         """End the rehearsal."""
@@ -205,12 +233,17 @@ class Place:
     commands: Commands
     folder: Path
     name: str = "demo"
-    injected: int = 0  # faults so far
+    found: Counter[str] = field(default_factory=Counter)  # lives, copies, leftovers so far
 
     @property
     def state(self) -> Path:
         """The state file."""
         return self.folder / ".provision" / f"{self.name}.json"
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the state file."""
+        return self.state.with_name(f"{self.state.name}.lock")
 
     def steps(self) -> dict[str, Any]:
         """The steps in the state file; none where there is no file."""
@@ -223,6 +256,24 @@ class Place:
         """Run `up` from beginning to end, or until the faults kill it."""
         flags = ("up", "--no-check", *flags)
         return self.start("provision", *flags, faults=faults, file_bytes=file_bytes).go().end()
+
+    def holds_one_of_everything(self, *others: str) -> None:
+        """Assert that the account holds the whole environment, each thing once, and `others`."""
+        held = Counter(self.account.inventory.held())
+        wanted = Counter([*self.account.inventory.expected(self.name), *others])
+        self.found["lives"] += 1
+        self.found["copies"] += (held - wanted).total()
+        assert not held - wanted, f"copies, or foreign to it: {held - wanted}"
+        assert not wanted - held, f"missing: {wanted - held}"
+
+    def holds_nothing(self, *others: str) -> None:
+        """Assert that the account holds nothing but `others`, and the state file no step."""
+        left = Counter(self.account.inventory.held()) - Counter(others)
+        self.found["lives"] += 1
+        self.found["leftovers"] += left.total()
+        assert not left, f"left: {left}"
+        assert sorted(self.account.inventory.held()) == sorted(others), "somebody else's is gone"
+        assert self.steps() == {}
 
     def plan(self, *flags: str) -> Ended:
         """Run `plan --exit-code`."""
@@ -238,16 +289,24 @@ class Place:
         *flags: str,
         faults: Sequence[Fault] | None = None,
         file_bytes: int | None = None,
-        **variables: str,
+        humble: bool = False,
+        output: str = "json",
     ) -> Running:
-        """Make a run ready. `faults` take the place of all that were; None leaves them."""
-        argv = [*flags, "--config", str(ROOT / "config.toml"), "--output", "json"]
+        """Make a run ready. `faults` take the place of all that were; None leaves them.
+
+        `file_bytes` is the most that it can write to a file; `humble` binds root by permissions.
+        """
+        argv = [*flags, "--config", str(ROOT / "config.toml"), "--output", output]
         argv += ["--set", f"environment.name={self.name}"]
-        variables = {"PATH": os.environ["PATH"], **environ(self.account.url, REGION), **variables}
+        variables = {"PATH": os.environ["PATH"], **environ(self.account.url, REGION)}
         running = self.commands.start(
-            module, *argv, cwd=self.folder, environ=variables, file_bytes=file_bytes
+            module,
+            *argv,
+            cwd=self.folder,
+            environ=variables,
+            file_bytes=file_bytes,
+            humble=humble,
         )
         if faults is not None:
-            self.injected += len(faults)
             self.account.remote.set_faults(*faults, victim=running.pid)
         return running

@@ -3,14 +3,15 @@
 A run then costs what its calls cost, and no imports. It stays single-threaded, so forking is safe.
 Started by `Commands` (world.py), it takes requests on a socket, a line of JSON each:
 
-    run    {"module", "argv", "environ", "cwd", "speed", "file_bytes"} and three descriptors:
-           stdout, stderr and a gate, which the child reads to its end before it begins. Answers
-           {"pid"}.
+    run    {"module", "argv", "environ", "cwd", "speed", "file_bytes", "humble"} and three
+           descriptors: stdout, stderr and a gate, which the child reads to its end before it
+           begins. Answers {"pid"}.
     reap   {"pid"} of a child whose output has ended. Answers {"code"}, negative for a signal.
 """
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import gc
 import importlib
@@ -76,8 +77,9 @@ def share_service_models() -> None:
     """Let every session read botocore's descriptions of services with one loader, filled here."""
     loader = botocore.loaders.create_loader()
     setattr(botocore.session, "create_loader", lambda *_: loader)  # noqa: B010 - not exported
+    make: Any = boto3.Session("AKIAZYGOTE", "none", region_name="us-east-1").client
     for service in SERVICES:
-        client = boto3.Session("AKIAZYGOTE", "none", region_name="us-east-1").client(service)
+        client = make(service)
         for operation in client.meta.method_to_api_mapping:
             client.can_paginate(operation)
         client.close()
@@ -98,10 +100,20 @@ def run(request: dict[str, Any], out: int, err: int, gate: int) -> None:
     if request["file_bytes"] is not None:
         limit = request["file_bytes"]
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    if request["humble"] and os.geteuid() == 0:
+        be_humble()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     at_speed(request["speed"])
     sys.argv = [request["module"], *request["argv"]]
     sys.exit(importlib.import_module(MODULES[request["module"]]).main())
+
+
+def be_humble() -> None:
+    """Give up root's powers over files, so that their permissions hold for us too (Linux)."""
+    version_3, us, no_capabilities = 0x20080522, 0, (ctypes.c_uint32 * 6)()
+    header = (ctypes.c_uint32 * 2)(version_3, us)
+    if ctypes.CDLL(None, use_errno=True).capset(header, no_capabilities):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def at_speed(speed: float) -> None:
