@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m provision`: builds the environment, and shows that it works."""
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from provision.cli import (
     Job,
     add_common_flags,
     add_dry_run_flags,
+    add_explain_flag,
     execute,
     leave,
     parser,
     positive,
     whole,
 )
+from provision.completion import offer
 
 if TYPE_CHECKING:
     from provision.options import Options
@@ -66,6 +69,7 @@ def arguments_of(argv: list[str]) -> argparse.Namespace:
         add_flags(command)
         add_common_flags(command)
         command.set_defaults(work=work, title=name)
+    offer(top)
     return top.parse_args(argv)
 
 
@@ -86,6 +90,7 @@ def up_flags(to: argparse.ArgumentParser) -> None:
         "--reset-password", action="store_true",
         help="write a new password to the secret, the DB instance and the function",
     )  # fmt: skip
+    add_explain_flag(to)
     add_dry_run_flags(to)
     to.add_argument(
         "--serve", action="store_true",
@@ -110,6 +115,7 @@ def up(options: Options, output: Output, arguments: argparse.Namespace) -> tuple
         "check": not arguments.no_check,
         "replace": arguments.replace,
         "reset_password": arguments.reset_password,
+        "explain": arguments.explain,
     }
     if arguments.dry_run:
         return dry_run.up(options, output, arguments, settings), 0
@@ -126,13 +132,14 @@ def plan_flags(to: argparse.ArgumentParser) -> None:
         "--exit-code", action="store_true", help="exit with 3 when there is something to do"
     )
     replace_flag(to)
+    add_explain_flag(to)
 
 
 def plan(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision plan`."""
     from provision.commands.plan import plan as show
 
-    summary, to_do = show(options, output, replace=arguments.replace)
+    summary, to_do = show(options, output, replace=arguments.replace, explain=arguments.explain)
     return summary, CHANGES_FOUND if to_do and arguments.exit_code else 0
 
 

@@ -31,6 +31,7 @@ from provision.errors import (
     ProvisionError,
     UnreachableError,
     UnsureError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ class Aws:
         )
         client = self.session.client(service, config=config)  # type: ignore[call-overload]
         events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
-        attempts = int(os.environ.get("AWS_MAX_ATTEMPTS") or 8)
-        events.register_first(f"needs-retry.{name}", RepeatSafely(attempts, self._speed))
+        events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
         if self._call_log is not None:
             log_calls(events, service, self._call_log)
         return client
@@ -195,6 +195,17 @@ class Aws:
         self._readers.shutdown(wait=False, cancel_futures=True)
         for client in self._clients.values():
             client.close()
+
+
+def max_attempts() -> int:
+    """Return how often a call may be sent, by AWS_MAX_ATTEMPTS (default 8). Raises UsageError."""
+    text = os.environ.get("AWS_MAX_ATTEMPTS") or "8"
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(
+            f"AWS_MAX_ATTEMPTS={text}: not a whole number from 1 on",
+            next_step="Set it to a number, or unset it.",
+        )
+    return int(text)
 
 
 class RepeatSafely:

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -22,10 +22,17 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provision.errors import ProvisionError, UsageError
 from provision.options import Options, configuration
+from provision.version import ShowVersion
 
 if TYPE_CHECKING:
     from provision.output.base import Output, Summary
 
+ENVIRONMENT = """
+environment variables:
+  AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...   as boto3 takes them
+  NO_COLOR=1                 no colours on a terminal
+  GITHUB_STEP_SUMMARY=FILE   append a summary in Markdown (GitHub Actions sets it)
+"""
 CHANGES_FOUND = 3
 INTERRUPTED = 130
 GC_THRESHOLD = 50_000  # botocore's models are many objects that live on: looking at them is waste
@@ -48,13 +55,15 @@ class Job:
 
 def parser(prog: str, description: str, epilog: str) -> Parser:
     """Return a parser whose help keeps its line breaks."""
-    return Parser(
+    made = Parser(
         prog=prog,
         description=description,
-        epilog=epilog,
+        epilog=epilog + ENVIRONMENT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made.add_argument("--version", action=ShowVersion, nargs=0, help="show the version, and exit")
+    return made
 
 
 def add_common_flags(to: argparse.ArgumentParser) -> None:
@@ -100,6 +109,14 @@ def add_dry_run_flags(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_explain_flag(to: argparse.ArgumentParser) -> None:
+    """Add `--explain`."""
+    to.add_argument(
+        "--explain", action="store_true",
+        help="show for each step the AWS CLI line that would do the same, and AWS's page about it",
+    )  # fmt: skip
+
+
 def positive(text: str) -> float:
     """Return a number above 0."""
     try:
@@ -128,6 +145,10 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
         job = prepare()
         command = job.arguments.title
         output = make_output(job.arguments.output)
+        if "GITHUB_STEP_SUMMARY" in os.environ:
+            from provision.github_summary import with_step_summary
+
+            output = with_step_summary(output)
         options = make_options(job.arguments, stop)
         configuration(options)  # a bad value is told before anything slow is imported
         with stopping_on_signals(stop, output):
@@ -149,13 +170,24 @@ def report(error: ProvisionError, output: Output | None, command: str, seconds: 
     from provision.output.base import Summary
 
     if output is None:
-        output = make_output("json" if "json" in sys.argv else "plain")
+        output = make_output("json" if json_asked_for(sys.argv[1:]) else "plain")
     output.error(error)
     if isinstance(error.summary, Summary):
         output.summary(error.summary)
     else:
         output.summary(Summary(command, ok=False, seconds=seconds, error=error))
     return error.exit_code
+
+
+def json_asked_for(arguments: Sequence[str]) -> bool:
+    """Return whether `--output json` is among arguments that are wrong otherwise."""
+    only = Parser(add_help=False, allow_abbrev=False)
+    only.add_argument("--output")
+    try:
+        known, _ = only.parse_known_args(arguments)
+    except UsageError:
+        return False
+    return bool(known.output == "json")
 
 
 def make_output(name: str) -> Output:

@@ -103,7 +103,8 @@ class Engine:
             publish=lambda outputs: board.publish(step, outputs),
         )
         if planned.action in (Action.CREATE, Action.REPLACE) or resource.lookup:
-            self._began(resource, "creating")
+            if not resource.lookup:
+                self._began(resource, "creating")
             if planned.action is Action.CREATE and planned.seen is not None:
                 maker.see_gone(planned.seen.outputs)
             outputs, word = maker.create(), "created"

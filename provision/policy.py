@@ -12,6 +12,12 @@ from provision.config import Config
 from provision.environment import environment
 from provision.resources.base import Resource, substitute
 
+# What is looked at before anything that costs is made, and by `doctor`.
+PREFLIGHT = (
+    "rds:DescribeAccountAttributes",
+    "rds:DescribeDBEngineVersions",
+    "rds:DescribeDBMajorEngineVersions",
+)
 # What a teardown's proof reads beside what the resources themselves ask for.
 PROOF = (
     "rds:DescribeDBInstanceAutomatedBackups",
@@ -45,7 +51,7 @@ def merged(resources: Sequence[Resource]) -> dict[tuple[str, str], set[str]]:
     """Return the actions by what they are allowed on and under which condition (both as JSON)."""
     by_place: dict[tuple[str, str], set[str]] = {}
     statements = [statement for each in resources for statement in each.permissions()]
-    for statement in [{"Action": PROOF, "Resource": ["*"]}, *statements]:
+    for statement in [{"Action": PREFLIGHT + PROOF, "Resource": ["*"]}, *statements]:
         where = json.dumps(statement["Resource"])
         condition = json.dumps(statement.get("Condition"))
         by_place.setdefault((where, condition), set()).update(statement["Action"])

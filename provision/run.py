@@ -15,7 +15,7 @@ from provision.aws import LOG_IN, Aws
 from provision.config import Config
 from provision.engine import Counts, Engine
 from provision.environment import environment
-from provision.errors import CredentialsError, ProvisionError, StateError
+from provision.errors import CredentialsError, ProvisionError, StateError, UsageError
 from provision.history import Recorder, usual_seconds
 from provision.options import Options, configuration
 from provision.output.base import Output, Summary
@@ -51,7 +51,13 @@ class Run:
     def plan(
         self, *, replace: Collection[str] = (), forced: Mapping[str, Change] | None = None
     ) -> Plan:
-        """Return what has to be done. Changes nothing."""
+        """Return what has to be done. Changes nothing. Raises UsageError for an unknown step."""
+        steps = [each.step for each in self.resources if each.replaceable]
+        if unknown := [step for step in replace if step not in steps]:
+            raise UsageError(
+                f"--replace {unknown[0]}: no step of this name can be replaced",
+                next_step=f"Steps are {', '.join(steps)}.",
+            )
         return compare(
             self.aws, self.resources, self.look(), self.state, replace=replace, forced=forced
         )

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """`python -m teardown`: deletes the environment, and proves that nothing of it is left."""
 
 from __future__ import annotations
@@ -6,7 +7,16 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from provision.cli import Job, add_common_flags, add_dry_run_flags, execute, leave, parser
+from provision.cli import (
+    Job,
+    add_common_flags,
+    add_dry_run_flags,
+    add_explain_flag,
+    execute,
+    leave,
+    parser,
+)
+from provision.completion import offer
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,8 +55,10 @@ def prepare() -> Job:
         "--final-snapshot", metavar="NAME", default="",
         help="keep the data in a DB snapshot of this name (it costs storage)",
     )  # fmt: skip
+    add_explain_flag(top)
     add_dry_run_flags(top)
     add_common_flags(top)
+    offer(top)
     arguments = top.parse_args(sys.argv[1:])
     arguments.title = "teardown"
     return Job(arguments, work)
@@ -63,9 +75,9 @@ def work(options: Options, output: Output, arguments: argparse.Namespace) -> tup
         return dry_run.up_and_down(options, output, arguments), 0
     dry_run.refuse_flags_without_dry_run(arguments)
     if arguments.plan:
-        return teardown_plan(options, output), 0
-    snapshot = arguments.final_snapshot
-    return teardown(options, output, yes=arguments.yes, final_snapshot=snapshot), 0
+        return teardown_plan(options, output, explain=arguments.explain), 0
+    settings = {"yes": arguments.yes, "explain": arguments.explain}
+    return teardown(options, output, final_snapshot=arguments.final_snapshot, **settings), 0
 
 
 if __name__ == "__main__":

@@ -16,29 +16,34 @@ from teardown.proof import prove_nothing_left
 
 
 def teardown(
-    options: Options, output: Output, *, yes: bool = False, final_snapshot: str = ""
+    options: Options,
+    output: Output,
+    *,
+    yes: bool = False,
+    final_snapshot: str = "",
+    explain: bool = False,
 ) -> Summary:
     """Delete the environment. Returns the summary.
 
-    `yes` does not ask first; `final_snapshot` names a snapshot to keep of the database. Raises
-    UsageError when it should ask and there is no terminal, LeftBehind when something is left.
+    `yes` does not ask first; `final_snapshot` names a snapshot to keep of the database; `explain`
+    shows each step's calls. Raises UsageError when it should ask and there is no terminal,
+    LeftBehind when something is left.
     """
     with opened(
         options, "teardown", output, writes=True, packed=False, final_snapshot=final_snapshot
     ) as run:
         output.start("teardown", run.resources, run.about())
         seen = run.look()
+        if explain:
+            show_calls(run, seen)
         if not yes:
             show(run, seen)
             ask(run)
         return take_down(run, seen, final_snapshot=final_snapshot)
 
 
-def take_down(
-    run: Run, seen: Mapping[str, Seen | None] | None = None, *, final_snapshot: str = ""
-) -> Summary:
-    """Delete the environment of an opened run, and prove it. Returns the summary."""
-    seen = run.look() if seen is None else seen
+def take_down(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str = "") -> Summary:
+    """Delete what was seen of the environment, and prove it. Returns the summary."""
     run.state.check_writable()
     going = deletable(run, seen)
     run.output.removing([each for each in going if seen.get(each.step) and not each.shared])
@@ -60,12 +65,14 @@ def delete_late_logs(run: Run) -> None:
                     resource.delete(run.aws, seen)
 
 
-def teardown_plan(options: Options, output: Output) -> Summary:
-    """Show what would be deleted. Reads only. Returns the summary."""
+def teardown_plan(options: Options, output: Output, *, explain: bool = False) -> Summary:
+    """Show what would be deleted, and with `explain` how. Reads only. Returns the summary."""
     with opened(options, "teardown --plan", output, packed=False) as run:
         output.start("teardown --plan", run.resources, run.about())
         seen = run.look()
         show(run, seen)
+        if explain:
+            show_calls(run, seen)
         return run.summary(
             unchanged=0, next_commands=[("python -m teardown", "delete all of this")]
         )
@@ -100,6 +107,13 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
     run.output.table(title, ("step", "what", "id or name"), rows)
 
 
+def show_calls(run: Run, seen: Mapping[str, Seen | None]) -> None:
+    """Show the calls that would delete it."""
+    from provision.explain import explain_removal  # only who asks for it waits for its import
+
+    explain_removal(run, deletable(run, seen), seen)
+
+
 def ask(run: Run) -> None:
     """Ask on a terminal whether to go on. Raises UsageError for no, or without a terminal."""
     name = run.config.environment.name
@@ -108,6 +122,7 @@ def ask(run: Run) -> None:
             "teardown asks before it deletes, and there is no terminal to ask on",
             next_step="`python -m teardown --yes` does not ask; `--plan` shows what would go.",
         )
-    print(f"Delete all of this, the database included? Type {name} to go on: ", end="", flush=True)
+    question = f"Delete all of this, the database included? Type {name} to go on: "
+    print(question, end="", file=sys.stderr, flush=True)  # stdout may be JSON lines
     if sys.stdin.readline().strip() != name:
         raise UsageError("not confirmed: nothing was deleted")

@@ -47,7 +47,7 @@ def ours(run: Run, plan: Plan) -> bool:
     return any(
         each.seen and each.resource.owned(run.aws, each.seen, known.get(each.step, {}))
         for each in plan.steps
-        if each.resource.made and not each.resource.shared and not each.resource.lookup
+        if each.resource.replaceable
     )
 
 

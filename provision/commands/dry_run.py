@@ -97,7 +97,7 @@ def up(
 def up_and_down(options: Options, output: Output, arguments: argparse.Namespace) -> Summary:
     """`teardown --dry-run`: rehearse `up`, then the teardown. Returns the teardown's summary."""
     from provision.commands.up import bring_up
-    from teardown.command import take_down
+    from teardown.command import show_calls, take_down
 
     with (
         rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner,
@@ -106,7 +106,10 @@ def up_and_down(options: Options, output: Output, arguments: argparse.Namespace)
         output.summary(replace(bring_up(run), next_commands=()))
         down = run.then("teardown --dry-run")
         output.start(down.command, down.resources, down.about())
+        seen = down.look()
+        if arguments.explain:
+            show_calls(down, seen)
         return replace(
-            take_down(down),
+            take_down(down, seen),
             next_commands=[("python -m provision up", "build it at AWS; then python -m teardown")],
         )

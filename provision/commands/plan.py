@@ -10,15 +10,22 @@ from provision.prices import cost_note
 from provision.run import opened
 
 
-def plan(options: Options, output: Output, *, replace: Collection[str] = ()) -> tuple[Summary, int]:
+def plan(
+    options: Options, output: Output, *, replace: Collection[str] = (), explain: bool = False
+) -> tuple[Summary, int]:
     """Show what has to be done. Returns the summary and how many steps have something to do.
 
-    Raises ForeignResource or ReplacementRefused when `up` would refuse to start.
+    `explain` shows each step's calls too. Raises ForeignResource or ReplacementRefused when `up`
+    would refuse to start.
     """
     with opened(options, "plan", output) as run:
         output.start("plan", run.resources, run.about())
         found = run.plan(replace=replace)
         output.planned(found)
+        if explain:
+            from provision.explain import explain_plan
+
+            explain_plan(run, found)
         found.refuse()
         unchanged = len(found.counted) - len(found.to_do)
         notes = [cost_note(run.config)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from provision.errors import UsageError
+from provision.doctor.finding import warnings
+from provision.doctor.preflight import preflight
 from provision.options import Options
 from provision.output.base import Output, Summary
 from provision.prices import cost_note
@@ -24,13 +25,17 @@ def up(
     check: bool = True,
     replace: Collection[str] = (),
     reset_password: bool = False,
+    explain: bool = False,
 ) -> Summary:
     """Make AWS match the configuration; with `check`, prove both logins afterwards.
 
-    `replace` names steps to make anew. Returns the summary. Raises ProvisionError.
+    `replace` names steps to make anew; `explain` shows each step's calls. Returns the summary.
+    Raises ProvisionError.
     """
     with opened(options, "up", output, writes=True) as run:
-        return bring_up(run, check=check, replace=replace, reset_password=reset_password)
+        return bring_up(
+            run, check=check, replace=replace, reset_password=reset_password, explain=explain
+        )
 
 
 def bring_up(
@@ -39,19 +44,20 @@ def bring_up(
     check: bool = True,
     replace: Collection[str] = (),
     reset_password: bool = False,
+    explain: bool = False,
 ) -> Summary:
     """Make AWS match the configuration of an opened run. Returns the summary."""
-    known = {each.step for each in run.resources}
-    if unknown := sorted(set(replace) - known):
-        raise UsageError(
-            f"--replace {unknown[0]}: no such step",
-            next_step=f"Steps are {', '.join(sorted(known))}.",
-        )
     run.output.start(run.command, run.resources, run.about())
     run.state.check_writable()
     forced: Mapping[str, Change] = RESET if reset_password else {}
     plan = run.plan(replace=replace, forced=forced)
     run.output.planned(plan)
+    if explain:
+        from provision.explain import explain_plan
+
+        explain_plan(run, plan)
+    for each in warnings(preflight(run, plan)):
+        run.output.note(f"{each.what}: {each.reason}")
     run.engine.carry_out(plan, forced)
     run.url = run.state.steps["api"].outputs.get("endpoint")
     if check:

@@ -51,6 +51,11 @@ def bad_ones(findings: Sequence[Finding]) -> list[Finding]:
     return [each for each in findings if each.verdict is Verdict.BAD]
 
 
+def warnings(findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings that may be in the way."""
+    return [each for each in findings if each.verdict is Verdict.WARNING]
+
+
 def in_words(findings: Sequence[Finding]) -> str:
     """Return findings as lines of an error."""
     return "\n".join(f"{each.where}: {each.reason}" for each in findings)

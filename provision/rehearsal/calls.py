@@ -10,7 +10,7 @@ ACCOUNT = "123456789012"
 """The account that every rehearsal plays in (moto's own)."""
 
 _READS = re.compile(
-    r"(Describe|Get|List|Head|Lookup|Search|Simulate|Assume|Decode|BatchGet|Invoke)"
+    r"(Describe|Filter|Get|List|Head|Lookup|Search|Simulate|Assume|Decode|BatchGet|Invoke)"
 )
 
 

@@ -115,6 +115,11 @@ class Resource:
     typical_gone_seconds: ClassVar[float] = 2.0  # and to delete it
 
     @property
+    def replaceable(self) -> bool:
+        """Whether it is made for this environment alone: not looked up, nor the account's."""
+        return self.made and not self.lookup and not self.shared
+
+    @property
     def name(self) -> str:
         """The resource's name at AWS, where it has one."""
         return ""
