@@ -142,9 +142,10 @@ def _load_moto() -> Callable[..., Iterable[bytes]]:
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    app = DomainDispatcherApplication(create_backend_app)
+    dispatcher = DomainDispatcherApplication(create_backend_app)
     # moto lists the folders of its own package for each request; they stay the same.
-    app.get_backend_for_host = cache(app.get_backend_for_host)  # type: ignore[method-assign]
+    dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)
+    app: Callable[..., Iterable[bytes]] = dispatcher
     return app
 
 

@@ -11,7 +11,6 @@ from tests.sweeps.figures import NAME
 from tests.sweeps.world import SLOW, Account, Commands, Place
 
 
-
 @pytest.fixture(scope="session")
 def account() -> Iterator[Account]:
     rehearsed = Account()
