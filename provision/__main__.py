@@ -133,14 +133,29 @@ def plan_flags(to: argparse.ArgumentParser) -> None:
     )
     replace_flag(to)
     add_explain_flag(to)
+    prices_flag(to)
 
 
 def plan(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision plan`."""
     from provision.commands.plan import plan as show
 
-    summary, to_do = show(options, output, replace=arguments.replace, explain=arguments.explain)
+    summary, to_do = show(
+        options,
+        output,
+        replace=arguments.replace,
+        explain=arguments.explain,
+        live=arguments.prices == "live",
+    )
     return summary, CHANGES_FOUND if to_do and arguments.exit_code else 0
+
+
+def prices_flag(to: argparse.ArgumentParser) -> None:
+    """Add `--prices`."""
+    to.add_argument(
+        "--prices", choices=("table", "live"), default="table",
+        help="by the dated table of this program (default), or asked of AWS's price list now",
+    )  # fmt: skip
 
 
 def no_flags(to: argparse.ArgumentParser) -> None:
@@ -151,7 +166,7 @@ def status(options: Options, output: Output, arguments: argparse.Namespace) -> t
     """`provision status`."""
     from provision.commands.status import status as show
 
-    return show(options, output), 0
+    return show(options, output, live=arguments.prices == "live"), 0
 
 
 def check(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
@@ -215,7 +230,12 @@ def policy(options: Options, output: Output, arguments: argparse.Namespace) -> t
 COMMANDS = (
     ("up", "make AWS match config.toml, then show that both logins work", up_flags, up),
     ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
-    ("status", "each resource as AWS has it now, drift, URLs, cost; reads only", no_flags, status),
+    (
+        "status",
+        "each resource as AWS has it now, drift, URLs, cost; reads only",
+        prices_flag,
+        status,
+    ),
     ("check", "call both routes and say for each whether and how it logged in", no_flags, check),
     (
         "doctor",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam.client import IAMClient
     from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_pricing.client import PricingClient
     from mypy_boto3_rds.client import RDSClient
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
     from mypy_boto3_sts.client import STSClient
@@ -69,6 +70,7 @@ BAD_CREDENTIALS = {
     "InvalidSignatureException",
     "SignatureDoesNotMatch",
 }
+PRICING_REGION = "us-east-1"
 LOG_IN = "Log in again (for example `aws sso login`, or set AWS_PROFILE), then run the same again."
 
 
@@ -123,7 +125,10 @@ class Aws:
             max_pool_connections=50,
             user_agent_extra="rds-proxy-auth",
         )
-        client = self.session.client(service, config=config)  # type: ignore[call-overload]
+        region = PRICING_REGION if service == "pricing" else None  # None: the session's
+        client = self.session.client(  # type: ignore[call-overload]
+            service, region_name=region, config=config
+        )
         events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
         events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
         if self._call_log is not None:
@@ -164,6 +169,11 @@ class Aws:
     def logs(self) -> CloudWatchLogsClient:
         """Amazon CloudWatch Logs."""
         return self.client("logs")  # type: ignore[no-any-return]
+
+    @cached_property
+    def pricing(self) -> PricingClient:
+        """AWS Price List, which answers for all regions from a few."""
+        return self.client("pricing")  # type: ignore[no-any-return]
 
     @cached_property
     def sts(self) -> STSClient:

@@ -18,6 +18,8 @@ PREFLIGHT = (
     "rds:DescribeDBEngineVersions",
     "rds:DescribeDBMajorEngineVersions",
 )
+# What `--prices live` asks.
+PRICES = ("pricing:GetProducts",)
 # What a teardown's proof reads beside what the resources themselves ask for.
 PROOF = (
     "rds:DescribeDBInstanceAutomatedBackups",
@@ -51,7 +53,7 @@ def merged(resources: Sequence[Resource]) -> dict[tuple[str, str], set[str]]:
     """Return the actions by what they are allowed on and under which condition (both as JSON)."""
     by_place: dict[tuple[str, str], set[str]] = {}
     statements = [statement for each in resources for statement in each.permissions()]
-    for statement in [{"Action": PREFLIGHT + PROOF, "Resource": ["*"]}, *statements]:
+    for statement in [{"Action": PREFLIGHT + PRICES + PROOF, "Resource": ["*"]}, *statements]:
         where = json.dumps(statement["Resource"])
         condition = json.dumps(statement.get("Condition"))
         by_place.setdefault((where, condition), set()).update(statement["Action"])

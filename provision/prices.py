@@ -1,4 +1,4 @@
-"""What an environment costs, from the dated table in prices.toml. Asks nobody.
+"""What an environment costs, by the dated table in prices.toml, or by AWS's list (price_list.py).
 
 AWS bills the DB instance by the second from `available` until it is deleted, ten minutes at least
 (RDS User Guide, "On-Demand DB instances"); a proxy by the hour for every vCPU of the instance
@@ -43,8 +43,9 @@ class Estimate:
 
     region: str
     parts: tuple[Part, ...]
-    dated: datetime.date  # of the table
+    dated: datetime.date  # of the prices
     source: str
+    live: bool = False  # whether AWS was asked, and not the table
 
     @property
     def per_hour(self) -> Decimal | None:
@@ -72,12 +73,19 @@ class Estimate:
         return replace(self, parts=tuple(part for part in self.parts if part.step in steps))
 
 
-def estimate(config: Config, *, instance_class: str = "", storage_gib: int = 0) -> Estimate:
+def estimate(
+    config: Config,
+    *,
+    instance_class: str = "",
+    storage_gib: int = 0,
+    prices: Mapping[str, Any] | None = None,
+) -> Estimate:
     """Return what the environment of `config` costs in its region.
 
     `instance_class` and `storage_gib` take the place of the configuration's: what AWS really has.
+    `prices` are those of `live_prices`, or the table's.
     """
-    table = price_table()
+    table = price_table() if prices is None else prices
     region = config.environment.region
     rates = table.get(region, {})
     name = instance_class or config.database.instance_class
@@ -87,13 +95,15 @@ def estimate(config: Config, *, instance_class: str = "", storage_gib: int = 0) 
     parts = [
         part(INSTANCE, f"DB instance {name}", rates.get("instance", {}).get(name)),
         part(INSTANCE, f"{gib} GiB of gp3 storage", rates.get("storage"), gib),
+        Part(INSTANCE, "Extended Support: opted out of", Decimal(0), verified=True),
         *(
             part(step, f"RDS Proxy {step}", proxy, max(LEAST_PROXY_VCPUS, vcpus or 0))
             for step in PROXIES
         ),
         part(SECRET, "secret", rates.get("secret")),
     ]
-    return Estimate(region, tuple(parts), table["dated"], table["source"])
+    live = prices is not None
+    return Estimate(region, tuple(parts), table["dated"], table["source"], live)
 
 
 def part(step: str, what: str, rate: Mapping[str, Any] | None, quantity: int = 1) -> Part:
@@ -132,11 +142,12 @@ def cost_note(config: Config) -> str:
 
 def note_of(what: Estimate) -> str:
     """Return an estimate in one line."""
-    table = f"table of {what.dated:%Y-%m-%d}"
+    table = f"{'AWS price list' if what.live else 'table'} of {what.dated:%Y-%m-%d}"
     if what.per_hour is None or what.per_30_days is None:
-        everything = len(what.missing) == len(what.parts)
+        the = table if what.live else f"price {table}"
+        everything = all(not part.per_hour for part in what.parts)
         which = "" if everything else f" for {', '.join(what.missing)}"
-        return f"cost unknown: the price {table} has none in {what.region}{which}"
+        return f"cost unknown: the {the} has none in {what.region}{which}"
     sure = sum(part.verified for part in what.parts)
     doubt = "" if what.verified else ", partly unverified" if sure else ", unverified"
     return (

@@ -26,6 +26,7 @@ ELSEWHERE = {
     "lambda:ListTags",  # GetFunction leaves a function's tags out without it
     "lambda:UpdateFunctionCode",  # a newer version of the functions' code
     "logs:FilterLogEvents",  # `check`, when a login fails
+    "pricing:GetProducts",  # `--prices live`
     "rds:DeregisterDBProxyTargets",  # `--replace target-iam`
     "rds:ModifyDBSubnetGroup",  # other subnets
 }

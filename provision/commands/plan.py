@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from provision.commands.costs import priced, show_costs
 from provision.options import Options
 from provision.output.base import Output, Summary
-from provision.prices import cost_note
+from provision.prices import note_of
 from provision.run import opened
 
 
 def plan(
-    options: Options, output: Output, *, replace: Collection[str] = (), explain: bool = False
+    options: Options,
+    output: Output,
+    *,
+    replace: Collection[str] = (),
+    explain: bool = False,
+    live: bool = False,
 ) -> tuple[Summary, int]:
     """Show what has to be done. Returns the summary and how many steps have something to do.
 
-    `explain` shows each step's calls too. Raises ForeignResource or ReplacementRefused when `up`
-    would refuse to start.
+    `explain` shows each step's calls too; `live` prices are AWS's own of today. Raises
+    ForeignResource or ReplacementRefused when `up` would refuse to start.
     """
     with opened(options, "plan", output) as run:
         output.start("plan", run.resources, run.about())
@@ -28,5 +34,7 @@ def plan(
             explain_plan(run, found)
         found.refuse()
         unchanged = len(found.counted) - len(found.to_do)
-        notes = [cost_note(run.config)]
+        costs = priced(run, live=live)
+        show_costs(output, costs)
+        notes = [note_of(costs)]
         return run.summary(unchanged=unchanged, notes=notes), len(found.to_do)

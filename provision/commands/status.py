@@ -6,12 +6,13 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from provision.commands.costs import priced, record_costs
 from provision.errors import ForeignResource
 from provision.options import Options
 from provision.output.base import Output, Summary
 from provision.output.words import change_lines
 from provision.plan import Action, Plan, Planned, compare
-from provision.prices import Estimate, dollars, estimate, note_of, spent
+from provision.prices import dollars, note_of, spent
 from provision.resources.base import Change, Resource, Seen
 from provision.run import Run, opened
 
@@ -45,10 +46,10 @@ class Standing:
         return self.seen.status or "there"
 
 
-def status(options: Options, output: Output) -> Summary:
+def status(options: Options, output: Output, *, live: bool = False) -> Summary:
     """Show the environment as AWS has it now. Returns the summary; drift is no failure.
 
-    Raises ProvisionError when AWS cannot be asked.
+    `live` prices are AWS's own of today. Raises ProvisionError when AWS cannot be asked.
     """
     with opened(options, "status", output) as run:
         output.start("status", run.resources, run.about())
@@ -59,7 +60,7 @@ def status(options: Options, output: Output) -> Summary:
         run.url = api.outputs.get("endpoint") if api else None
         record(output, standings, run.url)
         show(output, standings)
-        notes = [*findings(run, plan, standings), *costs(output, run, seen, standings)]
+        notes = [*findings(run, plan, standings), *costs(run, seen, standings, live=live)]
         return run.summary(notes=notes, next_commands=next_commands(standings))
 
 
@@ -152,14 +153,15 @@ def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[st
 
 
 def costs(
-    output: Output, run: Run, seen: Mapping[str, Seen | None], standings: Sequence[Standing]
+    run: Run, seen: Mapping[str, Seen | None], standings: Sequence[Standing], *, live: bool
 ) -> Iterator[str]:
     """Tell, and yield in words, what the part that is there costs an hour and has cost so far."""
     present = {each.resource.step for each in standings if each.there}
     instance = seen.get("db-instance")
     has = instance.properties if instance else {}
-    full = estimate(
-        run.config,
+    full = priced(
+        run,
+        live=live,
         instance_class=str(has.get("DBInstanceClass", "")),
         storage_gib=int(has.get("AllocatedStorage", 0)),
     )
@@ -170,36 +172,11 @@ def costs(
         if step in present and there is not None and there.created
     }
     so_far = spent(billed, since, datetime.datetime.now(datetime.UTC))
-    record_costs(output, billed, so_far, since)
+    first = min(since.values()).isoformat() if since else None
+    record_costs(run.output, billed, so_far=so_far, since=first)
     yield note_of(billed) if billed.parts else "costs nothing now"
     if so_far is not None and since:
         yield f"has cost about {dollars(so_far)} since {min(since.values()):%Y-%m-%d %H:%M} UTC"
-
-
-def record_costs(
-    output: Output,
-    billed: Estimate,
-    so_far: object,
-    since: Mapping[str, datetime.datetime],
-) -> None:
-    """Tell a program what it costs, in US dollars; null where the table has no price."""
-    output.record(
-        "cost",
-        currency="USD",
-        per_hour=number(billed.per_hour),
-        per_30_days=number(billed.per_30_days),
-        so_far=number(so_far),
-        since=min(since.values()).isoformat() if since else None,
-        dated=billed.dated.isoformat(),
-        source=billed.source,
-        verified=billed.verified,
-        missing=list(billed.missing),
-    )
-
-
-def number(amount: object) -> float | None:
-    """Return an amount as JSON has it, to a hundredth of a cent."""
-    return None if amount is None else round(float(str(amount)), 4)
 
 
 def next_commands(standings: Sequence[Standing]) -> list[tuple[str, str]]:

@@ -32,6 +32,7 @@ SERVICES = {
     "iam": "iam",
     "lambda": "lambda",
     "logs": "logs",
+    "pricing": "pricing",
     "rds": "rds",
     "secretsmanager": "secretsmanager",
     "sts": "sts",

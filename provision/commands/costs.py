@@ -1,0 +1,64 @@
+"""What an environment costs, as `plan` and `status` show it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from provision.output.base import Output
+from provision.prices import HOURS_OF_30_DAYS, Estimate, dollars, estimate
+from provision.run import Run
+
+
+def priced(run: Run, *, live: bool, instance_class: str = "", storage_gib: int = 0) -> Estimate:
+    """Return what the environment costs: by the table, or `live` by AWS's list of today.
+
+    `instance_class` and `storage_gib` are what AWS really has. Raises AwsCallError when AWS's list
+    cannot be asked.
+    """
+    prices = None
+    if live:
+        from provision.price_list import live_prices
+
+        prices = live_prices(run.aws, instance_class or run.config.database.instance_class)
+    return estimate(
+        run.config, instance_class=instance_class, storage_gib=storage_gib, prices=prices
+    )
+
+
+def show_costs(output: Output, costs: Estimate) -> None:
+    """Show each part with its price, and the sum; tell a program the sum."""
+    record_costs(output, costs)
+    rows = [(part.what, *amounts(part.per_hour)) for part in costs.parts]
+    rows.append(("together", *amounts(costs.per_hour)))
+    columns = ("what costs", "an hour", "in 30 days")
+    output.table(f"what it costs in {costs.region}, in US dollars:", columns, rows)
+
+
+def amounts(per_hour: Decimal | None) -> tuple[str, str]:
+    """Return the price of an hour and of 30 days, in words."""
+    if per_hour is None:
+        return "unknown", "unknown"
+    return dollars(per_hour), dollars(per_hour * HOURS_OF_30_DAYS)
+
+
+def record_costs(
+    output: Output, costs: Estimate, *, so_far: Decimal | None = None, since: str | None = None
+) -> None:
+    """Tell a program what it costs, in US dollars; null where there is no price."""
+    output.record(
+        "cost",
+        currency="USD",
+        per_hour=number(costs.per_hour),
+        per_30_days=number(costs.per_30_days),
+        so_far=number(so_far),
+        since=since,
+        dated=costs.dated.isoformat(),
+        source=costs.source,
+        verified=costs.verified,
+        missing=list(costs.missing),
+    )
+
+
+def number(amount: Decimal | None) -> float | None:
+    """Return an amount as JSON has it, to a hundredth of a cent."""
+    return None if amount is None else round(float(amount), 4)
