@@ -238,6 +238,17 @@ def test_a_reason_of_many_lines_is_printed_above_it_and_shortened_within() -> No
     assert len(output.drawn()) == 9
 
 
+def test_a_table_fits_the_terminal_that_it_goes_to() -> None:
+    class Tty(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for out, lines in ((Tty(), 4), (io.StringIO(), 3)):
+        output = Live(console(40), out, beats=False)
+        output.table("", ("link", "why"), [("function", "a-name Successful, another-name")])
+        assert len(out.getvalue().splitlines()) == lines
+
+
 def test_results_go_to_stdout_and_never_into_the_table() -> None:
     output = in_the_middle(console())
     output.refresh()

@@ -214,6 +214,17 @@ def test_a_table_cuts_and_folds_nothing() -> None:
     assert list(table_lines("none", ("a",), [])) == ["none"]
 
 
+def test_on_a_terminal_the_last_column_goes_on_below_itself() -> None:
+    rows = [("function", "one-long-name Successful, another-name"), ("x", "y" * 40)]
+    assert list(table_lines("", ("link", "why"), rows, width=36)) == [
+        "link      why",
+        "function  one-long-name Successful,",
+        "          another-name",
+        "x",
+        "          " + "y" * 40,  # nothing that one may have to copy is cut
+    ]
+
+
 def test_a_summary_has_urls_notes_and_what_to_type_next() -> None:
     summary = Summary(
         "up",

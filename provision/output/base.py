@@ -36,7 +36,10 @@ class Output:
     """Shows a run to somebody. Called from many threads; every method may be left as it is.
 
     `--output` chooses one: live.py (a terminal), plain.py (lines), json_lines.py (programs).
+    `colours`: whether a `document` may have a terminal's colours in it (ECMA-48).
     """
+
+    colours = False
 
     def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
         """A command begins. `about` says in words on what: environment, account, region."""

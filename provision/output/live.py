@@ -49,6 +49,9 @@ class Live(Plain):
             file=sys.stderr, markup=False, emoji=False, highlight=False
         )
         self._animated = self._console.is_interactive  # else lines, as plain output writes them
+        if self._out.isatty():
+            self._table_width = self._console.width
+            self.colours = self._console.color_system is not None and not self._console.no_color
         self._region: Region | None = None
         self._changed = threading.Event()
         self._told: set[tuple[str, str]] = set()

@@ -46,6 +46,7 @@ class Plain(Output):
         self._lock = threading.RLock()
         self._progress = Progress(clock)
         self._command = ""
+        self._table_width: int | None = None  # cells; None: as wide as need be
         self._ended = threading.Event()
         self._beats = beats
         self._heart: threading.Thread | None = None
@@ -96,7 +97,7 @@ class Plain(Output):
     # --- results ----------------------------------------------------------------------------------
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self._print(["", *table_lines(title, columns, rows)])
+        self._print(["", *table_lines(title, columns, rows, width=self._table_width)])
 
     def document(self, text: str) -> None:
         self._print([text])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -191,16 +192,33 @@ def failure_line(step: str, error: ProvisionError) -> str:
 # --- results --------------------------------------------------------------------------------------
 
 
-def table_lines(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a table in columns as wide as their widest cell. Nothing is cut or folded."""
+def table_lines(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None
+) -> Iterator[str]:
+    """Yield a table in columns as wide as their widest cell. Nothing is cut.
+
+    On a terminal, `width` cells wide, what the last column has no room for goes on below it, from
+    word to word.
+    """
     if title:
         yield title
     if not rows:
         return
-    cells = [columns, *rows]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
-    for row in cells:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    lines = [columns, *rows]
+    widths = [max(len(row[index]) for row in lines) for index in range(len(columns))]
+    last = " " * sum(cells + 2 for cells in widths[:-1])
+    for row in lines:
+        line = "  ".join(map(str.ljust, row, widths)).rstrip()
+        if width is None or len(line) <= width:
+            yield line
+        else:
+            yield from textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=last,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
 
 
 def summary_lines(summary: Summary) -> Iterator[str]:

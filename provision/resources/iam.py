@@ -45,6 +45,9 @@ class ServiceLinkedRole(Resource):
     def arns(self) -> tuple[str, ...]:
         return (arn("iam", f"role/aws-service-role/{self.service}/*"),)
 
+    def identity(self, outputs: Mapping[str, str]) -> str:
+        return outputs.get("arn", "").rpartition("/")[2]
+
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         """Look below the service's own path: only AWS can make a role there."""
         path = f"/aws-service-role/{self.service}/"
