@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provision.cli import (
@@ -36,6 +37,8 @@ examples:
   python -m provision up                  build it (about 10 minutes), then call both routes
   python -m provision up --set environment.name=demo --region eu-west-1
   python -m provision status              what is there, and what it costs
+  python -m provision timeline            what the last run did and when
+  python -m provision timeline --html page.html --live
   python -m provision doctor              is anything in the way, and which link is broken
   python -m provision logs --follow       what both functions log, until Ctrl-C
   python -m provision compare             both logins in figures
@@ -217,6 +220,35 @@ def compare(options: Options, output: Output, arguments: argparse.Namespace) -> 
     return measure(options, output, requests=arguments.requests), 0
 
 
+# --- timeline ------------------------------------------------------------------------------------
+
+
+def timeline_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `timeline`."""
+    to.add_argument(
+        "--run", metavar="N", type=int, dest="run_number",
+        help="the Nth run, counted from the newest (default: 1)",
+    )  # fmt: skip
+    to.add_argument(
+        "--html", metavar="FILE", type=Path,
+        help="write a page instead: the environment as a drawing, and the run",
+    )  # fmt: skip
+    to.add_argument(
+        "--live", action="store_true",
+        help="with --html: ids and states as AWS has them now; reads only",
+    )  # fmt: skip
+
+
+def timeline(
+    options: Options, output: Output, arguments: argparse.Namespace
+) -> tuple[Summary, int]:
+    """`provision timeline`."""
+    from provision.commands.timeline import timeline as show
+
+    settings = {"run_number": arguments.run_number, "html": arguments.html, "live": arguments.live}
+    return show(options, output, **settings), 0
+
+
 # --- policy ---------------------------------------------------------------------------------------
 
 
@@ -245,6 +277,7 @@ COMMANDS = (
     ),
     ("logs", "what both functions have logged, by request; reads only", logs_flags, logs),
     ("compare", "call both routes many times: the two logins in figures", compare_flags, compare),
+    ("timeline", "what a run did and when, as bars; needs no AWS", timeline_flags, timeline),
     ("policy", "the IAM policy that the caller needs; calls nothing", no_flags, policy),
 )
 

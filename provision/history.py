@@ -36,18 +36,22 @@ class Recorder(Output):
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
         with self._lock:
-            statuses = self._step(resource)["statuses"]
+            step = self._step(resource)
+            step.setdefault("doing", "checking")  # there already, not ready yet
+            statuses = step["statuses"]
             if not statuses or statuses[-1][1:] != [status, reason]:
                 statuses.append([self._at(), status, reason])
 
     def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
         with self._lock:
-            if action != "unchanged":
+            if action != "unchanged" or resource.step in self._steps:
                 self._step(resource).update(action=action, ended=self._at())
 
     def failed(self, resource: Resource, error: ProvisionError) -> None:
         with self._lock:
-            self._step(resource).update(action="failed", ended=self._at(), error=error.message)
+            step = self._step(resource)
+            step.setdefault("doing", "checking")
+            step.update(action="failed", ended=self._at(), error=error.message)
 
     def _step(self, resource: Resource) -> dict[str, Any]:
         fresh: dict[str, Any] = {"began": self._at(), "statuses": []}
@@ -56,10 +60,17 @@ class Recorder(Output):
     def _at(self) -> float:
         return round(time.monotonic() - self._zero, 3)
 
-    def run(self, command: str, *, ok: bool) -> dict[str, Any] | None:
-        """Return the record of the run, or None when nothing happened that is worth keeping."""
+    def run(self, command: str, *, ok: bool | None) -> dict[str, Any] | None:
+        """Return the record of the run, or None when nothing happened that is worth keeping.
+
+        `ok` is None for a run that has not ended.
+        """
         with self._lock:
-            steps = {name: dict(step) for name, step in self._steps.items() if "doing" in step}
+            steps = {
+                name: step | {"statuses": list(step["statuses"])}
+                for name, step in self._steps.items()
+                if "doing" in step
+            }
         if not steps:
             return None
         return {

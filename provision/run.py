@@ -146,6 +146,7 @@ def opened(
             writes=writes,
         )
         recorder = Recorder()
+        state.under_way = lambda: recorder.run(command, ok=None)
         engine = Engine(aws, resources, state, pace, (output, recorder))
         run = Run(command, config, aws, state, pace, output, resources, engine)
         output.expect(speed=options.speed, earlier=usual_seconds(state.runs, "creating"))

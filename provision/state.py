@@ -22,7 +22,7 @@ import os
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class State:
         self.serial = 0
         self.steps: dict[str, StepState] = {}
         self.runs: list[dict[str, Any]] = []
+        self.under_way: Callable[[], dict[str, Any] | None] = lambda: None  # the run, so far
         self._writes = writes
         self._lock = threading.Lock()
 
@@ -75,13 +76,7 @@ class State:
         document = read(path)
         if document is None:
             return state
-        for key, ours in (("environment", environment), ("account", account), ("region", region)):
-            if document[key] != ours and document["steps"]:
-                raise StateError(
-                    f"{path}: the state of {key} {document[key]!r}, but this run is for {ours!r}",
-                    next_step="Name this environment's own state file with --state, or use the "
-                    "credentials and configuration that the file was made with.",
-                )
+        refuse_another(document, path, environment=environment, account=account, region=region)
         state.serial = document["serial"]
         state.steps = {name: StepState(**step) for name, step in document["steps"].items()}
         state.runs = document.get("runs", [])
@@ -116,8 +111,9 @@ class State:
                 self._save()
 
     def add_run(self, run: Mapping[str, Any]) -> None:
-        """Keep the record of a run, and of the last ones before it."""
+        """Keep the record of a run that has ended, and of the last ones before it."""
         with self._lock:
+            self.under_way = lambda: None
             self.runs = [*self.runs, dict(run)][-RUNS_KEPT:]
             self._save()
 
@@ -130,6 +126,7 @@ class State:
         if not self._writes:
             return
         self.serial += 1
+        run = self.under_way()  # so that of a run that is killed there is a record too
         document = {
             "version": VERSION,
             "serial": self.serial,
@@ -137,7 +134,7 @@ class State:
             "account": self.account,
             "region": self.region,
             "steps": {name: asdict(step) for name, step in sorted(self.steps.items())},
-            "runs": self.runs,
+            "runs": [*self.runs, run][-RUNS_KEPT:] if run else self.runs,
         }
         try:
             replace_file(self.path, json.dumps(document, indent=1) + "\n")
@@ -198,6 +195,17 @@ def read(path: Path) -> dict[str, Any] | None:
     return document
 
 
+def refuse_another(document: Mapping[str, Any], path: Path, **ours: str) -> None:
+    """Raise StateError for what there is of another environment, account or region than ours."""
+    for key, our in ours.items():
+        if document[key] != our and document["steps"]:
+            raise StateError(
+                f"{path}: the state of {key} {document[key]!r}, but this run is for {our!r}",
+                next_step="Name this environment's own state file with --state, or use the "
+                "credentials and configuration that the file was made with.",
+            )
+
+
 def malformed(document: Mapping[str, Any]) -> str:
     """Return what is wrong with a document of our version, or ""."""
     kinds = {"serial": int, "environment": str, "account": str, "region": str, "steps": dict}
@@ -214,7 +222,45 @@ def malformed(document: Mapping[str, Any]) -> str:
         )
         if not good:
             return f"step {name!r} is malformed"
+    runs = document.get("runs", [])
+    if not (isinstance(runs, list) and all(map(sound_run, runs))):
+        return "'runs' is malformed"
     return ""
+
+
+def sound_run(run: Any) -> bool:
+    """Return whether the record of a run has the form that history.py gives it."""
+    match run:
+        case {
+            "command": str(),
+            "began": str(),
+            "seconds": int() | float(),
+            "ok": bool() | None,
+            "steps": dict() as steps,
+        }:
+            return all(map(sound_step, steps.values()))
+    return False
+
+
+def sound_step(step: Any) -> bool:
+    """Return whether a step of such a record has its form."""
+    match step:
+        case {"began": int() | float(), "doing": str(), "statuses": list() as told}:
+            good = all(map(sound_status, told))
+        case _:
+            return False
+    match step:
+        case {"action": str(), "ended": int() | float()}:
+            return good
+    return good and not {"action", "ended"} & step.keys()
+
+
+def sound_status(told: Any) -> bool:
+    """Return whether what was told of a step is (when, status, reason)."""
+    match told:
+        case [int() | float(), str(), str()]:
+            return True
+    return False
 
 
 # --- the lock -------------------------------------------------------------------------------------

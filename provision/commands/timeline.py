@@ -1,0 +1,167 @@
+"""`provision timeline`: what a run did and when. Reads the state file; asks AWS only on request."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from provision.commands.status import Standing, stand
+from provision.environment import environment
+from provision.errors import StateError, UsageError
+from provision.options import Options, configuration
+from provision.output.base import Output, Summary
+from provision.plan import compare
+from provision.resources.base import bind
+from provision.run import opened
+from provision.state import read, refuse_another
+from provision.timeline import terminal
+from provision.timeline.model import Span, Timeline
+from provision.timeline.model import timeline as made_of
+from provision.timeline.page import page
+from provision.timeline.things import Level, Thing, things_in_state
+from provision.wait import Verdict
+
+LEVELS = {Verdict.READY: Level.READY, Verdict.FAILED: Level.FAILED}
+
+
+def timeline(
+    options: Options,
+    output: Output,
+    *,
+    run_number: int | None = None,
+    html: Path | None = None,
+    live: bool = False,
+) -> Summary:
+    """Show a run, the newest unless `run_number` (1 = newest) says another; needs no AWS.
+
+    `html` writes it to a page instead, with the environment as a drawing; `live` asks AWS for the
+    drawing's ids and states. Returns the summary. Raises UsageError for a run that is not kept or a
+    page that cannot be written, StateError when there is no run or the file cannot be read.
+    """
+    if live and html is None:
+        raise UsageError("--live goes with --html", next_step="Add --html FILE.")
+    config = configuration(options)
+    settings = config.environment
+    path = options.state or Path(".provision") / f"{settings.name}.json"
+    document = read(path) or {"runs": [], "steps": {}}
+    if document["steps"]:
+        refuse_another(document, path, environment=settings.name, region=settings.region)
+    resources = environment(config, packed=False)
+    run = made_of(chosen(document.get("runs", []), path, run_number), resources)
+    if html is None:
+        show(run, output)
+        return Summary("timeline", ok=True, silent=True)
+    if live:
+        things, source = asked(options, output), "as AWS has them now"
+    else:
+        things = things_in_state(resources, document["steps"])
+        source = f"as of the last run, from the state file {path.name}"
+    about = f"{settings.name}: account {document['account']}, {document['region']}"
+    said = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
+    write(html, page(about, said, run, resources, things))
+    output.record("page", path=str(html))
+    return Summary("timeline", ok=True, notes=(f"written: {html}",))
+
+
+def chosen(
+    runs: Sequence[Mapping[str, Any]], path: Path, run_number: int | None
+) -> Mapping[str, Any]:
+    """Return the run asked for. Raises UsageError or StateError."""
+    if not runs:
+        raise StateError(
+            f"{path}: no run is recorded there",
+            next_step="`python -m provision up` and `python -m teardown` record what they did.",
+        )
+    newest_first: list[Mapping[str, Any]] = list(reversed(runs))
+    number = 1 if run_number is None else run_number
+    if not 1 <= number <= len(runs):
+        kept = [
+            f"{number:>4}  {terminal.moment(run['began'])}  {run['command']}"
+            for number, run in enumerate(newest_first, 1)
+        ]
+        raise UsageError(
+            "\n".join([f"--run {number}: there is no such run; these are kept:", *kept]),
+            next_step="1 is the newest; the last 20 runs that did anything are kept.",
+        )
+    return newest_first[number - 1]
+
+
+# --- to a person and to a program -----------------------------------------------------------------
+
+
+def show(run: Timeline, output: Output) -> None:
+    """Show a run to a person, and to a program."""
+    output.record(
+        "timeline",
+        command=run.command,
+        began=run.began_at,
+        seconds=run.seconds,
+        ok=run.ok,
+        chain=[facts(link) for link in run.chain],
+        idle=[facts(gap) for gap in run.gaps],
+        unfinished=run.unfinished,
+    )
+    for bar in run.bars:
+        waits = [facts(phase) for phase in bar.phases]
+        output.record("timeline-step", **facts(bar) | {"waits": waits})
+    lines = terminal.timeline_lines(
+        run,
+        shutil.get_terminal_size().columns,
+        charset=charset(),
+        paint=terminal.coloured if output.colours else terminal.plain,
+    )
+    output.document("\n".join(lines))
+
+
+def facts(span: Span) -> dict[str, Any]:
+    """Return a stretch of the run as a program gets it, but for a bar's phases."""
+    values = {name: value for name, value in vars(span).items() if name != "phases"}
+    return values | {"seconds": round(span.seconds, 3)}
+
+
+def charset() -> str:
+    """Return unicode where standard output can write the bars' characters, else ascii."""
+    with contextlib.suppress(UnicodeError, LookupError):
+        "█▒░▚─━·".encode(sys.stdout.encoding or "ascii")
+        return "unicode"
+    return "ascii"
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def asked(options: Options, output: Output) -> Mapping[str, Thing]:
+    """Return every resource as AWS has it. Raises what AWS refuses."""
+    with opened(options, "timeline", output) as run:
+        output.start("timeline", run.resources, run.about())
+        seen = run.look()
+        plan = compare(run.aws, run.resources, seen, run.state)
+        known = run.state.known()
+        known |= {step: dict(there.outputs) for step, there in seen.items() if there}
+        return {each.resource.step: standing(each, known) for each in stand(run, plan, seen)}
+
+
+def standing(each: Standing, known: Mapping[str, Mapping[str, str]]) -> Thing:
+    """Return a resource as `status` has it, for the drawing."""
+    resource = bind(each.resource, known)
+    if each.seen is None:
+        return Thing(resource, "", "not there", Level.ABSENT)
+    level = LEVELS.get(each.resource.look(each.seen).verdict, Level.BUSY)
+    if each.drift:
+        level = Level.DIFFERS
+    return Thing(resource, each.identity, each.status, Level.FAILED if each.foreign else level)
+
+
+def write(path: Path, text: str) -> None:
+    """Write the page. Raises UsageError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"--html {path}: cannot be written: {error.strerror}",
+            next_step="Name a file in a folder that is there and can be written to.",
+        ) from error
