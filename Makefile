@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run test lint format bench-login packages constraints clean
+.PHONY: help dry-run test lint format bench-login screenshots packages constraints clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -32,6 +32,9 @@ format: $(VENV)/.dev  ## Put the code into the project's style
 
 bench-login: $(VENV)/.dev packages  ## Measure both logins through the stand-in proxy
 	@$(BIN)/python -m benchmarks.login $(ARGS)
+
+screenshots: $(VENV)/.dev packages  ## Take the pictures in docs/screenshots/ anew (a minute)
+	@$(BIN)/python -m docs.take_screenshots
 
 # The layer's wheel comes from the package index once; after that nothing here needs a network.
 packages: $(VENV)/.rehearsal
