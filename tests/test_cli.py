@@ -90,6 +90,10 @@ BAD_USAGE = [
     (("teardown", "--plan", "--dry-run"), "--plan"),
     (("teardown", "--plan", "--final-snapshot", "x"), "--plan"),
     (("teardown", "--speed", "10", "--yes"), "--speed goes with --dry-run"),
+    *(
+        (("provision", "up", "--dry-run", "--rehearse-db", database), f"--rehearse-db {database}")
+        for database in ("nonsense", "host:", ":3306", "host:0", "host:70000")
+    ),
 ]
 
 
