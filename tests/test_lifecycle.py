@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from provision.rehearsal.faults import Kind
 from tests.account import Account
 from tests.commands import Commands
 from tests.conftest import Built, commands_at
-from tests.servers import plain_moto_server
+from tests.test_drift import extra_policy, less_tls, no_route
 
 pytestmark = pytest.mark.slow
 NAME = "rds-proxy-auth"
@@ -32,45 +31,6 @@ def mutating(remote: Remote, since: int) -> list[str]:
 # --- up, again, and down --------------------------------------------------------------------------
 
 
-def test_first_up_makes_the_environment_of_the_design(built: Built) -> None:
-    account = built.account
-    password, iam = account.proxy(f"{NAME}-password"), account.proxy(f"{NAME}-iam")
-    assert [(p["Auth"][0]["IAMAuth"], p["RequireTLS"]) for p in (password, iam)] == [
-        ("DISABLED", False),
-        ("REQUIRED", True),
-    ]
-    assert all(
-        p["IdleClientTimeout"] == 120 and p["EngineFamily"] == "MYSQL" for p in (password, iam)
-    )
-    instance = account.rds.describe_db_instances(DBInstanceIdentifier=f"{NAME}-database")
-    instance = instance["DBInstances"][0]
-    assert instance["StorageEncrypted"] and not instance["PubliclyAccessible"]
-    assert (instance["DBName"], instance["MasterUsername"]) == ("testdb", "testdb")
-    assert instance["EngineLifecycleSupport"] == "open-source-rds-extended-support-disabled"
-    secret = account.secret(f"{NAME}/database")
-    assert secret["username"] == "testdb" and len(secret["password"]) == 32
-    pool = account.rds.describe_db_proxy_target_groups(DBProxyName=f"{NAME}-iam")
-    settings = pool["TargetGroups"][0]["ConnectionPoolConfig"]
-    assert (settings["MaxConnectionsPercent"], settings["MaxIdleConnectionsPercent"]) == (100, 50)
-    role = account.iam.get_role_policy(
-        RoleName=f"{NAME}-function-iam-ap-northeast-1", PolicyName="connect-to-proxy"
-    )
-    prx = iam["DBProxyArn"].rpartition(":")[2]
-    assert role["PolicyDocument"]["Statement"][0]["Resource"].endswith(f":dbuser:{prx}/testdb")
-
-
-def test_functions_point_each_at_its_own_proxy(built: Built) -> None:
-    variables = {}
-    for login in ("password", "iam"):
-        function = built.account.lambda_.get_function(FunctionName=f"{NAME}-{login}")
-        variables[login] = function["Configuration"]["Environment"]["Variables"]
-        proxy = built.account.proxy(f"{NAME}-{login}")
-        assert variables[login]["DB_PROXY_ENDPOINT_ADDRESS"] == proxy["Endpoint"]
-        assert function["Configuration"]["Handler"] == "index.lambda_handler"
-    assert set(variables["password"]) - set(variables["iam"]) == {"DB_PASSWORD"}
-    assert variables["iam"]["SSLCERTIFICATE"] == "AmazonRootCA1.pem"
-
-
 def test_second_up_only_reads(built: Built) -> None:
     before = len(built.remote.journal())
     result = built.commands.up()
@@ -82,9 +42,10 @@ def test_up_and_down_leave_the_account_as_it_was(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
     neighbours(account)
-    before = account.everything()
+    before, calls = account.everything(), len(rehearsal.journal())
     first = commands.up()
     assert first.code == 0 and first.counts(created=MADE), first.stdout[-1500:]
+    assert not [each for each in mutating(rehearsal, calls) if "Tag" in each]  # with the create
     down = commands.teardown()
     assert down.code == 0 and down.summary["deleted"] == MADE - 1, down.stdout[-1500:]
     assert not any(each["left"] for each in down.of("left"))
@@ -111,15 +72,6 @@ def neighbours(account: Account) -> None:
     account.iam.create_role(RoleName=f"{NAME}-api", AssumeRolePolicyDocument=trust)
 
 
-def test_plain_moto_server_up_again_and_down(tmp_path: Path) -> None:
-    with plain_moto_server() as url:
-        commands = commands_at(url, tmp_path)
-        first, second, down = commands.up(), commands.up(), commands.teardown()
-    assert first.code == 0 and first.counts(created=MADE), first.stdout[-1500:]
-    assert second.code == 0 and second.counts() and second.summary["unchanged"] == MADE
-    assert down.code == 0, down.stdout[-1500:]
-
-
 def test_two_environments_never_meet(rehearsal: Remote, tmp_path: Path) -> None:
     one = commands_at(rehearsal.endpoint_url, tmp_path / "one", name="demo")
     two = commands_at(rehearsal.endpoint_url, tmp_path / "two", name="demo-iam")
@@ -129,111 +81,7 @@ def test_two_environments_never_meet(rehearsal: Remote, tmp_path: Path) -> None:
     assert again.code == 0 and again.counts()
 
 
-# --- drift ----------------------------------------------------------------------------------------
-
-
-def less_tls(account: Account) -> None:
-    account.rds.modify_db_proxy(DBProxyName=f"{NAME}-iam", RequireTLS=False)
-
-
-def shorter_timeout(account: Account) -> None:
-    account.lambda_.update_function_configuration(FunctionName=f"{NAME}-iam", Timeout=3)
-
-
-def other_variable(account: Account) -> None:
-    name = f"{NAME}-password"
-    found = account.lambda_.get_function_configuration(FunctionName=name)
-    variables = found["Environment"]["Variables"] | {"DB_NAME": "other"}
-    account.lambda_.update_function_configuration(
-        FunctionName=name, Environment={"Variables": variables}
-    )
-
-
-def no_route(account: Account) -> None:
-    api = account.api(NAME)["ApiId"]
-    routes = account.all("apigatewayv2", "get_routes", "Items", ApiId=api)
-    route = next(each for each in routes if each["RouteKey"] == "GET /func2")
-    account.apigatewayv2.delete_route(ApiId=api, RouteId=route["RouteId"])
-
-
-def no_throttle(account: Account) -> None:
-    account.apigatewayv2.update_stage(
-        ApiId=account.api(NAME)["ApiId"],
-        StageName="$default",
-        DefaultRouteSettings={"ThrottlingRateLimit": 999.0, "ThrottlingBurstLimit": 999},
-    )
-
-
-def extra_policy(account: Account) -> None:
-    account.iam.put_role_policy(
-        RoleName=f"{NAME}-api-ap-northeast-1",
-        PolicyName="everything",
-        PolicyDocument=json.dumps(
-            {
-                "Version": "2012-10-17",
-                "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
-            }
-        ),
-    )
-
-
-def longer_logs(account: Account) -> None:
-    account.logs.put_retention_policy(logGroupName=f"/aws/lambda/{NAME}-iam", retentionInDays=365)
-
-
-def open_group(account: Account) -> None:
-    group = account.tagged("security_groups", "security-group-database", NAME)
-    account.ec2.authorize_security_group_ingress(
-        GroupId=group["GroupId"],
-        IpPermissions=[
-            {
-                "IpProtocol": "tcp",
-                "FromPort": 3306,
-                "ToPort": 3306,
-                "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
-            }
-        ],
-    )
-
-
-def smaller_pool(account: Account) -> None:
-    account.rds.modify_db_proxy_target_group(
-        DBProxyName=f"{NAME}-iam",
-        TargetGroupName="default",
-        ConnectionPoolConfig={"MaxConnectionsPercent": 10, "MaxIdleConnectionsPercent": 5},
-    )
-
-
-def scheduled_secret(account: Account) -> None:
-    account.secretsmanager.delete_secret(SecretId=f"{NAME}/database")
-
-
-DRIFTS: dict[str, tuple[Callable[[Account], None], str]] = {
-    "proxy-iam": (less_tls, "updated"),
-    "function-iam": (shorter_timeout, "updated"),
-    "function-password": (other_variable, "updated"),
-    "route-func2": (no_route, "created"),
-    "stage": (no_throttle, "updated"),
-    "role-api": (extra_policy, "updated"),
-    "log-group-iam": (longer_logs, "updated"),
-    "rules-database": (open_group, "updated"),
-    "target-iam": (smaller_pool, "updated"),
-    "secret": (scheduled_secret, "updated"),
-}
-
-
-@pytest.mark.parametrize("step", DRIFTS)
-def test_drift_is_seen_and_repaired(built: Built, step: str) -> None:
-    drift, word = DRIFTS[step]
-    drift(built.account)
-    plan = built.commands.plan()
-    assert plan.code == 3 and step in plan.to_do
-    status = built.commands.run("provision", "status", "--output", "json")
-    (resource,) = (each for each in status.of("resource") if each["step"] == step)
-    assert resource["drift"] or not resource["present"]
-    repaired = built.commands.up()
-    assert repaired.code == 0 and repaired.changed == {step: word}, repaired.changed
-    assert built.commands.plan().code == 0
+# --- settings ------------------------------------------------------------------------------------
 
 
 def test_changed_settings_are_updated_in_place_and_back(built: Built) -> None:
