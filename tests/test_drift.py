@@ -125,7 +125,7 @@ def login_by_password(account: Account) -> None:
 
 def smaller_pool(account: Account) -> None:
     account.rds.modify_db_proxy_target_group(
-        DBProxyName=f"{NAME}-iam",
+        DBProxyName=f"{NAME}-password",
         TargetGroupName="default",
         ConnectionPoolConfig={"MaxConnectionsPercent": 10, "MaxIdleConnectionsPercent": 5},
     )
@@ -281,7 +281,7 @@ FIRST = (
     Drift("rules-proxy", no_way_out("proxy"), {"Egress": ([], [ANY])}),
     Drift("db-instance", instance(BackupRetentionPeriod=7), {"BackupRetentionPeriod": (7, 0)}),
     Drift("proxy-iam", less_tls, {"RequireTLS": (False, True)}),
-    Drift("target-iam", smaller_pool, {
+    Drift("target-password", smaller_pool, {
         "MaxConnectionsPercent": (10, 100), "MaxIdleConnectionsPercent": (5, 50),
     }),
     Drift("role-api", extra_policy, {"Policies": (ANY, ANY)}),

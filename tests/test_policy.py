@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 import botocore.session
@@ -30,10 +31,15 @@ ELSEWHERE = {
 }
 
 
+@cache
+def model(service: str) -> Any:
+    """Return botocore's model of a service."""
+    return botocore.session.get_session().get_service_model(service)
+
+
 def actions_of(entry: Entry) -> set[str]:
     """Return the IAM actions behind a call of the journal."""
-    model = botocore.session.get_session().get_service_model(entry.service)
-    http = model.operation_model(entry.operation).http
+    http = model(entry.service).operation_model(entry.operation).http
     uri = http.get("requestUri", "/")
     call = Call(
         entry.service, entry.operation, entry.params, "ap-northeast-1", "", http["method"], uri
@@ -43,9 +49,6 @@ def actions_of(entry: Entry) -> set[str]:
 
 def changed_by_hand(account: Account) -> None:
     """Change what there is in every way that `up` puts right."""
-    for drift in (*FIRST, *SECOND):
-        drift.make(account)
-    scheduled_secret(account)
     account.rds.deregister_db_proxy_targets(
         DBProxyName=f"{NAME}-iam", DBInstanceIdentifiers=[f"{NAME}-database"]
     )
@@ -53,6 +56,9 @@ def changed_by_hand(account: Account) -> None:
         RoleName=f"{NAME}-api-ap-northeast-1",
         PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
     )
+    for drift in (*FIRST, *SECOND):
+        drift.make(account)
+    scheduled_secret(account)
 
 
 def test_policy_is_neither_too_narrow_nor_too_wide(
