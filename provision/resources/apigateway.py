@@ -243,6 +243,7 @@ class Route(Resource):
 
     kind = "AWS::ApiGatewayV2::Route"
     title = "route"
+    replace_with = frozenset({"Target"})  # API Gateway keeps an integration that a route points to
     within = "api_id"
     find_by = ("api_id",)
 

@@ -307,7 +307,17 @@ class SecurityGroup(Ec2Resource):
             aws.ec2.delete_security_group(GroupId=seen.outputs["id"])
 
     def blocked_by(self, aws: Aws, seen: Seen) -> str:
-        return blocking_interfaces(aws, "group-id", seen.outputs["id"])
+        """Return the interfaces in the group, and the groups whose rules refer to it."""
+        group_id = seen.outputs["id"]
+        referring = {
+            group["GroupId"]
+            for name in ("ip-permission.group-id", "egress.ip-permission.group-id")
+            for group in pages(
+                aws.ec2, self.describe, self.answer, Filters=[{"Name": name, "Values": [group_id]}]
+            )
+        }
+        rules = [f"a rule of security group {each}" for each in sorted(referring - {group_id})]
+        return "; ".join(filter(None, [blocking_interfaces(aws, "group-id", group_id), *rules]))
 
 
 @dataclass(frozen=True)
@@ -324,6 +334,7 @@ class SecurityGroupRules(Resource):
 
     kind = "AWS::EC2::SecurityGroupRules"
     title = "security group rules"
+    replace_with = frozenset({"Ingress", "Egress"})  # EC2 keeps a group that a rule refers to
     find_by = ("group_id",)
     reads = ("ec2:DescribeSecurityGroupRules",)
     writes = (

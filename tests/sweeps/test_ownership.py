@@ -273,10 +273,24 @@ def test_what_somebody_puts_into_our_network_is_left_and_named(place: Place) -> 
     of = client(place)
     vpcs = of("ec2").get_paginator("describe_vpcs").paginate().build_full_result()["Vpcs"]
     (vpc,) = (each["VpcId"] for each in vpcs if not each["IsDefault"])
-    theirs = of("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/24")["Subnet"]["SubnetId"]
+    subnet = of("ec2").create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/24")["Subnet"]["SubnetId"]
+    group = of("ec2").create_security_group(VpcId=vpc, GroupName="theirs", Description="theirs")
+    groups = of("ec2").get_paginator("describe_security_groups").paginate().build_full_result()
+    (ours,) = (each for each in groups["SecurityGroups"] if each["GroupName"] == "demo-function")
+    of("ec2").authorize_security_group_ingress(
+        GroupId=group["GroupId"],
+        IpPermissions=[
+            {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": ours["GroupId"]}]},
+        ],
+    )
     ended = place.teardown("--set", "wait.timeout_minutes=2")
     assert ended.code == 1, ended
-    assert theirs in json.dumps(ended.events), "nobody is told what keeps the VPC"
-    of("ec2").delete_subnet(SubnetId=theirs)
+    because = f"a rule of security group {group['GroupId']}"
+    assert because in json.dumps(ended.events), "nobody is told what keeps the group"
+    of("ec2").delete_security_group(GroupId=group["GroupId"])
+    ended = place.teardown("--set", "wait.timeout_minutes=2")
+    assert ended.code == 1, ended
+    assert subnet in json.dumps(ended.events), "nobody is told what keeps the VPC"
+    of("ec2").delete_subnet(SubnetId=subnet)
     assert place.teardown().code == 0
     place.holds_nothing()
