@@ -21,7 +21,7 @@ from provision.make import Maker
 from provision.output.base import Output
 from provision.plan import Action, Plan, Planned, pseudo
 from provision.remove import Remover
-from provision.resources.base import Change, Resource, Seen, bind, references, strict_references
+from provision.resources.base import Resource, Seen, bind, references, strict_references
 from provision.state import State
 from provision.wait import Pace, Verdict, interrupted
 
@@ -55,23 +55,23 @@ class Engine:
 
     # --- up ---------------------------------------------------------------------------------------
 
-    def carry_out(self, plan: Plan, forced: Mapping[str, Change] | None = None) -> None:
-        """Make AWS match the plan. Raises the first error of any step, or Interrupted.
-
-        `forced` holds, by step, a change to make though none can be seen.
-        """
+    def carry_out(self, plan: Plan) -> None:
+        """Make AWS match the plan. Raises the first error of any step, or Interrupted."""
         plan.refuse()
         if all(as_it_should_be(each) for each in plan.steps):
             for each in plan.steps:
                 self._leave(each)
             return
+        for each in plan.steps:
+            if each.unseen:  # nobody can see later whether it was done: this says that it was not
+                self.state.begin(each.step, phases.UPDATING)
         self._remove_replaced(plan)
         board = Board(self.pace.stop, pseudo(self.aws))
         by_step = {each.step: each for each in plan.steps}
         needed = looked_up_for(plan)
 
         def work(resource: Resource) -> None:
-            self._make(by_step[resource.step], board, needed, forced or {})
+            self._make(by_step[resource.step], board, needed)
 
         self._on_threads(self.resources, work, board, stop_all=True)
 
@@ -84,9 +84,7 @@ class Engine:
             self.state.record(resource.step, phases.READY, seen.outputs)
         self._finished(resource, "unchanged", seen.outputs, 0.0)
 
-    def _make(
-        self, planned: Planned, board: Board, needed: Collection[str], forced: Mapping[str, Change]
-    ) -> None:
+    def _make(self, planned: Planned, board: Board, needed: Collection[str]) -> None:
         """Make one step of the plan true, and publish what others need of it."""
         resource, step = planned.resource, planned.step
         if not resource.made or (resource.lookup and step not in needed):
@@ -110,7 +108,7 @@ class Engine:
             outputs, word = maker.create(), "created"
         else:
             outputs, word = dict(planned.seen.outputs) if planned.seen else {}, "unchanged"
-        outputs = self._settle(maker, planned, outputs, forced.get(step))
+        outputs = self._settle(maker, planned, outputs)
         board.publish(step, {}, done=True)
         if word == "unchanged" and maker.updated:
             word = "updated"
@@ -119,9 +117,7 @@ class Engine:
         if not resource.lookup:
             self._finished(resource, word, outputs, time.monotonic() - began)
 
-    def _settle(
-        self, maker: Maker, planned: Planned, outputs: dict[str, str], forced: Change | None
-    ) -> dict[str, str]:
+    def _settle(self, maker: Maker, planned: Planned, outputs: dict[str, str]) -> dict[str, str]:
         """Bring a step to rest, with as few calls as it takes. Returns its outputs."""
         resource, seen = maker.resource, planned.seen
         if not resource.lookup and not resource.shared:
@@ -136,7 +132,7 @@ class Engine:
             else:
                 if planned.action is Action.UPDATE:
                     self._began(resource, "updating")
-                seen = maker.settle(outputs, (forced,) if forced else ())
+                seen = maker.settle(outputs, planned.unseen)
                 outputs = dict(seen.outputs)
         else:
             maker.publish(outputs)

@@ -35,7 +35,7 @@ class Maker:
     tell: Tell
     publish: Publish
     updated: bool = field(default=False, init=False)
-    _forced: tuple[Change, ...] = field(default=(), init=False)
+    _unseen: tuple[Change, ...] = field(default=(), init=False)
     _applied: str = field(default="", init=False)
     _applications: int = field(default=0, init=False)
     _looks: int = field(default=0, init=False)
@@ -103,13 +103,13 @@ class Maker:
             raise foreign(self.aws, self.resource, seen or Seen({}), in_state=False) from error
         return seen
 
-    def settle(self, known: Mapping[str, str], forced: tuple[Change, ...] = ()) -> Seen:
+    def settle(self, known: Mapping[str, str], unseen: tuple[Change, ...] = ()) -> Seen:
         """Change what differs, in place, and wait until it is ready. Returns it as it then is.
 
-        `forced` are changes to make once though they cannot be seen. Raises ResourceFailed,
+        `unseen` are changes to make once though they cannot be seen. Raises ResourceFailed,
         WaitTimeout, Interrupted, or what AWS refuses.
         """
-        self._forced = forced
+        self._unseen = unseen
         last: list[Seen] = []
 
         def look() -> Look:
@@ -125,7 +125,7 @@ class Maker:
 
     def _judge(self, seen: Seen) -> Look:
         status = self.resource.look(seen)
-        changes = (*self.resource.differences(seen, self.aws), *self._forced)
+        changes = (*self.resource.differences(seen, self.aws), *self._unseen)
         self.publish(self.resource.lasting(seen, changes))
         if not changes or (status.verdict is Verdict.FAILED and self._applied):
             return status
@@ -168,4 +168,4 @@ class Maker:
             self.resource.update(self.aws, seen, others)
         if tags:  # last: a secret that waits for its deletion takes none before it is restored
             self.resource.tag(self.aws, seen, tags)
-        self._forced = ()
+        self._unseen = ()

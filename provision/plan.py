@@ -17,7 +17,7 @@ from provision.aws import Aws, calling
 from provision.board import Board
 from provision.errors import ForeignResource, ProvisionError, ReplacementRefused
 from provision.resources.base import Change, Resource, Seen, bind, references, unresolved
-from provision.state import CREATING, State
+from provision.state import CREATING, UPDATING, State
 from provision.wait import Look, Pace, Verdict, until
 
 LAG_SECONDS = 15.0  # how long a new resource may stay hidden from a lookup (EC2: usually under 5)
@@ -41,6 +41,7 @@ class Planned:
     action: Action
     seen: Seen | None = None
     changes: tuple[Change, ...] = ()
+    unseen: tuple[Change, ...] = ()  # those of them that AWS does not show, before or after
 
     @property
     def step(self) -> str:
@@ -176,24 +177,43 @@ def compare(
     """Return the plan that makes AWS match `resources`.
 
     `replace` names steps to replace though nothing demands it (and allows a database to be);
-    `forced` holds a change to make though none is seen.
+    `forced` holds, by step, a change to make though none is seen.
     """
     known: dict[str, dict[str, str]] = {"aws": pseudo(aws)}
     fresh: set[str] = set()  # steps that will be made anew: their outputs are not known yet
+    renewed: set[tuple[str, str]] = set()  # outputs that will be others, of steps that stay
     planned: list[Planned] = []
     refused: list[ProvisionError] = []
     for resource in resources:
         there = seen[resource.step]
         if any(step in fresh for step, _ in references(resource, resource.find_by)):
             there = None  # it goes with its container
-        entry = one(aws, bind(resource, known), resource, there, state, replace, forced or {})
+        unseen = to_write_again(resource, fresh, renewed, state)
+        if forced and resource.step in forced:
+            unseen += (forced[resource.step],)
+        entry = one(aws, bind(resource, known), resource, there, state, replace, unseen)
         planned.append(entry)
         refused += refusals(aws, entry, state, replace)
         if entry.action in (Action.CREATE, Action.REPLACE):
             fresh.add(resource.step)
         elif there:
             known[resource.step] = resource.lasting(there, entry.changes)
+            renewed |= {(resource.step, output) for output in resource.renewed(entry.changes)}
     return Plan(tuple(planned), tuple(refused))
+
+
+def to_write_again(
+    resource: Resource, fresh: Collection[str], renewed: Collection[tuple[str, str]], state: State
+) -> tuple[Change, ...]:
+    """Return the changes of what AWS never shows: it is new, or its last change was cut short."""
+    entry = state.steps.get(resource.step)
+    cut_short = entry is not None and entry.phase == UPDATING
+    return tuple(
+        Change(name, None, None, hidden=True)
+        for name, field_name in resource.unseen.items()
+        if cut_short
+        or any(pair in renewed or pair[0] in fresh for pair in references(resource, (field_name,)))
+    )
 
 
 def one(
@@ -203,7 +223,7 @@ def one(
     seen: Seen | None,
     state: State,
     replace: Collection[str],
-    forced: Mapping[str, Change],
+    unseen: tuple[Change, ...],
 ) -> Planned:
     """Return what has to happen at one step."""
     if declared.lookup or not declared.made:
@@ -212,13 +232,11 @@ def one(
         return Planned(declared, Action.CREATE, seen)
     if declared.shared:
         return Planned(declared, Action.NONE, seen)
-    changes = tuple(bound.differences(seen, aws))
-    if declared.step in forced:
-        changes += (forced[declared.step],)
+    changes = (*bound.differences(seen, aws), *unseen)
     if declared.step in replace or any(change.replaces for change in changes):
         return Planned(declared, Action.REPLACE, seen, changes)
     if changes:
-        return Planned(declared, Action.UPDATE, seen, changes)
+        return Planned(declared, Action.UPDATE, seen, changes, unseen)
     adopted = declared.step not in state.steps
     return Planned(declared, Action.ADOPT if adopted else Action.NONE, seen)
 
@@ -234,6 +252,8 @@ def refusals(
     if not resource.owned(aws, seen, entry.outputs if entry else {}):
         yield foreign(aws, resource, seen, in_state=bool(entry and entry.outputs))
         return
+    if planned.action is Action.REPLACE and (protected := resource.protected(seen)):
+        yield protected
     if planned.action is Action.REPLACE and resource.holds_data and resource.step not in replace:
         because = "; ".join(
             f"{c.property} is {c.is_}, should be {c.should}" for c in planned.changes if c.replaces

@@ -12,10 +12,7 @@ from provision.prices import cost_note
 from provision.resources.base import Change
 from provision.run import Run, opened
 
-RESET = {
-    "secret": Change("Password", None, None, hidden=True),
-    "db-instance": Change("MasterUserPassword", None, None, hidden=True),
-}
+RESET = {"secret": Change("Password", None, None, hidden=True)}  # what uses it follows
 
 
 def up(
@@ -58,7 +55,7 @@ def bring_up(
         explain_plan(run, plan)
     for each in warnings(preflight(run, plan)):
         run.output.note(f"{each.what}: {each.reason}")
-    run.engine.carry_out(plan, forced)
+    run.engine.carry_out(plan)
     run.url = run.state.steps["api"].outputs.get("endpoint")
     if check:
         from provision.check import prove_logins

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from provision.aws import Aws
+from provision.errors import ProvisionError
 from provision.wait import Look, Verdict
 
 R = TypeVar("R", bound="Resource")
@@ -105,6 +106,7 @@ class Resource:
     find_by: ClassVar[tuple[str, ...]] = ()  # fields that must be known before it can be looked up
     loose: ClassVar[frozenset[str]] = frozenset()  # fields whose targets may be deleted first
     hidden: ClassVar[frozenset[str]] = frozenset()  # properties whose values are never shown
+    unseen: ClassVar[Mapping[str, str]] = {}  # properties that AWS never shows, and their fields
     shared: ClassVar[bool] = False  # the account's, not ours: never changed, never deleted
     lookup: ClassVar[bool] = False  # nothing is made: asked when something that refers to it is
     made: ClassVar[bool] = True  # False: AWS makes it by itself; we only see it go
@@ -165,6 +167,10 @@ class Resource:
         """Ask AWS to delete what was seen; already gone counts as deleted."""
         raise NotImplementedError
 
+    def protected(self, seen: Seen) -> ProvisionError | None:
+        """Return the error that ends an attempt to delete it, when AWS keeps it from that."""
+        return None
+
     def deletable(self, seen: Seen) -> bool:
         """Return whether to ask for its deletion now; False while AWS is still at something."""
         return seen.status.lower() != "deleting"
@@ -221,9 +227,13 @@ class Resource:
 
     def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
         """Return the outputs, secrets included, that are still the same after these changes."""
-        gone = {output for each in changes for output in self.renews.get(each.property, ())}
+        gone = self.renewed(changes)
         outputs = {**seen.outputs, **seen.secrets}
         return {name: text for name, text in outputs.items() if name not in gone}
+
+    def renewed(self, changes: Iterable[Change]) -> set[str]:
+        """Return the outputs that these changes make anew."""
+        return {output for each in changes for output in self.renews.get(each.property, ())}
 
     def replaced_by(self, name: str, should: Any) -> bool:
         """Return whether this change needs a new resource in place of the old one."""

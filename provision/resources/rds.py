@@ -162,6 +162,7 @@ class DBInstance(RdsResource):
     )
     replace_with = frozenset({"VpcSecurityGroupIds"})
     loose = frozenset({"master_user_password"})
+    unseen: ClassVar[Mapping[str, str]] = {"MasterUserPassword": "master_user_password"}
     holds_data = True
     costs = True
     typical_seconds = 7 * MINUTE
@@ -302,14 +303,19 @@ class DBInstance(RdsResource):
             changed["AllowMajorVersionUpgrade"] = True
         aws.rds.modify_db_instance(DBInstanceIdentifier=self.name, ApplyImmediately=True, **changed)
 
+    def protected(self, seen: Seen) -> ProvisionError | None:
+        if not seen.properties.get("DeletionProtection"):
+            return None
+        return ProvisionError(
+            f"{self.step}: the DB instance {self.name} is protected from deletion, which "
+            "is respected",
+            next_step="To lift it: aws rds modify-db-instance --apply-immediately "
+            f"--no-deletion-protection --db-instance-identifier {self.name}",
+        )
+
     def delete(self, aws: Aws, seen: Seen) -> None:
-        if seen.properties.get("DeletionProtection"):
-            raise ProvisionError(
-                f"{self.step}: the DB instance {self.name} is protected from deletion, which "
-                "is respected",
-                next_step="To lift it: aws rds modify-db-instance --apply-immediately "
-                f"--no-deletion-protection --db-instance-identifier {self.name}",
-            )
+        if protected := self.protected(seen):
+            raise protected
         snapshot: dict[str, Any] = {"SkipFinalSnapshot": True}
         if self.final_snapshot:
             snapshot = {

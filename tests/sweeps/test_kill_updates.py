@@ -8,6 +8,7 @@ import pytest
 
 from provision.rehearsal import Fault
 from provision.rehearsal.faults import Kind
+from tests.sweeps.test_by_hand import client
 from tests.sweeps.test_kill_anywhere import WHEN
 from tests.sweeps.world import KILLED, UNHURRIED, Place
 
@@ -48,6 +49,23 @@ def test_an_update_killed_at_any_call_goes_on(place: Place, when: Kind, first: i
             break
     assert place.teardown().code == 0
     place.holds_nothing()
+
+
+def test_a_new_password_killed_at_any_call_reaches_everybody(place: Place) -> None:
+    """AWS shows nobody the database's password: only the state file tells that it is not done."""
+    assert place.up(faults=[]).code == 0
+    for nth in itertools.count(1):
+        fault = Fault("kill-after", mutating_only=True, nth=nth)
+        killed = place.up("--reset-password", faults=[fault])
+        went_on = place.up(faults=[])
+        assert went_on.code == 0, went_on
+        place.account.remote.advance(600)  # the proxies log in again
+        for login in ("password", "iam"):
+            found = client(place)("rds").describe_db_proxy_targets(DBProxyName=f"demo-{login}")
+            assert found["Targets"][0]["TargetHealth"] == {"State": "AVAILABLE"}
+        if killed.code != KILLED:
+            assert killed.code == 0 and nth == 4, killed
+            break
 
 
 def test_everything_is_changed_while_aws_takes_its_time(place: Place) -> None:
