@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provision.config import load
 from provision.policy import policy
-from provision.rehearsal import Fault, Remote
+from provision.rehearsal import Remote
 from provision.rehearsal.calls import is_mutating
-from provision.rehearsal.faults import Kind
 from tests.account import Account
 from tests.commands import Commands
-from tests.conftest import Built, commands_at
+from tests.conftest import Built
 from tests.test_drift import extra_policy, less_tls, no_route
 
 pytestmark = pytest.mark.slow
@@ -72,15 +70,6 @@ def neighbours(account: Account) -> None:
     account.iam.create_role(RoleName=f"{NAME}-api", AssumeRolePolicyDocument=trust)
 
 
-def test_two_environments_never_meet(rehearsal: Remote, tmp_path: Path) -> None:
-    one = commands_at(rehearsal.endpoint_url, tmp_path / "one", name="demo")
-    two = commands_at(rehearsal.endpoint_url, tmp_path / "two", name="demo-iam")
-    assert one.up().code == 0 and two.up().code == 0
-    assert one.teardown().code == 0
-    again = two.up()
-    assert again.code == 0 and again.counts()
-
-
 # --- settings ------------------------------------------------------------------------------------
 
 
@@ -90,14 +79,6 @@ def test_changed_settings_are_updated_in_place_and_back(built: Built) -> None:
     steps = {"function-password", "function-iam", "proxy-password", "proxy-iam"}
     assert changed.code == 0 and changed.changed == dict.fromkeys(steps, "updated")
     assert built.commands.up().changed == dict.fromkeys(steps, "updated")
-
-
-def test_a_database_is_never_replaced_unasked(built: Built) -> None:
-    before = len(built.remote.journal())
-    refused = built.commands.up("--set", "database.username=other")
-    assert refused.code == 1 and refused.error["type"] == "ReplacementRefused"
-    assert "--replace db-instance" in refused.error["next"]
-    assert mutating(built.remote, before) == []
 
 
 # --- what is lost, foreign or forbidden -----------------------------------------------------------
@@ -112,52 +93,6 @@ def test_lost_state_file_is_no_loss(built: Built) -> None:
     assert mutating(built.remote, before) == []
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        ('{"version": 1, "ser', "cut off"),
-        ('{"version": 99}', "version 99"),
-        ("[]", "not a state file"),
-        ('{"version": 1, "serial": 1, "environment": "x", "account": "1", "region": "r"}', "steps"),
-    ],
-)
-def test_bad_state_file_is_left_as_it_is(commands: Commands, content: str, words: str) -> None:
-    path = commands.state_path()
-    path.parent.mkdir()
-    path.write_text(content)
-    result = commands.up()
-    assert result.code == 1 and words in result.error["message"]
-    assert path.read_text() == content
-
-
-def test_foreign_role_stops_up_before_anything_is_made(
-    commands: Commands, account: Account, rehearsal: Remote
-) -> None:
-    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
-    name = f"{NAME}-proxy-ap-northeast-1"
-    account.iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)
-    before = len(rehearsal.journal())
-    result = commands.up()
-    assert result.code == 1 and result.error["type"] == "ForeignResource"
-    assert name in result.error["message"]
-    assert mutating(rehearsal, before) == []
-    assert commands.teardown().code == 0
-    assert account.iam.get_role(RoleName=name)["Role"]["RoleName"] == name
-
-
-def test_taken_tag_is_a_disagreement_that_nothing_touches(built: Built) -> None:
-    vpc = built.account.tagged("vpcs", "vpc", NAME)["VpcId"]
-    tags = [{"Key": "provision:environment", "Value": "somebody"}]
-    built.account.ec2.create_tags(Resources=[vpc], Tags=tags)
-    before = len(built.remote.journal())
-    result = built.commands.up()
-    assert result.code == 1 and result.error["type"] == "ForeignResource"
-    assert "somebody" in result.error["message"] and NAME in result.error["message"]
-    assert mutating(built.remote, before) == []
-    ours = [{"Key": "provision:environment", "Value": NAME}]
-    built.account.ec2.create_tags(Resources=[vpc], Tags=ours)
-
-
 def test_printed_policy_is_all_that_up_repair_and_teardown_need(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
@@ -169,50 +104,6 @@ def test_printed_policy_is_all_that_up_repair_and_teardown_need(
     repaired = commands.up("--set", "function.memory_mib=512")
     assert repaired.code == 0, repaired.stdout[-1500:]
     assert commands.teardown().code == 0
-
-
-@pytest.mark.parametrize(
-    ("kind", "error"), [("denied", "AwsCallError"), ("expired", "Credentials")]
-)
-def test_up_goes_on_after_a_refusal_midway(
-    commands: Commands, rehearsal: Remote, kind: Kind, error: str
-) -> None:
-    rehearsal.set_faults(Fault(kind, "CreateDBInstance"))
-    failed = commands.up()
-    assert failed.code == 1 and failed.error["type"].startswith(error)
-    rehearsal.set_faults()
-    assert commands.up().code == 0
-    assert commands.teardown().code == 0
-
-
-@pytest.mark.parametrize("kind", ["lost", "cut", "error500"])
-@pytest.mark.parametrize(
-    "operation",
-    ["CreateVpc", "CreateApi", "CreateIntegration", "PublishLayerVersion", "CreateSecret"],
-)
-def test_an_unsure_create_makes_no_second_copy(
-    commands: Commands, account: Account, rehearsal: Remote, kind: Kind, operation: str
-) -> None:
-    rehearsal.set_faults(Fault(kind, operation))
-    result = commands.up()
-    assert result.code == 0, result.stdout[-1500:]
-    assert commands.up().counts()
-    assert commands.teardown().code == 0
-    assert not [v for v in account.ec2.describe_vpcs()["Vpcs"] if not v["IsDefault"]]
-
-
-# --- secrets --------------------------------------------------------------------------------------
-
-
-def test_no_password_is_told_or_kept(commands: Commands, account: Account) -> None:
-    result = commands.spawn("provision", "up", "--no-check", "-v", "--output", "plain")
-    assert result.code == 0, result.stderr[-1500:]
-    password = account.secret(f"{NAME}/database")["password"]
-    kept = "".join(
-        path.read_text(errors="replace") for path in commands.folder.rglob("*") if path.is_file()
-    )
-    assert password not in kept + result.stdout + result.stderr
-    assert "CreateSecret" in result.stderr  # -v did tell the calls
 
 
 def test_reads_are_not_taken_for_changes() -> None:
