@@ -71,6 +71,8 @@ BAD_CREDENTIALS = {
     "SignatureDoesNotMatch",
 }
 PRICING_REGION = "us-east-1"
+NO_CREDENTIALS = "no usable AWS credentials"
+REACH = "Is the region right (--region, environment.region), and the network up?"
 LOG_IN = "Log in again (for example `aws sso login`, or set AWS_PROFILE), then run the same again."
 
 
@@ -126,9 +128,16 @@ class Aws:
             user_agent_extra="rds-proxy-auth",
         )
         region = PRICING_REGION if service == "pricing" else None  # None: the session's
-        client = self.session.client(  # type: ignore[call-overload]
-            service, region_name=region, config=config
-        )
+        try:
+            client = self.session.client(  # type: ignore[call-overload]
+                service, region_name=region, config=config
+            )
+        except ValueError as error:
+            raise UsageError(
+                f"the AWS settings make no client of {service}: {error}",
+                next_step="Look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> and the profile's "
+                "credential_process.",
+            ) from error
         events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
         events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
         if self._call_log is not None:
@@ -183,8 +192,15 @@ class Aws:
     @cached_property
     def identity(self) -> Identity:
         """Who is calling. Raises CredentialsError, UnreachableError or AwsCallError."""
-        with calling(""):
-            answer = self.sts.get_caller_identity()
+        try:
+            with calling(""):
+                answer = self.sts.get_caller_identity()
+        except UnsureError as error:
+            if isinstance(error.__cause__, boto_errors.ClientError):
+                raise
+            raise UnreachableError(error.answer.message, next_step=REACH) from error
+        except (OSError, ValueError) as error:  # a token file or a process that fails: as it is
+            raise CredentialsError(f"{NO_CREDENTIALS}: {error}", next_step=LOG_IN) from error
         arn = answer["Arn"]
         return Identity(account=answer["Account"], partition=arn.split(":")[1], arn=arn)
 
@@ -314,12 +330,16 @@ def calling(step: str) -> Iterator[None]:
         boto_errors.TokenRetrievalError,
         boto_errors.SSOError,
         boto_errors.ProfileNotFound,
+        boto_errors.InvalidConfigError,
     ) as error:
-        raise CredentialsError(f"no usable AWS credentials: {error}", next_step=LOG_IN) from error
-    except (boto_errors.EndpointConnectionError, boto_errors.ConnectTimeoutError) as error:
+        raise CredentialsError(f"{NO_CREDENTIALS}: {error}", next_step=LOG_IN) from error
+    except (
+        boto_errors.EndpointConnectionError,
+        boto_errors.ConnectTimeoutError,
+        boto_errors.ProxyConnectionError,
+    ) as error:
         raise UnreachableError(
-            f"{step}: {error}" if step else str(error),
-            next_step="Is the region right (--region, environment.region), and the network up?",
+            f"{step}: {error}" if step else str(error), next_step=REACH
         ) from error
     except (boto_errors.HTTPClientError, ResponseParserError) as error:
         answer = AwsAnswer("the call", type(error).__name__, str(error))

@@ -38,7 +38,8 @@ def configuration(options: Options) -> Config:
 
         if not options.profile and (region := os.environ.get("AWS_REGION")):
             return region
-        with contextlib.suppress(botocore.exceptions.ProfileNotFound):  # told when it is used
+        untold = botocore.exceptions.ProfileNotFound, botocore.exceptions.ConfigParseError
+        with contextlib.suppress(*untold):  # they are told when the session is made
             return boto3.Session(profile_name=options.profile).region_name
         return None
 

@@ -95,11 +95,18 @@ class Run:
 
 
 def make_session(options: Options, region: str | None = None) -> boto3.Session:
-    """Return boto3's session, by boto3's own configuration. Raises CredentialsError."""
+    """Return boto3's session, by boto3's own configuration.
+
+    Raises CredentialsError, or UsageError for a configuration that cannot be read.
+    """
     try:
         return boto3.Session(profile_name=options.profile, region_name=region)
     except boto_errors.ProfileNotFound as error:
-        raise CredentialsError(f"--profile {options.profile}: {error}", next_step=LOG_IN) from None
+        flag = f"--profile {options.profile}: " if options.profile else ""
+        raise CredentialsError(f"{flag}{error}", next_step=LOG_IN) from None
+    except boto_errors.ConfigParseError as error:
+        next_step = "Correct it, or name another with AWS_CONFIG_FILE."
+        raise UsageError(str(error), next_step=next_step) from None
 
 
 @contextlib.contextmanager
