@@ -148,7 +148,7 @@ def note_of(what: Estimate) -> str:
         everything = all(not part.per_hour for part in what.parts)
         which = "" if everything else f" for {', '.join(what.missing)}"
         return f"cost unknown: the {the} has none in {what.region}{which}"
-    sure = sum(part.verified for part in what.parts)
+    sure = any(part.verified for part in what.parts if part.per_hour)
     doubt = "" if what.verified else ", partly unverified" if sure else ", unverified"
     return (
         f"costs about {dollars(what.per_hour)} an hour ({dollars(what.per_30_days)} in 30 days), "

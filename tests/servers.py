@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from provision.rehearsal import UNWANTED, Remote
 from tests.commands import ROOT
@@ -67,6 +68,40 @@ def _serving(arguments: list[str], **environ: str) -> Iterator[str]:
             server.wait(timeout=10)
         finally:
             server.kill()
+
+
+@contextlib.contextmanager
+def http_api(
+    respond: Callable[[str, int], tuple[int, Mapping[str, str], bytes]],
+) -> Iterator[tuple[str, list[str]]]:
+    """An HTTP API on loopback; its URL, and the paths that were asked for.
+
+    `respond` gives status, headers and body for a path and the number of the call, from 1 on.
+    """
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            status, headers, body = respond(self.path, len(asked))
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Stay silent."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 class Silence:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from provision.answers import LOGIN_ROUTES, MOST_ROWS, Answer, FunctionError, answer, call
 from provision.check import named
 from provision.proof import contains, may_pass, unseen
-from tests.servers import Silence
+from tests.servers import Silence, http_api
 
 PASSWORD, ROOT, IAM = LOGIN_ROUTES
 ONE, TWO, THREE = (f"2026-11-24 08:00:0{n}" for n in (1, 2, 3))
@@ -23,29 +21,8 @@ ONE, TWO, THREE = (f"2026-11-24 08:00:0{n}" for n in (1, 2, 3))
 @contextmanager
 def api(status: int, headers: dict[str, str], body: bytes) -> Iterator[tuple[str, list[str]]]:
     """Serve one answer on loopback. Yields the URL and the paths that were asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            """Stay silent."""
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_api(lambda path, number: (status, headers, body)) as served:
+        yield served
 
 
 GOOD = {

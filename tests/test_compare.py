@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -32,6 +31,7 @@ from provision.run import Run
 from provision.wait import Pace
 from tests.commands import Commands
 from tests.conftest import commands_at
+from tests.servers import http_api
 
 RATE = 500.0  # calls a second that the fake API lets through
 
@@ -41,32 +41,19 @@ Respond = Callable[[str, int], int]  # (path, number of the call): the status
 @contextlib.contextmanager
 def api(respond: Respond = lambda path, number: 200) -> Iterator[tuple[str, list[str]]]:
     """Serve both routes on loopback as the functions do. Yields the URL and the calls."""
-    asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            status = respond(self.path.split("?")[0], len(asked))
-            body = b'["2026-11-24 08:00:00"]' if status == 200 else b'{"message":"no"}'
-            self.send_response(status)
-            self.send_header("X-Login", "iam" if "func2" in self.path else "password")
-            self.send_header("X-TLS", "TLSv1.3")
-            self.send_header("Server-Timing", f"login;dur={len(asked)}.0, query;dur=1.0")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(path: str, number: int) -> tuple[int, dict[str, str], bytes]:
+        status = respond(path.split("?")[0], number)
+        headers = {
+            "X-Login": "iam" if "func2" in path else "password",
+            "X-TLS": "TLSv1.3",
+            "Server-Timing": f"login;dur={number}.0, query;dur=1.0",
+        }
+        body = b'["2026-11-24 08:00:00"]' if status == 200 else b'{"message":"no"}'
+        return status, headers, body
 
-        def log_message(self, *_: Any) -> None:
-            """Stay silent."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    with http_api(answer) as served:
+        yield served
 
 
 def run(rate: float = RATE, stop: threading.Event | None = None) -> Run:

@@ -43,6 +43,7 @@ def test_each_part_is_priced_by_what_it_is_billed_for() -> None:
     assert found == {
         "DB instance db.t4g.micro": Decimal("0.016"),
         "100 GiB of gp3 storage": Decimal("0.115") * 100 / 730,
+        "Extended Support: opted out of": Decimal(0),
         "RDS Proxy proxy-password": Decimal("0.030"),  # 2 vCPUs at $0.015
         "RDS Proxy proxy-iam": Decimal("0.030"),
         "secret": Decimal("0.40") / 730,
@@ -69,7 +70,7 @@ def test_what_aws_really_has_counts_and_not_the_configuration() -> None:
 def test_a_region_that_is_not_in_the_table_has_no_price() -> None:
     found = estimate(config("eu-west-1"))
     assert (found.per_hour, found.per_30_days, found.verified) == (None, None, False)
-    assert all(part.per_hour is None for part in found.parts)
+    assert not any(part.per_hour for part in found.parts)
     assert note_of(found) == "cost unknown: the price table of 2026-11-24 has none in eu-west-1"
 
 
@@ -97,7 +98,7 @@ def test_the_note_says_how_sure_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_part_that_is_there_has_its_own_estimate() -> None:
     found = estimate(config()).of({"db-instance"})
-    assert [part.step for part in found.parts] == ["db-instance", "db-instance"]
+    assert [part.step for part in found.parts] == ["db-instance"] * 3
     assert found.per_hour == Decimal("0.016") + Decimal("0.115") * 20 / 730
     nothing = estimate(config()).of(())
     assert nothing.per_hour == 0 and not nothing.parts
