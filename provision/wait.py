@@ -100,7 +100,8 @@ def until(look: Callable[[], Look], *, what: str, pace: Pace, tell: Tell) -> Non
         if seen.verdict is not Verdict.SUSPECT:
             suspect_since = None
             return seen.verdict is Verdict.WAIT
-        suspect_since = suspect_since or time.monotonic()
+        if suspect_since is None:
+            suspect_since = time.monotonic()
         return time.monotonic() - suspect_since < pace.budget(seen.grace_seconds)
 
     def told(state: RetryCallState) -> None:

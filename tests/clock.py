@@ -1,0 +1,37 @@
+"""A clock that only waits move on: for tests of long waits that take no time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from unittest import mock
+
+from provision.wait import Pace
+
+
+class Clock(threading.Event):
+    """A run's `stop`, on which all waits wait; `at` says what happens at a time (seconds)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.at: dict[float, Callable[[], None]] = {}
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let the time pass at once."""
+        assert timeout is not None and timeout > 0, "nobody would ever wake up"
+        self.now += timeout
+        for moment in [each for each in self.at if each <= self.now]:
+            self.at.pop(moment)()
+        return self.is_set()
+
+    def pace(self, *, poll: float = 5.0, timeout: float = 3600.0, speed: float = 1.0) -> Pace:
+        """A pace that goes by this clock, in seconds."""
+        return Pace(poll_seconds=poll, timeout_seconds=timeout, speed=speed, stop=self)
+
+    @contextlib.contextmanager
+    def ticking(self) -> Iterator[None]:
+        """Be the time of everybody in the block."""
+        with mock.patch("time.monotonic", lambda: self.now):
+            yield
