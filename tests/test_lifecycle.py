@@ -73,12 +73,49 @@ def neighbours(account: Account) -> None:
 # --- settings ------------------------------------------------------------------------------------
 
 
-def test_changed_settings_are_updated_in_place_and_back(built: Built) -> None:
-    flags = ("--set", "function.memory_mib=512", "--set", "proxy.idle_client_timeout_seconds=60")
+# Every key that can be changed in place and back, and the steps that each changes.
+FUNCTIONS, PROXIES = ("function-password", "function-iam"), ("proxy-password", "proxy-iam")
+TARGETS = ("target-password", "target-iam")
+LOGS = tuple(f"log-group-{part}{login}" for part in ("", "proxy-") for login in ("password", "iam"))
+SETTINGS: dict[str, tuple[object, tuple[str, ...]]] = {
+    "database.instance_class": ("db.t4g.small", ("db-instance",)),
+    "database.backup_retention_days": (3, ("db-instance",)),
+    "database.deletion_protection": ("true", ("db-instance",)),
+    "database.table": ("times", FUNCTIONS),
+    "proxy.idle_client_timeout_seconds": (60, PROXIES),
+    "proxy.debug_logging": ("true", PROXIES),
+    "proxy.connection_borrow_timeout_seconds": (30, TARGETS),
+    "proxy.max_connections_percent": (90, TARGETS),
+    "proxy.max_idle_connections_percent": (10, TARGETS),
+    "function.runtime": ("python3.12", FUNCTIONS),
+    "function.architecture": ("x86_64", FUNCTIONS),
+    "function.memory_mib": (512, FUNCTIONS),
+    "function.timeout_seconds": (20, (*FUNCTIONS, "integration-password", "integration-iam")),
+    "function.log_retention_days": (14, LOGS),
+    "api.throttle_rate_per_second": (5.5, ("stage",)),
+    "api.throttle_burst": (7, ("stage",)),
+}
+
+
+def test_every_setting_is_changed_in_place_and_back(built: Built) -> None:
+    flags = [text for key, (value, _) in SETTINGS.items() for text in ("--set", f"{key}={value}")]
+    expected = dict.fromkeys({step for _, steps in SETTINGS.values() for step in steps}, "updated")
     changed = built.commands.up(*flags)
-    steps = {"function-password", "function-iam", "proxy-password", "proxy-iam"}
-    assert changed.code == 0 and changed.changed == dict.fromkeys(steps, "updated")
-    assert built.commands.up().changed == dict.fromkeys(steps, "updated")
+    assert changed.code == 0, changed.stdout[-1500:]
+    assert changed.changed == expected
+    assert built.commands.up(*flags).counts()
+    assert built.commands.up().changed == expected
+
+
+def test_a_new_tag_is_put_on_everything(built: Built) -> None:
+    tags = ("--set", 'environment.tags={ team = "red" }')
+    changed = built.commands.up(*tags)
+    untagged = {"service-linked-role", "layer"} | {
+        step for step in changed.steps if step.startswith(("rules", "target", "integ", "route"))
+    }
+    assert changed.code == 0 and set(changed.changed) == set(changed.steps) - untagged
+    assert built.commands.up(*tags).counts()
+    assert built.commands.up().summary["updated"] == len(changed.changed)
 
 
 # --- what is lost, foreign or forbidden -----------------------------------------------------------
