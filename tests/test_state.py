@@ -23,12 +23,13 @@ from provision.state import (
 )
 
 WHOSE = {"environment": "demo", "account": "123456789012", "region": "eu-west-1"}
+RUN = {"command": "up", "began": "2026-11-24", "seconds": 1.5, "ok": True, "steps": {}}
 GOOD: dict[str, Any] = {
     "version": 1,
     "serial": 7,
     **WHOSE,
     "steps": {"vpc": {"phase": "ready", "outputs": {"id": "vpc-1"}, "since": "2026-11-24"}},
-    "runs": [],
+    "runs": [RUN],
 }
 
 
@@ -92,15 +93,15 @@ def test_nobody_else_may_read_it(state: State, path: Path) -> None:
 def test_a_reading_command_writes_nothing(path: Path) -> None:
     state = load(path, writes=False)
     state.begin("vpc", CREATING)
-    state.add_run({"command": "plan"})
+    state.add_run(RUN)
     assert not path.parent.exists()
 
 
 def test_the_last_runs_are_kept(state: State, path: Path) -> None:
     for number in range(RUNS_KEPT + 5):
-        state.add_run({"number": number})
+        state.add_run(RUN | {"command": f"up {number}"})
     runs = load(path).runs
-    assert [each["number"] for each in runs] == list(range(5, RUNS_KEPT + 5))
+    assert [each["command"] for each in runs] == [f"up {n}" for n in range(5, RUNS_KEPT + 5)]
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.replace"])
@@ -151,6 +152,8 @@ BAD: dict[str, Any] = {
     "an output that is a number": GOOD
     | {"steps": {"vpc": {"phase": "ready", "outputs": {"a": 1}}}},
     "a field too many": GOOD | {"steps": {"vpc": {"phase": "ready", "outputs": {}, "secret": ""}}},
+    "a run that is a text": GOOD | {"runs": ["up"]},
+    "a run of unknown end": GOOD | {"runs": [RUN | {"ok": "yes"}]},
     "a version that is none": GOOD | {"version": None},
     "a version of tomorrow": GOOD | {"version": 2},
 }
