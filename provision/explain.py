@@ -190,10 +190,9 @@ def one_at_a_time(
     resource: Resource, changes: Mapping[str, Change]
 ) -> Iterator[Mapping[str, Change]]:
     """Yield the changes in the portions in which AWS takes them: a function's code by itself."""
-    code = resource.CODE if isinstance(resource, Function) else frozenset()
     for portion in (
-        {name: each for name, each in changes.items() if name in code},
-        {name: each for name, each in changes.items() if name not in code},
+        {name: each for name, each in changes.items() if name in resource.urgent},
+        {name: each for name, each in changes.items() if name not in resource.urgent},
     ):
         if portion:
             yield portion

@@ -20,6 +20,7 @@ CREATE_ATTEMPTS = 5
 APPLY_ATTEMPTS = 5
 PATIENT_LOOKS = 10  # looks after which a change that AWS does not show is asked for again
 VISIBLE_SECONDS = 120.0  # how long what was made may stay hidden from a lookup (EC2: usually < 5)
+EXAMINE = "`python -m provision doctor` looks at each link of the chain and says what to do."
 # Parts of the codes with which AWS says that a name is taken.
 TAKEN = ("AlreadyExists", "Duplicate", "ResourceExists", "ResourceConflict", "Conflict")
 
@@ -120,7 +121,7 @@ class Maker:
                 last[:] = [seen]
                 return self._judge(seen)
 
-        until(look, what=self.resource.step, pace=self.pace, tell=self.tell)
+        until(look, what=self.resource.step, pace=self.pace, tell=self.tell, advice=EXAMINE)
         return last[0]
 
     def _judge(self, seen: Seen) -> Look:
@@ -129,7 +130,8 @@ class Maker:
         self.publish(self.resource.lasting(seen, changes))
         if not changes or (status.verdict is Verdict.FAILED and self._applied):
             return status
-        return self._apply(seen, changes)
+        urgent = tuple(each for each in changes if each.property in self.resource.urgent)
+        return self._apply(seen, urgent or changes)
 
     def _apply(self, seen: Seen, changes: tuple[Change, ...]) -> Look:
         names = ", ".join(change.property for change in changes)
@@ -168,4 +170,4 @@ class Maker:
             self.resource.update(self.aws, seen, others)
         if tags:  # last: a secret that waits for its deletion takes none before it is restored
             self.resource.tag(self.aws, seen, tags)
-        self._unseen = ()
+        self._unseen = tuple(each for each in self._unseen if each not in changes)

@@ -87,8 +87,8 @@ def interrupted() -> Interrupted:
     )
 
 
-def until(look: Callable[[], Look], *, what: str, pace: Pace, tell: Tell) -> None:
-    """Poll `look` until it is ready. Returns nothing.
+def until(look: Callable[[], Look], *, what: str, pace: Pace, tell: Tell, advice: str = "") -> None:
+    """Poll `look` until it is ready. Returns nothing. `advice` says what to do when it fails.
 
     Raises ResourceFailed with AWS's reason (at once for FAILED, after its grace time for SUSPECT),
     WaitTimeout after the pace's time-out, Interrupted when the pace's stop is set.
@@ -129,7 +129,7 @@ def until(look: Callable[[], Look], *, what: str, pace: Pace, tell: Tell) -> Non
             "wait.timeout_minutes allows more.",
         ) from None
     if last.verdict is not Verdict.READY:
-        raise ResourceFailed(f"{what}: {described(last)}")
+        raise ResourceFailed(f"{what}: {described(last)}", next_step=advice)
     tell(last.status, last.reason)
 
 

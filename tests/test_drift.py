@@ -97,10 +97,11 @@ def instance(**changes: Any) -> Callable[[Account], object]:
     )
 
 
-def instance_tags(account: Account) -> None:
+def stopped_instance(account: Account) -> None:
     found = account.rds.describe_db_instances(DBInstanceIdentifier=f"{NAME}-database")
     arn = found["DBInstances"][0]["DBInstanceArn"]
     account.rds.remove_tags_from_resource(ResourceName=arn, TagKeys=["team", "Name"])
+    account.rds.stop_db_instance(DBInstanceIdentifier=f"{NAME}-database")
 
 
 def proxy_tags(account: Account) -> None:
@@ -302,7 +303,9 @@ SECOND = (
           {"Tags.Name": (None, f"{NAME}-proxy")}),
     Drift("rules-function", no_way_out("function"), word="created"),
     Drift("secret", secret_tags, {"Tags.Name": (None, f"{NAME}/database")}),
-    Drift("db-instance", instance_tags, NO_TEAM | {"Tags.Name": (None, f"{NAME}-database")}),
+    Drift("db-instance", stopped_instance, NO_TEAM | {
+        "Tags.Name": (None, f"{NAME}-database"), "DBInstanceStatus": ("stopped", "available"),
+    }),
     Drift("db-subnet-group", subnet_group_tags, NO_TEAM),
     Drift("proxy-password", proxy_tags, {"Tags.team": ("red", "blue")}),
     Drift("role-api", role_tags, NO_TEAM),

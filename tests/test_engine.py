@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -252,8 +252,9 @@ def test_what_is_under_way_when_another_fails_is_recorded(world: World) -> None:
 def test_a_state_that_does_not_become_good_ends_the_run_with_its_reason(world: World) -> None:
     world.up(*ALL)
     world.cloud.there["database"] |= {"status": "broken", "reason": "storage is full"}
-    with pytest.raises(ResourceFailed, match=r"database: broken \(storage is full\)"):
+    with pytest.raises(ResourceFailed, match=r"database: broken \(storage is full\)") as caught:
         world.up(*ALL)
+    assert "python -m provision doctor" in caught.value.next_step
 
 
 def test_a_bug_in_one_step_is_raised_as_it_is_and_nobody_waits_for_it(world: World) -> None:
@@ -306,6 +307,68 @@ def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: World) ->
 
 def test_a_teardown_of_nothing_deletes_nothing(world: World) -> None:
     assert world.down(*ALL).counts.deleted == 0 and world.cloud.done == []
+
+
+# --- what AWS takes in portions, or never shows ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Keyed(Thing):
+    """Something with a key that nobody can read again, and that has to be awake to be changed."""
+
+    key: str = ""
+    unseen = {"Key": "key"}  # noqa: RUF012
+    urgent = frozenset({"Awake"})
+
+    def find(self, aws: Any, known: Mapping[str, str]) -> Seen | None:
+        seen = super().find(aws, known)
+        if seen is None or not aws.there[self.step].get("asleep"):
+            return seen
+        return replace(seen, properties={**seen.properties, "Awake": False})
+
+    def properties(self) -> dict[str, Any]:
+        return {**super().properties(), "Awake": True}
+
+    def update(self, aws: Any, seen: Seen, changes: Mapping[str, Change]) -> None:
+        aws.do(f"update {self.step}: {' '.join(sorted(changes))}")
+        if "Awake" in changes:
+            del aws.there[self.step]["asleep"]
+        else:
+            aws.there[self.step]["size"] = self.size
+
+
+def test_what_nobody_can_see_is_written_when_what_it_comes_from_is_new(world: World) -> None:
+    keyed = Keyed("keyed", key=f"key of {NETWORK.id}")
+    world.up(NETWORK, keyed)
+    world.cloud.done.clear()
+    world.up(NETWORK, keyed)
+    assert world.cloud.done == []
+    world.up(NETWORK, keyed, replace=("network",))
+    assert world.cloud.done == ["delete network", "create network", "update keyed: Key"]
+
+
+def test_it_is_written_again_when_nobody_knows_whether_it_was(world: World) -> None:
+    keyed = Keyed("keyed", key=f"key of {NETWORK.id}")
+    world.up(NETWORK, keyed)
+    world.cloud.trouble["update keyed: Key"] = fails()
+    with pytest.raises(ProvisionError, match="AWS said no"):
+        world.up(NETWORK, keyed, replace=("network",))
+    world.cloud.trouble.clear()
+    world.cloud.done.clear()
+    world.up(NETWORK, keyed)
+    world.up(NETWORK, keyed)
+    assert world.cloud.done == ["update keyed: Key"]
+
+
+def test_what_is_asleep_is_woken_before_it_is_changed_and_nothing_is_forgotten(
+    world: World,
+) -> None:
+    keyed = Keyed("keyed", key=f"key of {NETWORK.id}", size=2)
+    world.up(NETWORK, replace(keyed, size=1))
+    world.cloud.there["keyed"]["asleep"] = True
+    world.cloud.done.clear()
+    world.up(NETWORK, keyed, replace=("network",))
+    assert world.cloud.done[2:] == ["update keyed: Awake", "update keyed: Key Size"]
 
 
 # --- plans ----------------------------------------------------------------------------------------

@@ -73,9 +73,15 @@ def test_every_look_is_told_and_an_unknown_status_is_waited_on(clock: Clock) -> 
 def test_a_failed_state_ends_it_at_once_with_awss_reason(clock: Clock) -> None:
     failed = Look(Verdict.FAILED, "incompatible-network", "no free address in subnet-1")
     with pytest.raises(ResourceFailed) as caught:
-        until(looks(CREATING, failed, READY), what="db-instance", pace=clock.pace(), tell=Told())
+        until(
+            looks(CREATING, failed, READY),
+            what="db-instance",
+            pace=clock.pace(),
+            tell=Told(),
+            advice="Look there.",
+        )
     words = "db-instance: incompatible-network (no free address in subnet-1)"
-    assert caught.value.message == words
+    assert (caught.value.message, caught.value.next_step) == (words, "Look there.")
     assert clock.now == 5.0
 
 

@@ -100,6 +100,7 @@ class Resource:
     replace_with: ClassVar[frozenset[str]] = (
         frozenset()
     )  # goes when what these refer to is replaced
+    urgent: ClassVar[frozenset[str]] = frozenset()  # properties to put right before all others
     renews: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
     holds_data: ClassVar[bool] = False  # replaced only when a person names it
     within: ClassVar[str] = ""  # the field that refers to its container, with which it dies

@@ -139,6 +139,7 @@ class Function(Resource):
     ready = frozenset({"Successful", "Active"})
     failed = frozenset({"Failed"})
     replace_on = frozenset({"PackageType"})
+    urgent = frozenset({"CodeSha256", "Architectures"})  # Lambda takes one change at a time
     replace_with = frozenset({"VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"})
     loose = frozenset({"environment", "layer_arn"})
     hidden = frozenset({"Environment.DB_PASSWORD"})
@@ -158,7 +159,6 @@ class Function(Resource):
         "lambda:UpdateFunctionCode",
         "lambda:UpdateFunctionConfiguration",
     )
-    CODE: ClassVar[frozenset[str]] = frozenset({"CodeSha256", "Architectures"})
 
     arn = Output()
     function = Output()
@@ -254,7 +254,7 @@ class Function(Resource):
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         """Change the code or the configuration: Lambda takes one change at a time."""
-        if self.CODE & set(changes):
+        if self.urgent & set(changes):
             aws.lambda_.update_function_code(
                 FunctionName=self.function_name,
                 ZipFile=self.package.content,

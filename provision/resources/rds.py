@@ -161,6 +161,7 @@ class DBInstance(RdsResource):
         {"DBName", "MasterUsername", "StorageEncrypted", "DBSubnetGroupName", "Engine"}
     )
     replace_with = frozenset({"VpcSecurityGroupIds"})
+    urgent = frozenset({"DBInstanceStatus"})  # RDS changes nothing of an instance that is stopped
     loose = frozenset({"master_user_password"})
     unseen: ClassVar[Mapping[str, str]] = {"MasterUserPassword": "master_user_password"}
     holds_data = True
@@ -173,6 +174,7 @@ class DBInstance(RdsResource):
         "rds:CreateDBInstance",
         "rds:DeleteDBInstance",
         "rds:ModifyDBInstance",
+        "rds:StartDBInstance",
     )
     NOT_FOUND: ClassVar[str] = "DBInstanceNotFound"
 
@@ -231,6 +233,8 @@ class DBInstance(RdsResource):
             "PubliclyAccessible",
         )
         described = {name: now[name] for name in names if name in now}
+        if instance["DBInstanceStatus"] == "stopped":  # any other status passes by itself
+            described["DBInstanceStatus"] = "stopped"
         groups = instance.get("VpcSecurityGroups", ())
         described["VpcSecurityGroupIds"] = sorted(each["VpcSecurityGroupId"] for each in groups)
         described["DBSubnetGroupName"] = instance.get("DBSubnetGroup", {}).get("DBSubnetGroupName")
@@ -248,6 +252,7 @@ class DBInstance(RdsResource):
             "DeletionProtection": self.deletion_protection,
             "StorageEncrypted": True,
             "PubliclyAccessible": False,
+            "DBInstanceStatus": "available",
             "VpcSecurityGroupIds": sorted(self.security_group_ids),
             "DBSubnetGroupName": self.subnet_group,
         }
@@ -297,6 +302,9 @@ class DBInstance(RdsResource):
         return {"arn": instance["DBInstanceArn"], "id": instance["DBInstanceIdentifier"]}
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        if "DBInstanceStatus" in changes:
+            aws.rds.start_db_instance(DBInstanceIdentifier=self.name)
+            return
         wanted = self.properties() | {"MasterUserPassword": self.master_user_password}
         changed = {name: wanted[name] for name in changes if name != "StorageEncrypted"}
         if "EngineVersion" in changed:
