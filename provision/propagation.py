@@ -64,7 +64,7 @@ TABLE = (
     Passing(
         "(PutRolePolicy|AttachRolePolicy|GetRole|TagRole|UpdateAssumeRolePolicy)",
         "NoSuchEntity",
-        "role",
+        "the role with name",  # a policy that is not there has "role" in its ARN, and stays away
         2 * MINUTE,
         "IAM does not know the new role everywhere yet",
     ),

@@ -97,6 +97,15 @@ def instance(**changes: Any) -> Callable[[Account], object]:
     )
 
 
+wider_instance = instance(
+    DeletionProtection=True,
+    PubliclyAccessible=True,
+    MultiAZ=True,
+    StorageType="gp2",
+    CopyTagsToSnapshot=False,
+)
+
+
 def stopped_instance(account: Account) -> None:
     found = account.rds.describe_db_instances(DBInstanceIdentifier=f"{NAME}-database")
     arn = found["DBInstances"][0]["DBInstanceArn"]
@@ -320,8 +329,10 @@ SECOND = (
 
 THIRD = (
     Drift("secret", scheduled_secret, {"DeletedDate": (ANY, None)}),
-    Drift("db-instance", instance(DeletionProtection=True, PubliclyAccessible=True), {
+    Drift("db-instance", wider_instance, {
         "DeletionProtection": (True, False), "PubliclyAccessible": (True, False),
+        "MultiAZ": (True, False), "StorageType": ("gp2", "gp3"),
+        "CopyTagsToSnapshot": (False, True),
     }),
     Drift("proxy-iam", login_by_password, {
         "IAMAuth": ("DISABLED", "REQUIRED"), "IdleClientTimeout": (600, 120),

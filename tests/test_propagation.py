@@ -106,7 +106,12 @@ STAND = [
     ("CreateFunction", "InvalidParameterValueException", "Unzipped size must be smaller than 262"),
     ("CreateFunction", "ResourceConflictException", "Function already exist: demo-iam"),
     ("PutRolePolicy", "MalformedPolicyDocument", "The policy failed legacy parsing"),
-    ("AttachRolePolicy", "NoSuchEntity", "Policy arn:aws:iam::aws:policy/x does not exist"),
+    (
+        "AttachRolePolicy",
+        "NoSuchEntity",
+        "Policy arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole does not "
+        "exist or is not attachable.",
+    ),
     ("CreateSecret", "ResourceExistsException", "the secret demo/database already exists"),
     ("PutSecretValue", "InvalidRequestException", "the secret is marked for deletion"),
     ("DeleteIntegration", "ConflictException", "Cannot delete Integration due to Route"),

@@ -230,7 +230,10 @@ class DBInstance(RdsResource):
             "BackupRetentionPeriod",
             "DeletionProtection",
             "StorageEncrypted",
+            "StorageType",
             "PubliclyAccessible",
+            "MultiAZ",
+            "CopyTagsToSnapshot",
         )
         described = {name: now[name] for name in names if name in now}
         if instance["DBInstanceStatus"] == "stopped":  # any other status passes by itself
@@ -251,7 +254,10 @@ class DBInstance(RdsResource):
             "BackupRetentionPeriod": self.backup_retention_days,
             "DeletionProtection": self.deletion_protection,
             "StorageEncrypted": True,
+            "StorageType": "gp3",
             "PubliclyAccessible": False,
+            "MultiAZ": False,
+            "CopyTagsToSnapshot": True,
             "DBInstanceStatus": "available",
             "VpcSecurityGroupIds": sorted(self.security_group_ids),
             "DBSubnetGroupName": self.subnet_group,
