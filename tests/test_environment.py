@@ -6,6 +6,7 @@ Read from a rehearsed AWS and from moto's own server, which has nothing of ours 
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from tests.account import ACCOUNT, Account
 from tests.conftest import Built, commands_at
-from tests.servers import REGION, plain_moto_server
+from tests.servers import REGION, plain_moto_server, rehearsal_server
 
 pytestmark = pytest.mark.slow
 NAME = "rds-proxy-auth"
@@ -484,6 +485,20 @@ def test_motos_own_server_gets_the_same_keeps_it_and_loses_it(tmp_path: Path) ->
         assert second.code == 0 and second.counts() and second.summary["unchanged"] == MADE
         down = commands.teardown()
         assert down.code == 0, down.stdout[-1500:]
+
+
+def test_another_partition_has_its_own_arns_everywhere(tmp_path: Path) -> None:
+    region = "us-gov-west-1"
+    with rehearsal_server("--region", region) as remote:
+        commands = commands_at(remote.endpoint_url, tmp_path, region=region)
+        first, second = commands.up(), commands.up()
+        everything = Account(remote.endpoint_url, region).everything()
+    roles = json.dumps(everything["roles"])
+    assert first.code == 0, first.stdout[-1500:]
+    assert second.counts()
+    for service in ("rds-db", "lambda", "secretsmanager", "kms"):
+        assert f"arn:aws-us-gov:{service}:{region}:{ACCOUNT}:" in roles
+    assert "arn:aws-us-gov:iam::aws:policy/service-role/" in roles and "arn:aws:" not in roles
 
 
 def test_the_database_stands_in_two_zones_that_offer_its_class(built: Built) -> None:

@@ -82,7 +82,9 @@ class Moto:
         backends = getattr(
             models, "lambda_backends" if service == "lambda" else f"{service}_backends"
         )
-        return backends[ACCOUNT]["aws" if service in _GLOBAL else region]
+        from moto.utilities.utils import get_partition
+
+        return backends[ACCOUNT][get_partition(region) if service in _GLOBAL else region]
 
     def serve(self, environ: Environ, body: bytes) -> Raw:
         """moto's answer to an HTTP request, `body` being the request's body.
