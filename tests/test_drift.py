@@ -135,9 +135,27 @@ def login_by_password(account: Account) -> None:
 
 def smaller_pool(account: Account) -> None:
     account.rds.modify_db_proxy_target_group(
-        DBProxyName=f"{NAME}-password",
+        DBProxyName=f"{NAME}-iam",
         TargetGroupName="default",
         ConnectionPoolConfig={"MaxConnectionsPercent": 10, "MaxIdleConnectionsPercent": 5},
+    )
+
+
+def other_groups(account: Account) -> None:
+    account.rds.modify_db_proxy(
+        DBProxyName=f"{NAME}-password", SecurityGroups=[group(account, "function")]
+    )
+    account.rds.modify_db_instance(
+        DBInstanceIdentifier=f"{NAME}-database",
+        VpcSecurityGroupIds=[group(account, "function"), group(account, "database")],
+        ApplyImmediately=True,
+    )
+
+
+def other_username(account: Account) -> None:
+    pair = account.secret(f"{NAME}/database") | {"username": "other"}
+    account.secretsmanager.put_secret_value(
+        SecretId=f"{NAME}/database", SecretString=json.dumps(pair)
     )
 
 
@@ -190,8 +208,12 @@ def shorter_timeout(account: Account) -> None:
 
 
 def other_handler(account: Account) -> None:
+    subnet = account.tagged("subnets", "subnet-database-1", NAME)["SubnetId"]
     account.lambda_.update_function_configuration(
-        FunctionName=f"{NAME}-iam", Handler="other.handler", Layers=[]
+        FunctionName=f"{NAME}-iam",
+        Handler="other.handler",
+        Layers=[],
+        VpcConfig={"SubnetIds": [subnet], "SecurityGroupIds": [group(account, "proxy")]},
     )
 
 
@@ -289,11 +311,14 @@ FIRST = (
     Drift("vpc", ec2_tag("vpcs", "VpcId", "vpc", team=None), NO_TEAM),
     Drift("rules-database", open_to_all, {"Ingress": (ANY, ANY)}),
     Drift("rules-proxy", no_way_out("proxy"), {"Egress": ([], [ANY])}),
-    Drift("db-instance", instance(BackupRetentionPeriod=7), {"BackupRetentionPeriod": (7, 0)}),
-    Drift("proxy-iam", less_tls, {"RequireTLS": (False, True)}),
-    Drift("target-password", smaller_pool, {
-        "MaxConnectionsPercent": (10, 100), "MaxIdleConnectionsPercent": (5, 50),
+    Drift("secret", other_username, {
+        "SecretString": ("username 'other' and a password", "username 'testdb' and a password"),
     }),
+    Drift("proxy-password", other_groups, {"VpcSecurityGroupIds": ([ANY], [ANY])}),
+    Drift("db-instance", instance(BackupRetentionPeriod=7), {
+        "BackupRetentionPeriod": (7, 0), "VpcSecurityGroupIds": ([ANY, ANY], [ANY]),
+    }),
+    Drift("proxy-iam", less_tls, {"RequireTLS": (False, True)}),
     Drift("role-api", extra_policy, {"Policies": (ANY, ANY)}),
     Drift("role-proxy", trusts_anybody, {"AssumeRolePolicyDocument": (json.loads(ANYBODY), ANY)}),
     Drift("function-iam", shorter_timeout, {"Timeout": (3, 10)}),
@@ -317,6 +342,9 @@ SECOND = (
     }),
     Drift("db-subnet-group", subnet_group_tags, NO_TEAM),
     Drift("proxy-password", proxy_tags, {"Tags.team": ("red", "blue")}),
+    Drift("target-iam", smaller_pool, {
+        "MaxConnectionsPercent": (10, 100), "MaxIdleConnectionsPercent": (5, 50),
+    }),
     Drift("role-api", role_tags, NO_TEAM),
     Drift("role-function-iam", wider_policy, {"Policies": (ANY, ANY)}),
     Drift("role-function-password", no_managed_policy, {"ManagedPolicyArns": ([], [ANY])}),
@@ -344,6 +372,7 @@ THIRD = (
     }),
     Drift("function-iam", other_handler, {
         "Handler": ("other.handler", "index.lambda_handler"), "Layers": ([], [ANY]),
+        "VpcConfig.SubnetIds": ([ANY], [ANY]), "VpcConfig.SecurityGroupIds": ([ANY], [ANY]),
     }),
     Drift("stage", by_hand_deployed, {"AutoDeploy": (False, True)}),
     Drift("api", closed_api, {"DisableExecuteApiEndpoint": (True, False)}),

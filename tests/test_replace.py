@@ -209,6 +209,19 @@ def test_a_new_password_is_the_secrets_the_databases_and_the_functions(built: Bu
     assert as_the_design_says(built)
 
 
+@pytest.mark.parametrize("held", ["theirs, in words", '{"username": "testdb"}'])
+def test_a_secret_that_holds_no_password_needs_a_new_one(built: Built, held: str) -> None:
+    name = f"{NAME}/database"
+    built.account.secretsmanager.put_secret_value(SecretId=name, SecretString=held)
+    refused = built.commands.up()
+    assert refused.code == 1 and refused.error["message"].startswith("secret: ")
+    assert "up --reset-password" in refused.error["next"] and held not in refused.stdout
+    reset = built.commands.up("--reset-password")
+    assert reset.code == 0, reset.stdout[-1500:]
+    assert health(built.account) == {"AVAILABLE"}
+    assert as_the_design_says(built)
+
+
 def test_a_new_password_that_did_not_reach_the_database_does_with_the_next_up(
     built: Built,
 ) -> None:
