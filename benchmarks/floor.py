@@ -1,0 +1,43 @@
+"""The floor under a second `up`: `python -m benchmarks.floor CALLS.json THREADS`.
+
+Straight-line boto3 that makes the reads of CALLS.json, `[[SERVICE, OPERATION, PARAMETERS], ...]`,
+and forgets the answers. It knows every parameter beforehand, compares nothing, writes nothing, and
+is tuned like the product: one session, each client made once by one thread, a service's reads on
+their way while the next client is made, no garbage collection, no tearing down of the interpreter.
+With one thread the reads go one after the other.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+
+def main() -> None:
+    """Make the reads. A refused one ends in a traceback, and exit code 1."""
+    path, threads = sys.argv[1:]
+    calls: list[tuple[str, str, dict[str, Any]]] = json.loads(Path(path).read_text())
+    session = boto3.Session()
+    config = Config(max_pool_connections=50, retries={"total_max_attempts": 1})
+    reads = []
+    with ThreadPoolExecutor(int(threads)) as pool:
+        for service, group in groupby(calls, lambda call: call[0]):
+            client = session.client(service, config=config)
+            reads += [pool.submit(getattr(client, name), **params) for _, name, params in group]
+    for read in reads:
+        read.result()
+
+
+if __name__ == "__main__":
+    gc.disable()
+    main()
+    os._exit(0)
