@@ -55,7 +55,8 @@ class Maker:
             return Look(Verdict.WAIT, seen.status, seen.reason)
 
         what = f"{self.resource.step} (being deleted)"
-        until(look, what=what, pace=self.pace, tell=self.tell)
+        usual = self.resource.typical_gone_seconds
+        until(look, what=what, pace=self.pace, tell=self.tell, usual=usual)
 
     def create(self) -> dict[str, str]:
         """Create the resource. Returns its outputs; they are on disk before anybody uses them.
@@ -121,7 +122,14 @@ class Maker:
                 last[:] = [seen]
                 return self._judge(seen)
 
-        until(look, what=self.resource.step, pace=self.pace, tell=self.tell, advice=EXAMINE)
+        until(
+            look,
+            what=self.resource.step,
+            pace=self.pace,
+            tell=self.tell,
+            usual=self.resource.typical_seconds,
+            advice=EXAMINE,
+        )
         return last[0]
 
     def _judge(self, seen: Seen) -> Look:

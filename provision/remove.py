@@ -37,7 +37,8 @@ class Remover:
             with calling(self.resource.step):
                 return self._look(known)
 
-        until(look, what=f"{self.resource.step} (deleting)", pace=self.pace, tell=self.tell)
+        what, usual = f"{self.resource.step} (deleting)", self.resource.typical_gone_seconds
+        until(look, what=what, pace=self.pace, tell=self.tell, usual=usual)
         self.state.forget(self.resource.step)
 
     def _look(self, known: Mapping[str, str]) -> Look:

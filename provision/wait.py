@@ -1,4 +1,4 @@
-"""Waiting, all of it: the only user of tenacity.
+"""Waiting, all of it: the only user of tenacity, which a run that waits for nothing does without.
 
 Two waits exist. `until` polls a resource until it is ready, bad beyond repair, or out of time.
 `until_accepted` repeats a call that AWS refuses for now (propagation.py knows which refusals pass).
@@ -12,24 +12,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, TypeVar
-
-from tenacity import (
-    RetryCallState,
-    RetryError,
-    Retrying,
-    retry_if_exception,
-    retry_if_result,
-    sleep_using_event,
-    stop_after_delay,
-    stop_when_event_set,
-)
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from provision.errors import Interrupted, ProvisionError, ResourceFailed, WaitTimeout
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
 BUDGET_SPEED = 100.0  # the most by which a rehearsal's budgets shrink
+LEAST_GAP = 0.01  # seconds between two looks
+FIRST_GAP = 0.2  # of `poll`: at first, when what AWS makes or spreads in seconds is due
+DUE_GAP = 0.4  # of `poll`: when what AWS takes minutes for is due
+GROWTH = 0.25  # a gap's part of what was waited: so much longer than needed a wait lasts at most
 
 
 class Verdict(Enum):
@@ -68,8 +64,18 @@ class Pace:
 
     @property
     def poll(self) -> float:
-        """Seconds between two looks."""
-        return max(0.01, self.poll_seconds / self.speed)
+        """Seconds between two looks, at most."""
+        return max(LEAST_GAP, self.poll_seconds / self.speed)
+
+    def gap(self, waited: float, usual: float = 0.0) -> float:
+        """Return the seconds until the next look, after `waited` seconds.
+
+        Dense at first, then sparser and sparser, up to `poll`; dense again from half to twice of
+        what AWS usually takes (`usual`, of its seconds; 0 = unknown).
+        """
+        due = 0.5 <= waited * self.speed / usual <= 2.0 if usual else False
+        longest = self.poll * (DUE_GAP if due else 1.0)
+        return max(LEAST_GAP, min(longest, max(self.poll * FIRST_GAP, waited * GROWTH)))
 
     def budget(self, aws_seconds: float) -> float:
         """Seconds to allow for what may take `aws_seconds` at AWS; never over the time-out.
@@ -87,12 +93,24 @@ def interrupted() -> Interrupted:
     )
 
 
-def until(look: Callable[[], Look], *, what: str, pace: Pace, tell: Tell, advice: str = "") -> None:
+def until(
+    look: Callable[[], Look],
+    *,
+    what: str,
+    pace: Pace,
+    tell: Tell,
+    usual: float = 0.0,
+    advice: str = "",
+) -> None:
     """Poll `look` until it is ready. Returns nothing. `advice` says what to do when it fails.
+
+    AWS usually takes `usual` of its seconds (0 = unknown).
 
     Raises ResourceFailed with AWS's reason (at once for FAILED, after its grace time for SUSPECT),
     WaitTimeout after the pace's time-out, Interrupted when the pace's stop is set.
     """
+    import tenacity
+
     suspect_since: float | None = None
 
     def pending(seen: Look) -> bool:
@@ -109,16 +127,17 @@ def until(look: Callable[[], Look], *, what: str, pace: Pace, tell: Tell, advice
         seen: Look = state.outcome.result()
         tell(seen.status, seen.reason)
 
-    polling = Retrying(
-        retry=retry_if_result(pending),
-        wait=lambda _: pace.poll,
-        stop=stop_after_delay(pace.budget(pace.timeout_seconds)) | stop_when_event_set(pace.stop),
-        sleep=sleep_using_event(pace.stop),
+    out_of_time = tenacity.stop_after_delay(pace.budget(pace.timeout_seconds))
+    polling = tenacity.Retrying(
+        retry=tenacity.retry_if_result(pending),
+        wait=lambda state: pace.gap(state.seconds_since_start or 0.0, usual),
+        stop=out_of_time | tenacity.stop_when_event_set(pace.stop),
+        sleep=tenacity.sleep_using_event(pace.stop),
         before_sleep=told,
     )
     try:
         last: Look = polling(look)
-    except RetryError as error:
+    except tenacity.RetryError as error:
         if pace.stop.is_set():
             raise interrupted() from None
         last = error.last_attempt.result()
@@ -160,6 +179,8 @@ def until_accepted(
     Raises the last refusal when it has lasted longer than its own budget, any other error at once,
     and Interrupted when the pace's stop is set.
     """
+    import tenacity
+
     began = time.monotonic()
 
     def again(error: BaseException) -> bool:
@@ -172,17 +193,17 @@ def until_accepted(
         if known and isinstance(error, ProvisionError):
             tell("waiting", f"{known.because} ({error.message})")
 
-    retrying = Retrying(
-        retry=retry_if_exception(again),
-        wait=lambda _: pace.poll,
-        stop=stop_when_event_set(pace.stop),
-        sleep=sleep_using_event(pace.stop),
+    retrying = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(again),
+        wait=lambda state: pace.gap(state.seconds_since_start or 0.0),
+        stop=tenacity.stop_when_event_set(pace.stop),
+        sleep=tenacity.sleep_using_event(pace.stop),
         before_sleep=told,
         reraise=False,
     )
     try:
         return retrying(call)
-    except RetryError as error:
+    except tenacity.RetryError as error:
         if pace.stop.is_set():
             raise interrupted() from None
         raise error.last_attempt.exception() from None  # type: ignore[misc]
