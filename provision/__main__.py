@@ -14,8 +14,8 @@ from provision.cli import (
     add_common_flags,
     add_dry_run_flags,
     add_explain_flag,
+    be_a_process,
     execute,
-    leave,
     parser,
     positive,
     whole,
@@ -283,4 +283,4 @@ COMMANDS = (
 
 
 if __name__ == "__main__":
-    leave(main())
+    be_a_process(main)

@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 import botocore.exceptions as boto_errors
+import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.parsers import ResponseParserError
 
@@ -33,6 +34,7 @@ from provision.errors import (
     UnsureError,
     UsageError,
 )
+from provision.models import Models
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
@@ -90,6 +92,24 @@ class Identity:
 CallLog = Callable[[str, str, str, float], None]
 
 
+def make_session(profile: str | None, region: str | None) -> boto3.Session:
+    """Return boto3's session, by boto3's own configuration.
+
+    Raises CredentialsError, or UsageError for a configuration that cannot be read.
+    """
+    core = botocore.session.Session(profile=profile)
+    try:
+        folders = core.get_component("data_loader").search_paths
+        core.register_component("data_loader", Models(folders))
+        return boto3.Session(profile_name=profile, region_name=region, botocore_session=core)
+    except boto_errors.ProfileNotFound as error:
+        flag = f"--profile {profile}: " if profile else ""
+        raise CredentialsError(f"{flag}{error}", next_step=LOG_IN) from None
+    except boto_errors.ConfigParseError as error:
+        next_step = "Correct it, or name another with AWS_CONFIG_FILE."
+        raise UsageError(str(error), next_step=next_step) from None
+
+
 class Aws:
     """The clients of one account and region, and what every resource needs to know of its owner."""
 
@@ -108,16 +128,25 @@ class Aws:
         self.region: str = session.region_name or ""
         self._speed = speed
         self._call_log = call_log
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
-        self._readers = ThreadPoolExecutor(max_workers=16, thread_name_prefix="read")
+        self._making = threading.Lock()
+        self._asking = threading.Lock()
+        self._who: Identity | ProvisionError | None = None
+        self._readers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="read")
 
     def client(self, service: str) -> Any:
         """Return the one client of `service`."""
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._make_client(service)
-            return self._clients[service]
+            first = service not in self._clients
+            client = self._clients.setdefault(service, Future())
+        if first:
+            with self._making:
+                try:
+                    client.set_result(self._make_client(service))
+                except BaseException as error:  # told to each that waits for it
+                    client.set_exception(error)
+        return client.result()
 
     def _make_client(self, service: str) -> Any:
         config = BotoConfig(
@@ -142,6 +171,8 @@ class Aws:
         events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
         if self._call_log is not None:
             log_calls(events, service, self._call_log)
+        # Read how lists are paged now: once, and not in each of many threads.
+        client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
         return client
 
     @cached_property
@@ -191,7 +222,22 @@ class Aws:
 
     @cached_property
     def identity(self) -> Identity:
-        """Who is calling. Raises CredentialsError, UnreachableError or AwsCallError."""
+        """Who is calling; asked once. Raises CredentialsError, UnreachableError or AwsCallError."""
+        with self._asking:
+            if self._who is None:
+                try:
+                    self._who = self._ask_who()
+                except ProvisionError as error:
+                    self._who = error
+        if isinstance(self._who, ProvisionError):
+            raise self._who
+        return self._who
+
+    def begin(self) -> None:
+        """Begin to ask who is calling. Returns at once; what goes wrong is told by `identity`."""
+        self._readers.submit(lambda: self.identity)
+
+    def _ask_who(self) -> Identity:
         try:
             with calling(""):
                 answer = self.sts.get_caller_identity()
@@ -211,16 +257,17 @@ class Aws:
         return f"arn:{who.partition}:{service}:{self.region}:{owner}:{resource}"
 
     def together(self, *reads: Callable[[], Any]) -> list[Any]:
-        """Return what each of `reads` returns, all asked at the same time."""
-        if len(reads) == 1:
-            return [reads[0]()]
-        return [future.result() for future in [self._readers.submit(read) for read in reads]]
+        """Return what each of `reads` returns, all asked at the same time; the first one here."""
+        others = [self._readers.submit(read) for read in reads[1:]]
+        return [*(read() for read in reads[:1]), *(other.result() for other in others)]
 
     def close(self) -> None:
         """End the threads and close the connections."""
         self._readers.shutdown(wait=False, cancel_futures=True)
-        for client in self._clients.values():
-            client.close()
+        with self._making:
+            for client in self._clients.values():
+                if client.done() and not client.exception():
+                    client.result().close()
 
 
 def max_attempts() -> int:

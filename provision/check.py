@@ -33,7 +33,7 @@ def check(options: Options, output: Output) -> Summary:
 
     Raises CheckFailed when a login does not work, ProvisionError when there is no environment.
     """
-    with opened(options, "check", output) as run:
+    with opened(options, "check", output, looks=False) as run:
         output.start(run.command, run.resources, run.about())
         run.url = api_endpoint(run)
         prove_logins(run)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.errors import ProvisionError, UsageError
+from provision.heap import one_heap, stop_collecting
 from provision.options import Options, configuration
 from provision.version import ShowVersion
 
@@ -35,7 +35,6 @@ environment variables:
 """
 CHANGES_FOUND = 3
 INTERRUPTED = 130
-GC_THRESHOLD = 50_000  # botocore's models are many objects that live on: looking at them is waste
 
 
 class Parser(argparse.ArgumentParser):
@@ -138,7 +137,6 @@ def whole(text: str) -> int:
 def execute(prepare: Callable[[], Job], command: str) -> int:
     """Run a command from arguments to exit code. Nothing escapes as a traceback but a bug."""
     began = time.monotonic()
-    gc.set_threshold(GC_THRESHOLD)
     stop = threading.Event()
     output: Output | None = None
     try:
@@ -225,8 +223,15 @@ def print_call(service: str, operation: str, outcome: str, seconds: float) -> No
     print(f"aws {service} {operation}: {outcome} ({seconds:.2f} s)", file=sys.stderr, flush=True)
 
 
-def leave(code: int) -> NoReturn:
-    """End the process at once: tearing the interpreter down takes longer than a second `up`."""
+def be_a_process(main: Callable[[], int]) -> NoReturn:
+    """Run `main` as all that this process does, and end it at once with main's exit code.
+
+    No garbage is collected before the command asks for it (heap.py), and the interpreter is not
+    torn down: both would take longer than the work of a second `up`.
+    """
+    one_heap()
+    stop_collecting()
+    code = main()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()

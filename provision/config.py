@@ -8,7 +8,6 @@ and what would be right; nothing is called before all are good.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import ipaddress
 import re
 import tomllib
@@ -339,6 +338,8 @@ def unknown(name: str, known: Iterable[str], what: str) -> str:
     """Say that there is no such key, and which known one is nearest."""
     known = list(known)
     longer = [each for each in known if each.startswith(name)]  # function.timeout
+    import difflib
+
     nearest = longer or difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"no such {what}" + (f"; did you mean {nearest[0]}?" if nearest else "")
 

@@ -14,12 +14,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from provision import state as phases
+from provision.action import Action
 from provision.aws import Aws
 from provision.board import Blocked, Board
 from provision.errors import CredentialsError, Interrupted, ProvisionError
+from provision.heap import resume_collecting
 from provision.make import Maker
 from provision.output.base import Output
-from provision.plan import Action, Plan, Planned, pseudo
+from provision.plan import Plan, Planned, pseudo
 from provision.remove import Remover
 from provision.resources.base import Resource, Seen, bind, references, strict_references
 from provision.state import State
@@ -233,6 +235,7 @@ class Engine:
                 self.pace.stop.set()
                 raise
 
+        resume_collecting()
         with ThreadPoolExecutor(max_workers=max(1, len(resources))) as threads:
             list(threads.map(guarded, resources))
         if self._errors:

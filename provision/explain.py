@@ -17,11 +17,12 @@ from typing import Any
 
 from botocore import xform_name
 
+from provision.action import Action
 from provision.aws import Aws
 from provision.engine import container_of
 from provision.errors import ProvisionError
 from provision.output.base import Output
-from provision.plan import Action, Plan, Planned, pseudo
+from provision.plan import Plan, Planned, pseudo
 from provision.resources.base import REFERENCE, Change, Resource, Seen, bind, unresolved
 from provision.resources.iam import Role
 from provision.resources.lambda_ import Function

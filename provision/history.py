@@ -6,7 +6,6 @@ live view takes a step's usual time from.
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -89,4 +88,4 @@ def usual_seconds(runs: Sequence[Mapping[str, Any]], doing: str) -> dict[str, fl
         for name, step in run["steps"].items():
             if step.get("doing") == doing and step.get("action") in ("created", "deleted"):
                 took.setdefault(name, []).append(step["ended"] - step["began"])
-    return {name: statistics.median(times) for name, times in took.items()}
+    return {name: sorted(times)[len(times) // 2] for name, times in took.items()}

@@ -9,10 +9,10 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from enum import Enum
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
+from provision.action import Action
 from provision.aws import Aws, calling
 from provision.board import Board
 from provision.errors import ForeignResource, ProvisionError, ReplacementRefused
@@ -21,16 +21,6 @@ from provision.state import CREATING, UPDATING, State
 from provision.wait import Look, Pace, Verdict, until
 
 LAG_SECONDS = 15.0  # how long a new resource may stay hidden from a lookup (EC2: usually under 5)
-
-
-class Action(Enum):
-    """What happens to a step in a run."""
-
-    CREATE = "create"
-    ADOPT = "adopt"
-    UPDATE = "update"
-    REPLACE = "replace"
-    NONE = "unchanged"
 
 
 @dataclass(frozen=True)
@@ -74,25 +64,36 @@ class Plan:
 
 @dataclass
 class Looker:
-    """Looks at every resource of an environment. Finds by state, by tags and by names."""
+    """Looks at every resource of an environment, once. Finds by state, by tags and by names."""
 
     aws: Aws
     resources: Sequence[Resource]
     state: State
     pace: Pace
-    board: Board = field(init=False)
 
     def __post_init__(self) -> None:
-        self.board = Board(threading.Event(), pseudo(self.aws))
+        self._board = Board(threading.Event())
+        self._threads = ThreadPoolExecutor(len(self.resources), thread_name_prefix="look")
+        self._found: dict[str, Future[Seen | None]] = {}
+
+    def begin(self) -> None:
+        """Begin to look at everything, on threads of its own. Returns at once."""
+        for each in self.resources:
+            self._found[each.step] = self._threads.submit(self._look_at, each)
 
     def look(self) -> dict[str, Seen | None]:
         """Return each step's resource as AWS has it. Raises what AWS refuses."""
-        with ThreadPoolExecutor(max_workers=len(self.resources)) as threads:
-            futures = [(each, threads.submit(self._look_at, each)) for each in self.resources]
-        errors = [error for _, future in futures if (error := future.exception())]
+        if not self._found:
+            self.begin()
+        self._threads.shutdown()
+        errors = [error for future in self._found.values() if (error := future.exception())]
         if errors:
             raise next((e for e in errors if not isinstance(e, ProvisionError)), errors[0])
-        return {resource.step: future.result() for resource, future in futures}
+        return {step: future.result() for step, future in self._found.items()}
+
+    def close(self) -> None:
+        """Let go of what was begun, if nobody has waited for it."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _look_at(self, resource: Resource) -> Seen | None:
         seen = None
@@ -102,12 +103,12 @@ class Looker:
             return seen
         finally:
             outputs = {**seen.outputs, **seen.secrets} if seen else {}
-            self.board.publish(resource.step, outputs, done=True)
+            self._board.publish(resource.step, outputs, done=True)
 
     def _find(self, resource: Resource) -> Seen | None:
         known = self.state.known()
         last = known.get(resource.step, {})
-        trusted = bind(resource, {"aws": pseudo(self.aws), **known})
+        trusted = bind(resource, known)
         containers = references(resource, resource.find_by)
         if not containers:
             return self._patiently(trusted, last)
@@ -115,8 +116,8 @@ class Looker:
         guessed = not unresolved([getattr(trusted, name) for name in resource.find_by])
         if guessed:  # the container's identity of last time: ask at once, check it afterwards
             seen = self._patiently(trusted, last)
-        self.board.wait_for_outputs(containers)
-        real = bind(resource, self.board.known())
+        self._board.wait_for_outputs(containers)
+        real = bind(resource, self._board.known())
         fields = [getattr(real, name) for name in resource.find_by]
         if unresolved(fields):
             return None  # its container is not there

@@ -8,14 +8,12 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import boto3
-import botocore.exceptions as boto_errors
-
-from provision.aws import LOG_IN, Aws
+from provision.aws import Aws, make_session
 from provision.config import Config
 from provision.engine import Counts, Engine
 from provision.environment import environment
-from provision.errors import CredentialsError, ProvisionError, StateError, UsageError
+from provision.errors import ProvisionError, StateError, UsageError
+from provision.heap import resume_collecting
 from provision.history import Recorder, usual_seconds
 from provision.options import Options, configuration
 from provision.output.base import Output, Summary
@@ -40,10 +38,12 @@ class Run:
     engine: Engine
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
+    begun: Looker | None = None  # a look that was begun when the run was opened
 
     def look(self) -> dict[str, Seen | None]:
         """Return every resource as AWS has it now."""
-        seen = Looker(self.aws, self.resources, self.state, self.pace).look()
+        looker, self.begun = self.begun, None
+        seen = (looker or Looker(self.aws, self.resources, self.state, self.pace)).look()
         if self.pace.stop.is_set():
             raise interrupted()
         return seen
@@ -94,19 +94,14 @@ class Run:
         return Summary(self.command, **values)
 
 
-def make_session(options: Options, region: str | None = None) -> boto3.Session:
-    """Return boto3's session, by boto3's own configuration.
-
-    Raises CredentialsError, or UsageError for a configuration that cannot be read.
-    """
-    try:
-        return boto3.Session(profile_name=options.profile, region_name=region)
-    except boto_errors.ProfileNotFound as error:
-        flag = f"--profile {options.profile}: " if options.profile else ""
-        raise CredentialsError(f"{flag}{error}", next_step=LOG_IN) from None
-    except boto_errors.ConfigParseError as error:
-        next_step = "Correct it, or name another with AWS_CONFIG_FILE."
-        raise UsageError(str(error), next_step=next_step) from None
+def begin_to_look(aws: Aws, config: Config, state: State, pace: Pace) -> Looker | None:
+    """Begin to look at everything, if anything is known of last time. Returns at once."""
+    if not state.steps:
+        return None
+    looker = Looker(aws, environment(config, packed=False), state, pace)  # zips are made meanwhile
+    aws.begin()
+    looker.begin()
+    return looker
 
 
 @contextlib.contextmanager
@@ -117,18 +112,21 @@ def opened(
     *,
     writes: bool = False,
     packed: bool = True,
+    looks: bool = True,
     final_snapshot: str = "",
 ) -> Iterator[Run]:
     """Open everything that a command needs; `writes` takes the lock of the state file too.
+
+    With `looks`, what is known of last time is looked at while it is being asked who is calling:
+    that costs no time of its own then.
 
     Raises ConfigError or UsageError before anything is called; CredentialsError, UnreachableError
     when AWS cannot be asked who is calling; StateError or Locked.
     """
     config = configuration(options)
-    resources = environment(config, packed=packed, final_snapshot=final_snapshot)
     settings = config.environment
     aws = Aws(
-        make_session(options, settings.region),
+        make_session(options.profile, settings.region),
         environment=settings.name,
         tags=settings.tags,
         speed=options.speed,
@@ -142,20 +140,22 @@ def opened(
         stop=options.stop,
     )
     with contextlib.closing(aws), contextlib.ExitStack() as stack:
-        account = aws.identity.account
+        if not path.exists():  # no time to win, and a stranger is refused before anything is done
+            aws.identity  # noqa: B018 - asks
         if writes:
             stack.enter_context(locked(path, command))
-        state = State.load(
-            path,
-            environment=settings.name,
-            account=account,
-            region=settings.region,
-            writes=writes,
-        )
+        state = State.load(path, environment=settings.name, region=settings.region, writes=writes)
+        begun = begin_to_look(aws, config, state, pace) if looks else None
+        if begun is not None:
+            stack.callback(begun.close)
+        resources = environment(config, packed=packed, final_snapshot=final_snapshot)
+        state.belong_to(aws.identity.account)
         recorder = Recorder()
         state.under_way = lambda: recorder.run(command, ok=None)
         engine = Engine(aws, resources, state, pace, (output, recorder))
-        run = Run(command, config, aws, state, pace, output, resources, engine)
+        run = Run(command, config, aws, state, pace, output, resources, engine, begun=begun)
+        if not looks:
+            resume_collecting()
         output.expect(speed=options.speed, earlier=usual_seconds(state.runs, "creating"))
         ok = False
         try:

@@ -47,12 +47,10 @@ class StepState:
 class State:
     """The state of one environment, in memory and on disk alike."""
 
-    def __init__(
-        self, path: Path, *, environment: str, account: str, region: str, writes: bool = True
-    ) -> None:
+    def __init__(self, path: Path, *, environment: str, region: str, writes: bool = True) -> None:
         self.path = path
         self.environment = environment
-        self.account = account
+        self.account = ""  # until it is known who is calling
         self.region = region
         self.serial = 0
         self.steps: dict[str, StepState] = {}
@@ -65,22 +63,36 @@ class State:
 
     @classmethod
     def load(
-        cls, path: Path, *, environment: str, account: str, region: str, writes: bool = True
+        cls,
+        path: Path,
+        *,
+        environment: str,
+        region: str,
+        account: str | None = None,
+        writes: bool = True,
     ) -> State:
         """Return the state at `path`; an empty one when there is no file.
 
         Raises StateError for a file that is cut off, foreign, of a newer version, or of another
-        environment, account or region. The file is left as it is.
+        environment, region or account. The file is left as it is. Without `account`, because the
+        caller is not known yet, `belong_to` has to follow.
         """
-        state = cls(path, environment=environment, account=account, region=region, writes=writes)
+        state = cls(path, environment=environment, region=region, writes=writes)
         document = read(path)
-        if document is None:
-            return state
-        refuse_another(document, path, environment=environment, account=account, region=region)
-        state.serial = document["serial"]
-        state.steps = {name: StepState(**step) for name, step in document["steps"].items()}
-        state.runs = document.get("runs", [])
+        if document is not None:
+            refuse_another(document, path, environment=environment, region=region)
+            state.account, state.serial = document["account"], document["serial"]
+            state.steps = {name: StepState(**step) for name, step in document["steps"].items()}
+            state.runs = document.get("runs", [])
+        if account is not None:
+            state.belong_to(account)
         return state
+
+    def belong_to(self, account: str) -> None:
+        """Take the account of the caller. Raises StateError for the state of another one."""
+        ours = {"account": self.account, "steps": self.steps}
+        refuse_another(ours, self.path, account=account)
+        self.account = account
 
     def known(self) -> dict[str, dict[str, str]]:
         """Return each step's outputs of last time."""

@@ -12,8 +12,8 @@ from provision.cli import (
     add_common_flags,
     add_dry_run_flags,
     add_explain_flag,
+    be_a_process,
     execute,
-    leave,
     parser,
 )
 from provision.completion import offer
@@ -81,4 +81,4 @@ def work(options: Options, output: Output, arguments: argparse.Namespace) -> tup
 
 
 if __name__ == "__main__":
-    leave(main())
+    be_a_process(main)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from provision.action import Action
 from provision.config import Config
 from provision.environment import environment
-from provision.plan import Action, Plan, Planned
+from provision.plan import Plan, Planned
 from provision.resources.base import Change, Resource, Seen
 
 RESOURCES = environment(Config(), packed=False)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
+from provision.action import Action
 from provision.aws import Identity
 from provision.config import Config
 from provision.doctor import preflight as module
@@ -28,7 +29,7 @@ from provision.doctor.preflight import (
 )
 from provision.environment import environment
 from provision.errors import CredentialsError, ForeignResource, ProvisionError
-from provision.plan import Action, Plan, Planned
+from provision.plan import Plan, Planned
 from provision.run import Run
 
 CONFIG = Config()

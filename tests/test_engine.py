@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
+from provision.action import Action
 from provision.aws import Identity
 from provision.engine import Engine
 from provision.errors import Interrupted, ProvisionError, ResourceFailed
-from provision.plan import Action, Looker, Plan, compare
+from provision.plan import Looker, Plan, compare
 from provision.resources.base import Change, Output, Resource, Seen
 from provision.state import CREATING, MADE, READY, State
 from provision.wait import Pace

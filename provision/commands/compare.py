@@ -33,7 +33,7 @@ def compare(options: Options, output: Output, *, requests: int = REQUESTS) -> Su
     Returns the summary. Raises CheckFailed when a route never answered as it should, ProvisionError
     when there is no environment, Interrupted.
     """
-    with opened(options, "compare", output, packed=False) as run:
+    with opened(options, "compare", output, packed=False, looks=False) as run:
         output.start(run.command, run.resources, run.about())
         run.url = api_endpoint(run)
         throttle = run.config.api.throttle_rate_per_second

@@ -31,7 +31,7 @@ def logs(
 
     Returns the summary. Raises ProvisionError when neither function has a log.
     """
-    with opened(options, "logs", output, packed=False) as run:
+    with opened(options, "logs", output, packed=False, looks=False) as run:
         output.start(run.command, run.resources, run.about())
         since = int((time.time() - since_minutes * 60) * 1000)
         readers = {login: Reader(run, login, since) for login in LOGINS}

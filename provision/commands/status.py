@@ -6,12 +6,13 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from provision.action import Action
 from provision.commands.costs import priced, record_costs
 from provision.errors import ForeignResource
 from provision.options import Options
 from provision.output.base import Output, Summary
 from provision.output.words import change_lines
-from provision.plan import Action, Plan, Planned, compare
+from provision.plan import Plan, Planned, compare
 from provision.prices import dollars, note_of, spent
 from provision.resources.base import Change, Resource, Seen
 from provision.run import Run, opened

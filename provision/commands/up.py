@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from provision.doctor.finding import warnings
-from provision.doctor.preflight import preflight
 from provision.options import Options
 from provision.output.base import Output, Summary
 from provision.prices import cost_note
@@ -53,8 +51,12 @@ def bring_up(
         from provision.explain import explain_plan
 
         explain_plan(run, plan)
-    for each in warnings(preflight(run, plan)):
-        run.output.note(f"{each.what}: {each.reason}")
+    if plan.to_do:
+        from provision.doctor.finding import warnings
+        from provision.doctor.preflight import preflight
+
+        for each in warnings(preflight(run, plan)):
+            run.output.note(f"{each.what}: {each.reason}")
     run.engine.carry_out(plan)
     run.url = run.state.steps["api"].outputs.get("endpoint")
     if check:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 
+from provision.action import Action
 from provision.aws import absent, calling, pages
 from provision.doctor.finding import Finding, bad, bad_ones, good, in_words, next_steps, warning
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
-from provision.plan import Action, Plan
+from provision.plan import Plan
 from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version
 from provision.run import Run
 

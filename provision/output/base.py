@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from provision.errors import ProvisionError
-from provision.resources.base import Resource
 
 if TYPE_CHECKING:
     from provision.plan import Plan
+    from provision.resources.base import Resource
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from provision.errors import ProvisionError
 from provision.output.base import Output, Summary
-from provision.plan import Plan
-from provision.resources.base import Resource
+
+if TYPE_CHECKING:
+    from provision.plan import Plan
+    from provision.resources.base import Resource
 
 
 class JsonLines(Output):

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from provision.errors import ProvisionError
 from provision.output.base import Output, Summary
@@ -24,8 +24,10 @@ from provision.output.words import (
     table_lines,
     time_left,
 )
-from provision.plan import Plan
-from provision.resources.base import Resource
+
+if TYPE_CHECKING:
+    from provision.plan import Plan
+    from provision.resources.base import Resource
 
 HEARTBEAT_SECONDS = 60.0
 

@@ -11,9 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from provision.plan import Action, Plan
+from provision.action import Action
 from provision.resources.base import Resource, references, strict_references
+
+if TYPE_CHECKING:
+    from provision.plan import Plan
 
 # How far AWS's durations spread around what is usual: an instance takes 5 to 10 minutes where 7 are
 # usual, a proxy 2 to 5 where 3 are.

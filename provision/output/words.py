@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from provision.action import Action
 from provision.errors import AwsCallError, ProvisionError
 from provision.output.base import Summary
-from provision.plan import Action, Plan, Planned
 from provision.resources.base import HIDDEN, Change
+
+if TYPE_CHECKING:
+    from provision.plan import Plan, Planned
 
 VERBS = {
     Action.CREATE: "create",
@@ -130,6 +132,8 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
 
     A line before and after each difference is kept; `...` stands for what is the same.
     """
+    import difflib
+
     is_, should = pretty(before).splitlines(), pretty(after).splitlines()
     for line in difflib.unified_diff(is_, should, n=1, lineterm=""):
         if line.startswith(("---", "+++", "@@ -0,", "@@ -1,")):

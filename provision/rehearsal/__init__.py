@@ -16,6 +16,7 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from provision.heap import one_heap
 from provision.rehearsal.calls import Call
 from provision.rehearsal.clock import Durations
 from provision.rehearsal.faults import Fault, Faults
@@ -23,7 +24,7 @@ from provision.rehearsal.front import Front
 from provision.rehearsal.journal import Entry
 from provision.rehearsal.moto_app import Moto, quiet_session
 from provision.rehearsal.refusals import AwsError
-from provision.rehearsal.server import Remote, Server, as_plain, one_heap
+from provision.rehearsal.server import Remote, Server, as_plain
 from provision.rehearsal.world import INSIDE_KEY, Manners, World
 
 if TYPE_CHECKING:

@@ -6,8 +6,6 @@ needs is under `/_rehearsal/`: see `Remote`.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import dataclasses
 import io
 import json
@@ -27,16 +25,6 @@ from provision.rehearsal.journal import Entry
 from provision.rehearsal.moto_app import Environ, Raw
 
 CONTROL = "/_rehearsal/"
-
-
-def one_heap() -> None:
-    """Lets all threads of this process share one heap, where the C library takes the wish.
-
-    glibc gives threads heaps of their own, which keep what was ever needed: 30 MiB in a dry run.
-    """
-    m_arena_max = -8  # malloc.h; musl and macOS have no mallopt
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(m_arena_max, 1)
 
 
 class Server:

@@ -14,11 +14,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from provision.aws import Aws
 from provision.errors import ProvisionError
 from provision.wait import Look, Verdict
+
+if TYPE_CHECKING:
+    from provision.aws import Aws
 
 R = TypeVar("R", bound="Resource")
 

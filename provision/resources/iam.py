@@ -124,31 +124,37 @@ class Role(Resource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent("NoSuchEntity"):
-            role, policies, attached = aws.together(
+            expected = list(self.policies) if known.get("arn") else []
+            role, names, attached, *documents = aws.together(
                 lambda: aws.iam.get_role(RoleName=self.role_name)["Role"],
                 lambda: self.inline_policies(aws),
                 lambda: self.attached_policies(aws),
+                *(lambda name=name: self.inline_policy(aws, name) for name in expected),
             )
+            inline = dict(zip(expected, documents, strict=True))
+            inline |= {name: self.inline_policy(aws, name) for name in names - inline.keys()}
             return Seen(
                 {"arn": role["Arn"], "role": role["RoleName"]},
                 {
                     "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
-                    "Policies": policies,
+                    "Policies": {name: inline[name] for name in sorted(names) if inline[name]},
                     "ManagedPolicyArns": attached,
                 },
                 tags=tag_map(role.get("Tags")),
             )
         return None
 
-    def inline_policies(self, aws: Aws) -> dict[str, Any]:
-        """Return every inline policy of the role, by name."""
-        names = set(pages(aws.iam, "list_role_policies", "PolicyNames", RoleName=self.role_name))
-        documents = {}
-        for name in sorted(map(str, names)):
-            with absent("NoSuchEntity"):
-                answer = aws.iam.get_role_policy(RoleName=self.role_name, PolicyName=name)
-                documents[name] = answer["PolicyDocument"]
-        return documents
+    def inline_policies(self, aws: Aws) -> set[str]:
+        """Return the names of the role's inline policies."""
+        names = pages(aws.iam, "list_role_policies", "PolicyNames", RoleName=self.role_name)
+        return set(map(str, names))
+
+    def inline_policy(self, aws: Aws, name: str) -> Any:
+        """Return the document of an inline policy, or None where the role has none of the name."""
+        with absent("NoSuchEntity"):
+            answer = aws.iam.get_role_policy(RoleName=self.role_name, PolicyName=name)
+            return answer["PolicyDocument"]
+        return None
 
     def attached_policies(self, aws: Aws) -> list[str]:
         """Return the ARNs of the managed policies of the role."""

@@ -55,16 +55,18 @@ class LayerVersion(Resource):
         return f"provision:environment={aws.environment} "
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        versions = self.versions(aws)
+        last = known.get("version", "")
+        versions, *hashes = aws.together(
+            lambda: self.versions(aws), *([lambda: self.code_sha256(aws, last)] if last else [])
+        )
         if not versions:
             return None
         newest = versions[0]
-        number = newest["Version"]
-        answer = aws.lambda_.get_layer_version(LayerName=self.layer_name, VersionNumber=number)
+        number = str(newest["Version"])
         return Seen(
-            {"arn": newest["LayerVersionArn"], "version": str(number)},
+            {"arn": newest["LayerVersionArn"], "version": number},
             {
-                "CodeSha256": answer["Content"]["CodeSha256"],
+                "CodeSha256": hashes[0] if number == last else self.code_sha256(aws, number),
                 "CompatibleRuntimes": sorted(newest.get("CompatibleRuntimes", ())),
                 "OlderVersions": [each["Version"] for each in versions[1:]],
             },
@@ -79,6 +81,15 @@ class LayerVersion(Resource):
             )
             return sorted(found, key=lambda each: -int(each["Version"]))
         return []
+
+    def code_sha256(self, aws: Aws, version: str) -> str:
+        """Return the hash of a version's zip, or "" where there is no such version."""
+        with absent(NOT_FOUND):
+            answer = aws.lambda_.get_layer_version(
+                LayerName=self.layer_name, VersionNumber=int(version)
+            )
+            return answer["Content"]["CodeSha256"]
+        return ""
 
     def properties(self) -> dict[str, Any]:
         return {
