@@ -18,12 +18,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
 
 def main() -> None:
     """Make the reads. A refused one ends in a traceback, and exit code 1."""
+    import boto3  # here, where no garbage is collected meanwhile
+    from botocore.config import Config
+
     path, threads = sys.argv[1:]
     calls: list[tuple[str, str, dict[str, Any]]] = json.loads(Path(path).read_text())
     session = boto3.Session()

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
 import botocore.exceptions as boto_errors
 import botocore.session
 from botocore.config import Config as BotoConfig
@@ -92,22 +91,26 @@ class Identity:
 CallLog = Callable[[str, str, str, float], None]
 
 
-def make_session(profile: str | None, region: str | None) -> boto3.Session:
-    """Return boto3's session, by boto3's own configuration.
+def make_session(profile: str | None, region: str | None) -> botocore.session.Session:
+    """Return the session that boto3's clients are made from, by boto3's own configuration.
+
+    boto3's clients are botocore's. What boto3 adds to them, resources and transfers for S3, has no
+    use here, and is left out: it takes longer to load than most clients.
 
     Raises CredentialsError, or UsageError for a configuration that cannot be read.
     """
-    core = botocore.session.Session(profile=profile)
+    session = botocore.session.Session(profile=profile)
     try:
-        folders = core.get_component("data_loader").search_paths
-        core.register_component("data_loader", Models(folders))
-        return boto3.Session(profile_name=profile, region_name=region, botocore_session=core)
+        folders = session.get_component("data_loader").search_paths
     except boto_errors.ProfileNotFound as error:
         flag = f"--profile {profile}: " if profile else ""
         raise CredentialsError(f"{flag}{error}", next_step=LOG_IN) from None
     except boto_errors.ConfigParseError as error:
         next_step = "Correct it, or name another with AWS_CONFIG_FILE."
         raise UsageError(str(error), next_step=next_step) from None
+    session.register_component("data_loader", Models(folders))
+    session.set_config_variable("region", region)
+    return session
 
 
 class Aws:
@@ -115,7 +118,7 @@ class Aws:
 
     def __init__(
         self,
-        session: boto3.Session,
+        session: botocore.session.Session,
         *,
         environment: str,
         tags: Mapping[str, str] | None = None,
@@ -125,7 +128,7 @@ class Aws:
         self.session = session
         self.environment = environment
         self.extra_tags = dict(tags or {})
-        self.region: str = session.region_name or ""
+        self.region: str = session.get_config_variable("region") or ""
         self._speed = speed
         self._call_log = call_log
         self._clients: dict[str, Future[Any]] = {}
@@ -158,9 +161,7 @@ class Aws:
         )
         region = PRICING_REGION if service == "pricing" else None  # None: the session's
         try:
-            client = self.session.client(  # type: ignore[call-overload]
-                service, region_name=region, config=config
-            )
+            client: Any = self.session.create_client(service, region_name=region, config=config)
         except ValueError as error:
             raise UsageError(
                 f"the AWS settings make no client of {service}: {error}",

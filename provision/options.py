@@ -33,14 +33,16 @@ def configuration(options: Options) -> Config:
     """Return the checked configuration. Raises ConfigError or UsageError."""
 
     def boto_region() -> str | None:
-        import boto3
         import botocore.exceptions
+        import botocore.session
 
         if not options.profile and (region := os.environ.get("AWS_REGION")):
             return region
         untold = botocore.exceptions.ProfileNotFound, botocore.exceptions.ConfigParseError
         with contextlib.suppress(*untold):  # they are told when the session is made
-            return boto3.Session(profile_name=options.profile).region_name
+            session = botocore.session.Session(profile=options.profile)
+            found: str | None = session.get_config_variable("region")
+            return found
         return None
 
     return load(
