@@ -19,11 +19,15 @@ class Clock(threading.Event):
         self.at: dict[float, Callable[[], None]] = {}
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Let the time pass at once."""
+        """Let the time pass at once, up to when it is set."""
         assert timeout is not None and timeout > 0, "nobody would ever wake up"
-        self.now += timeout
-        for moment in [each for each in self.at if each <= self.now]:
+        end = self.now + timeout
+        for moment in sorted(each for each in self.at if each <= end):
+            self.now = max(self.now, moment)
             self.at.pop(moment)()
+            if self.is_set():
+                return True
+        self.now = end
         return self.is_set()
 
     def pace(self, *, poll: float = 5.0, timeout: float = 3600.0, speed: float = 1.0) -> Pace:
