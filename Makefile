@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run test lint format bench-login screenshots packages constraints clean
+.PHONY: help dry-run test lint format bench bench-login screenshots packages constraints clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -29,6 +29,9 @@ lint: $(VENV)/.dev  ## Check style and types
 format: $(VENV)/.dev  ## Put the code into the project's style
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format
+
+bench: $(VENV)/.dev packages  ## Measure up and teardown against their limits; writes bench.json
+	@$(BIN)/python -m benchmarks.up --json bench.json $(ARGS)
 
 bench-login: $(VENV)/.dev packages  ## Measure both logins through the stand-in proxy
 	@$(BIN)/python -m benchmarks.login $(ARGS)
@@ -51,7 +54,7 @@ constraints:  ## Write constraints.txt anew, with the newest versions that pypro
 	@git --no-pager diff --stat -- constraints.txt
 
 clean:  ## Remove what the targets made; the state in .provision/ stays
-	rm -rf $(VENV) $(VENV)-new layer/.cache build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-new layer/.cache build dist *.egg-info bench.json
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
