@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.up import (
+    Call,
     Row,
     Usage,
     by_service,
@@ -101,7 +102,8 @@ def test_calls_come_service_by_service_in_the_order_of_their_first() -> None:
 
 
 def test_the_same_calls_are_the_same_in_any_order_and_number() -> None:
-    one, other = ("ec2", "describe_vpcs", {"a": 1, "b": 2}), ("sts", "get_caller_identity", {})
+    one: Call = ("ec2", "describe_vpcs", {"a": 1, "b": 2})
+    other: Call = ("sts", "get_caller_identity", {})
     assert same([one, other], [other, ("ec2", "describe_vpcs", {"b": 2, "a": 1})])
     assert not same([one, other], [one, one])
     assert not same([one], [one, one])

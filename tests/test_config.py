@@ -337,7 +337,7 @@ def test_the_files_values_are_the_defaults_and_every_key_is_in_it() -> None:
 
 
 def test_every_key_of_the_contract_is_there_with_the_articles_value() -> None:
-    contract = {
+    contract: dict[str, dict[str, object]] = {
         "environment": {"name": "rds-proxy-auth", "region": "ap-northeast-1", "tags": {}},
         "network": {
             "vpc_cidr": "10.0.0.0/16",
