@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from provision import state as phases
 from provision.action import Action
@@ -19,13 +20,14 @@ from provision.aws import Aws
 from provision.board import Blocked, Board
 from provision.errors import CredentialsError, Interrupted, ProvisionError
 from provision.heap import resume_collecting
-from provision.make import Maker
 from provision.output.base import Output
 from provision.plan import Plan, Planned, pseudo
-from provision.remove import Remover
 from provision.resources.base import Resource, Seen, bind, references, strict_references
 from provision.state import State
 from provision.wait import Pace, Verdict, interrupted
+
+if TYPE_CHECKING:
+    from provision.make import Maker
 
 
 @dataclass
@@ -88,6 +90,8 @@ class Engine:
 
     def _make(self, planned: Planned, board: Board, needed: Collection[str]) -> None:
         """Make one step of the plan true, and publish what others need of it."""
+        from provision.make import Maker  # here: a run that finds nothing to do has no use for it
+
         resource, step = planned.resource, planned.step
         if not resource.made or (resource.lookup and step not in needed):
             board.publish(step, planned.seen.outputs if planned.seen else {}, done=True)
@@ -176,6 +180,8 @@ class Engine:
         board: Board,
     ) -> None:
         """Remove one step's resource, or see it go with its container."""
+        from provision.remove import Remover
+
         step = resource.step
         container = container_of(resource) & {each.step for each in going}
         if container:
