@@ -440,6 +440,21 @@ def test_a_deletion_in_the_middle_of_a_detachment_is_not() -> None:
         assert interfaces(aws, network) == []
 
 
+def test_a_function_that_moves_leaves_its_old_interface_behind_for_a_while() -> None:
+    with account() as aws:
+        network = aws.network()
+        aws.function(aws.function_role(), VpcConfig=in_vpc(network))
+        (old,) = interfaces(aws, network)
+        aws.pass_time(MINUTE)
+        elsewhere = in_vpc(network) | {"SecurityGroupIds": [network.proxy]}
+        aws.lambda_.update_function_configuration(FunctionName="function", VpcConfig=elsewhere)
+        assert len(interfaces(aws, network)) == 2
+        aws.pass_time(11 * MINUTE)
+        (new,) = interfaces(aws, network)
+        assert new["NetworkInterfaceId"] != old["NetworkInterfaceId"]
+        assert [group["GroupId"] for group in new["Groups"]] == [network.proxy]
+
+
 def test_without_the_role_the_interface_is_orphaned() -> None:
     with account() as aws:
         network = aws.network()

@@ -113,7 +113,8 @@ def test_a_second_ctrl_c_ends_it_at_once_and_state_is_true(place: Place, step: s
     run.send(signal.SIGINT)
     ended = run.end()
     assert ended.code == INTERRUPTED
-    assert set(place.steps()[step]) == {"phase", "outputs", "since"}  # the file is whole
+    for known in place.steps().values():  # the file is whole; the step may not be in it yet
+        assert set(known) == {"phase", "outputs", "since"}
     goes_on(place)
 
 

@@ -36,14 +36,26 @@ class Interfaces:
 
 
 def for_function(
-    world: World, region: str, name: str, subnets: Iterable[str], groups: Iterable[str]
+    world: World,
+    region: str,
+    name: str,
+    role_arn: str,
+    subnets: Iterable[str],
+    groups: Iterable[str],
 ) -> None:
-    """Puts the function's traffic on interfaces in these subnets, making those that lack."""
+    """Puts the function's traffic on interfaces in these subnets, making those that lack.
+
+    Those that it was on until now it leaves, as a deleted function does.
+    """
     if not world.manners.leavings:
         return
     memory = world.memory(Interfaces, region)
-    for subnet in subnets:
-        place = (subnet, tuple(sorted(groups)))
+    places = [(subnet, tuple(sorted(groups))) for subnet in subnets]
+    for place, left in list(memory.shared.items()):
+        if name in left.users and place not in places:
+            _leave(world, region, name, role_arn, place, after=world.durations.interface_release)
+    for place in places:
+        subnet = place[0]
         shared = memory.shared.get(place)
         if shared is None or shared.interface not in world.backend("ec2", region).enis:
             text = f"AWS Lambda VPC ENI-{name}-{len(memory.shared):08x}"
@@ -62,18 +74,26 @@ def release_function(
     """
     waits = world.durations
     after = waits.interface_release_detached if detached else waits.interface_release
-    for place, shared in list(world.memory(Interfaces, region).shared.items()):
-        shared.users.discard(name)
-        if shared.users:
-            continue
-        key = ("interface", region, shared.interface)
-        world.forget(key)
+    for place in list(world.memory(Interfaces, region).shared):
+        _leave(world, region, name, role_arn, place, after=after)
 
-        def let_go(place: _Place = place, interface: str = shared.interface) -> None:
-            world.memory(Interfaces, region).shared.pop(place, None)
-            _let_go(world, region, interface, role_arn)
 
-        world.later(after, let_go, key)
+def _leave(
+    world: World, region: str, name: str, role_arn: str, place: _Place, *, after: float
+) -> None:
+    """Takes the function off one interface, which goes `after` so long if nobody else uses it."""
+    shared = world.memory(Interfaces, region).shared[place]
+    shared.users.discard(name)
+    if shared.users:
+        return
+    key = ("interface", region, shared.interface)
+    world.forget(key)
+
+    def let_go() -> None:
+        world.memory(Interfaces, region).shared.pop(place, None)
+        _let_go(world, region, shared.interface, role_arn)
+
+    world.later(after, let_go, key)
 
 
 def for_rds(

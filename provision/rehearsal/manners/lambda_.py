@@ -65,7 +65,7 @@ def create_function(world: World, call: Call, proceed: Proceed) -> Answer:
     answer = proceed()
     vpc = call.get("VpcConfig") or {}
     world.memory(Functions, call.region).by_name[name] = _State()
-    _attach(world, call.region, name, vpc)
+    _attach(world, call.region, _find(world, call), vpc)
     if world.manners.states:
         function = _find(world, call)
         function.state = "Pending"
@@ -92,7 +92,7 @@ def update_function_configuration(world: World, call: Call, proceed: Proceed) ->
     if "VpcConfig" in call.params:
         vpc = call.params["VpcConfig"]
         if vpc.get("SubnetIds"):
-            _attach(world, call.region, name, vpc)
+            _attach(world, call.region, function, vpc)
         else:
             _detach(world, call.region, function, known)
     return _completed(world, call.region, answer)
@@ -314,10 +314,10 @@ def _updating(world: World, region: str, name: str, known: _State) -> None:
     world.later(world.durations.function_update, done, _key(region, name))
 
 
-def _attach(world: World, region: str, name: str, vpc: Answer) -> None:
-    if vpc.get("SubnetIds"):
-        groups = vpc.get("SecurityGroupIds", [])
-        interfaces.for_function(world, region, name, vpc["SubnetIds"], groups)
+def _attach(world: World, region: str, function: Any, vpc: Answer) -> None:
+    if subnets := vpc.get("SubnetIds"):
+        name, role, groups = function.function_name, function.role, vpc.get("SecurityGroupIds", [])
+        interfaces.for_function(world, region, name, role, subnets, groups)
 
 
 def _detach(world: World, region: str, function: Any, known: _State) -> None:
