@@ -23,11 +23,9 @@ import socket
 import sys
 from typing import Any
 
-import boto3
-import botocore.loaders
 import botocore.session
 
-from provision import cli
+from provision import aws, cli
 from provision.package import function_package, layer_package
 
 CHUNK = 1 << 16  # bytes
@@ -36,10 +34,14 @@ LAZY = (
     "provision.commands.dry_run",
     "provision.commands.plan",
     "provision.commands.up",
+    "provision.doctor.preflight",
+    "provision.make",
     "provision.output.json_lines",
     "provision.output.plain",
+    "provision.remove",
     "provision.run",
     "teardown.command",
+    "tenacity",
 )
 SERVICES = ("apigatewayv2", "ec2", "iam", "lambda", "logs", "rds", "secretsmanager", "sts")
 
@@ -75,11 +77,13 @@ def main() -> None:
 
 def share_service_models() -> None:
     """Let every session read botocore's descriptions of services with one loader, filled here."""
-    loader = botocore.loaders.create_loader()
+    session = aws.make_session(None, "us-east-1")
+    session.set_credentials("AKIAZYGOTE", "none")
+    loader = session.get_component("data_loader")
+    setattr(aws, "Models", lambda *_: loader)  # noqa: B010 - not exported
     setattr(botocore.session, "create_loader", lambda *_: loader)  # noqa: B010 - not exported
-    make: Any = boto3.Session("AKIAZYGOTE", "none", region_name="us-east-1").client
     for service in SERVICES:
-        client = make(service)
+        client = session.create_client(service)
         for operation in client.meta.method_to_api_mapping:
             client.can_paginate(operation)
         client.close()
