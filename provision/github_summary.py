@@ -84,10 +84,11 @@ class StepSummary(Output):
 
 
 class Both(Output):
-    """Tells everything to two outputs."""
+    """Tells everything to two outputs; a person looks at the second."""
 
     def __init__(self, first: Output, second: Output) -> None:
         self.outputs = (first, second)
+        self.colours = second.colours
 
 
 def to_both(name: str) -> Callable[..., None]:
@@ -100,8 +101,9 @@ def to_both(name: str) -> Callable[..., None]:
     return tell
 
 
-for _name in [name for name in vars(Output) if not name.startswith("_")]:
-    setattr(Both, _name, to_both(_name))
+for _name, _value in list(vars(Output).items()):
+    if callable(_value) and not _name.startswith("_"):
+        setattr(Both, _name, to_both(_name))
 
 
 def with_step_summary(output: Output, environ: Mapping[str, str] = os.environ) -> Output:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provision.errors import ProvisionError
-from provision.github_summary import Both, StepSummary, markdown, text, with_step_summary
+from provision.github_summary import VARIABLE, Both, StepSummary, markdown, text, with_step_summary
 from provision.output.base import Output, Summary
 from provision.rehearsal import Remote
 from tests.commands import Commands
@@ -133,10 +133,17 @@ def test_both_are_told_everything() -> None:
             return lambda *_, **__: calls.append((self.name, name))
 
     both = Both(Everything("one"), Everything("two"))
-    public = [name for name in vars(Output) if not name.startswith("_")]
+    public = [name for name, value in vars(Output).items() if callable(value) and name[0] != "_"]
     for name in public:
         getattr(both, name)()
     assert calls == [(which, name) for name in public for which in ("one", "two")]
+
+
+@pytest.mark.parametrize("colours", [True, False])
+def test_colours_are_those_of_what_a_person_looks_at(tmp_path: Path, colours: bool) -> None:
+    shown = Output()
+    shown.colours = colours
+    assert with_step_summary(shown, {VARIABLE: str(tmp_path / "summary.md")}).colours is colours
 
 
 # --- through the commands -------------------------------------------------------------------------
