@@ -23,7 +23,15 @@ from provision.engine import container_of
 from provision.errors import ProvisionError
 from provision.output.base import Output
 from provision.plan import Plan, Planned, pseudo
-from provision.resources.base import REFERENCE, Change, Resource, Seen, bind, unresolved
+from provision.resources.base import (
+    REFERENCE,
+    Change,
+    Resource,
+    Seen,
+    bind,
+    tags_apart,
+    unresolved,
+)
 from provision.resources.iam import Role
 from provision.resources.lambda_ import Function
 from provision.resources.logs import LogGroup
@@ -171,12 +179,7 @@ def creation(aws: Aws, resource: Resource) -> tuple[Call, ...]:
 def change(aws: Aws, resource: Resource, seen: Seen, changes: Iterable[Change]) -> tuple[Call, ...]:
     """Return the calls that put these properties right."""
     recorder = Recorder(aws)
-    tags = {
-        each.property.removeprefix("Tags."): str(each.should)
-        for each in changes
-        if each.property.startswith("Tags.")
-    }
-    others = {each.property: each for each in changes if not each.property.startswith("Tags.")}
+    tags, others = tags_apart(changes)
     if tags:
         resource.tag(recorder, seen, tags)
     for part in one_at_a_time(resource, others):

@@ -10,7 +10,7 @@ from provision.aws import Aws, calling
 from provision.errors import AwsCallError, UnsureError
 from provision.plan import find_patiently, foreign
 from provision.propagation import passing
-from provision.resources.base import Change, Resource, Seen, canonical
+from provision.resources.base import Change, Resource, Seen, canonical, tags_apart
 from provision.state import State
 from provision.wait import Look, Pace, Tell, Verdict, until, until_accepted
 
@@ -168,12 +168,7 @@ class Maker:
 
     def _change(self, seen: Seen, changes: tuple[Change, ...]) -> None:
         """Make the calls. Tags are set apart from everything else."""
-        tags = {
-            change.property.removeprefix("Tags."): str(change.should)
-            for change in changes
-            if change.property.startswith("Tags.")
-        }
-        others = {c.property: c for c in changes if not c.property.startswith("Tags.")}
+        tags, others = tags_apart(changes)
         if others:
             self.resource.update(self.aws, seen, others)
         if tags:  # last: a secret that waits for its deletion takes none before it is restored
