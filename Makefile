@@ -41,7 +41,7 @@ screenshots: $(VENV)/.dev packages  ## Take the pictures in docs/screenshots/ an
 
 # The layer's wheel comes from the package index once; after that nothing here needs a network.
 packages: $(VENV)/.rehearsal
-	@$(BIN)/python -m provision.package
+	@$(BIN)/python -m provision.packaging.zips
 
 constraints:  ## Write constraints.txt anew, with the newest versions that pyproject.toml allows
 	@rm -rf $(VENV)-new

@@ -18,8 +18,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from provision.rehearsal import Manners, Rehearsal
-from provision.rehearsal.data_plane import OWN_SERVER
-from tests.rehearsal.environment import LOGINS, Answer, Environment
+from provision.rehearsal.data_plane.data_plane import OWN_SERVER
+from tests.rehearsal.data_plane.environment import LOGINS, Answer, Environment
 
 PATHS = {"password": "/func1", "iam": "/func2"}
 Times = list[float]  # seconds

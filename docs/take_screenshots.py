@@ -24,11 +24,11 @@ from rich.console import Console
 from rich.text import Text
 
 from provision.__main__ import arguments_of
-from provision.cli import Job, execute
-from provision.output.live import Live, drawing
-from provision.output.progress import View
+from provision.cli.parser import Job, execute
 from provision.rehearsal import Manners, Rehearsal
-from tests.browser import Browser, find_browser
+from provision.views.live import Live, drawing
+from provision.views.progress import View
+from tests.support.browser import Browser, find_browser
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "screenshots"
@@ -151,7 +151,7 @@ def film(*argv: str, ends_with: int = 0) -> Filmed:
             lambda options, *rest: arguments.work(replace(options, speed=SPEED), *rest),
         )
 
-    with mock.patch("provision.cli.make_output", return_value=output):
+    with mock.patch("provision.cli.parser.make_output", return_value=output):
         code = execute(prepare, argv[0])
     if code != ends_with:
         shown = "\n".join(line.plain for line in output.lines)

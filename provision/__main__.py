@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provision.cli import (
+from provision.cli.completion import offer
+from provision.cli.parser import (
     CHANGES_FOUND,
     Job,
     add_common_flags,
@@ -20,11 +21,10 @@ from provision.cli import (
     positive,
     whole,
 )
-from provision.completion import offer
 
 if TYPE_CHECKING:
-    from provision.options import Options
-    from provision.output.base import Output, Summary
+    from provision.cli.options import Options
+    from provision.engine.events import Output, Summary
 
 DESCRIPTION = """\
 Builds, without any IaC tool, an environment in which Lambda reaches MySQL through two RDS Proxies:
@@ -174,7 +174,7 @@ def status(options: Options, output: Output, arguments: argparse.Namespace) -> t
 
 def check(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision check`."""
-    from provision.check import check as prove
+    from provision.commands.check import check as prove
 
     return prove(options, output), 0
 

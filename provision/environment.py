@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Literal
 
 from provision.config import ARCHITECTURES, RUNTIMES, Config
-from provision.package import Package, function_package, layer_package
+from provision.packaging.zips import Package, function_package, layer_package
 from provision.resources.apigateway import Api, Integration, Route, Stage
 from provision.resources.base import Resource
 from provision.resources.ec2 import (

@@ -7,7 +7,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from provision.cli import (
+from provision.cli.completion import offer
+from provision.cli.parser import (
     Job,
     add_common_flags,
     add_dry_run_flags,
@@ -16,12 +17,11 @@ from provision.cli import (
     execute,
     parser,
 )
-from provision.completion import offer
 from provision.errors import UsageError
 
 if TYPE_CHECKING:
-    from provision.options import Options
-    from provision.output.base import Output, Summary
+    from provision.cli.options import Options
+    from provision.engine.events import Output, Summary
 
 DESCRIPTION = """\
 Deletes everything that `python -m provision up` made, found by the state file, tags and names

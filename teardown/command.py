@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from provision.aws import calling
+from provision.aws.account import calling
+from provision.cli.options import Options
+from provision.context import Run, opened
+from provision.engine.events import Output, Summary
 from provision.errors import UsageError
-from provision.options import Options
-from provision.output.base import Output, Summary
 from provision.resources.base import Resource, Seen
 from provision.resources.logs import LogGroup
-from provision.run import Run, opened
-from teardown.proof import prove_nothing_left
+from teardown.leftovers import prove_nothing_left
 
 
 def teardown(
@@ -109,7 +109,7 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
 
 def show_calls(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Show the calls that would delete it."""
-    from provision.explain import explain_removal  # only who asks for it waits for its import
+    from provision.views.explain import explain_removal  # only who asks for it waits for its import
 
     explain_removal(run, deletable(run, seen), seen)
 

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Remote, environ
-from tests.account import Account
-from tests.commands import Commands
-from tests.servers import REGION, Silence, rehearsal_server
+from tests.support.account import Account
+from tests.support.commands import Commands
+from tests.support.servers import REGION, Silence, rehearsal_server
 from tests.sweeps.figures import pytest_terminal_summary
 
 __all__ = ["pytest_terminal_summary"]  # here: the process that reports reads no other conftest.py

@@ -9,9 +9,9 @@ from pathlib import Path
 import botocore
 import pytest
 
-from provision import package
-from provision.package import certificate, fingerprint, function_package
-from provision.wheel import PackageError
+from provision.packaging import zips
+from provision.packaging.wheel import PackageError
+from provision.packaging.zips import certificate, fingerprint, function_package
 
 # As Amazon Trust Services publishes it for "Amazon Root CA 1".
 AMAZON_ROOT_CA_1 = (
@@ -25,14 +25,14 @@ BEGIN, END = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
 def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the certificate, from which the functions are then packed."""
     copy = tmp_path / "AmazonRootCA1.pem"
-    copy.write_bytes(package.CERTIFICATE.read_bytes())
-    monkeypatch.setattr(package, "CERTIFICATE", copy)
+    copy.write_bytes(zips.CERTIFICATE.read_bytes())
+    monkeypatch.setattr(zips, "CERTIFICATE", copy)
     return copy
 
 
 def test_it_has_the_published_fingerprint() -> None:
     assert fingerprint(certificate()) == AMAZON_ROOT_CA_1
-    assert package.FINGERPRINT.read_text() == AMAZON_ROOT_CA_1 + "\n"
+    assert zips.FINGERPRINT.read_text() == AMAZON_ROOT_CA_1 + "\n"
 
 
 def test_it_is_byte_for_byte_the_one_in_botocore() -> None:
@@ -42,7 +42,7 @@ def test_it_is_byte_for_byte_the_one_in_botocore() -> None:
 
 def test_it_is_a_root_of_amazon_that_openssl_takes() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(cafile=str(package.CERTIFICATE))
+    context.load_verify_locations(cafile=str(zips.CERTIFICATE))
     (root,) = context.get_ca_certs()
     assert root["subject"] == root["issuer"]
     assert (("commonName", "Amazon Root CA 1"),) in root["subject"]

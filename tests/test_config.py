@@ -20,9 +20,9 @@ from provision.environment import environment
 from provision.errors import ConfigError, UsageError
 from provision.rehearsal import Remote, environ
 from provision.resources.base import Resource
-from tests.commands import ROOT, Commands, Result
 from tests.conftest import Built
-from tests.servers import Silence
+from tests.support.commands import ROOT, Commands, Result
+from tests.support.servers import Silence
 
 # --- the commands, where nobody would answer ------------------------------------------------------
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT
+from tests.support.commands import ROOT
 
 PICTURES = ROOT / "docs" / "screenshots"
 MOST_BYTES = 200_000

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.account import ACCOUNT, Account
 from tests.conftest import Built, commands_at
-from tests.servers import REGION, plain_moto_server, rehearsal_server
+from tests.support.account import ACCOUNT, Account
+from tests.support.servers import REGION, plain_moto_server, rehearsal_server
 
 pytestmark = pytest.mark.slow
 NAME = "rds-proxy-auth"

@@ -25,7 +25,7 @@ import pytest
 import sqlglot
 from mysql.connector import errors
 
-from provision.package import function_package
+from provision.packaging.zips import function_package
 
 Login = Literal["password", "iam"]
 LOGINS: tuple[Login, ...] = ("password", "iam")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT, Commands, Result
-from tests.servers import Silence
+from tests.support.commands import ROOT, Commands, Result
+from tests.support.servers import Silence
 
 pytestmark = pytest.mark.slow
 

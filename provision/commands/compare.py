@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from provision.answers import LOGIN_ROUTES, Answer, LoginRoute, call
-from provision.check import api_endpoint
+from provision.cli.options import Options
+from provision.commands.check import api_endpoint
+from provision.context import Run, opened
+from provision.engine.events import Output, Summary
 from provision.errors import CheckFailed
-from provision.options import Options
-from provision.output.base import Output, Summary
-from provision.run import Run, opened
-from provision.wait import Look, Verdict, interrupted, until
+from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call
+from provision.waiting.poll import Look, Verdict, interrupted, until
 
 REQUESTS = 50
 ROUTES = tuple(route for route in LOGIN_ROUTES if route.path != "/")  # one for each login

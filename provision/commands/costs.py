@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from provision.output.base import Output
-from provision.prices import HOURS_OF_30_DAYS, Estimate, dollars, estimate
-from provision.run import Run
+from provision.context import Run
+from provision.engine.events import Output
+from provision.pricing.table import HOURS_OF_30_DAYS, Estimate, dollars, estimate
 
 
 def priced(run: Run, *, live: bool, instance_class: str = "", storage_gib: int = 0) -> Estimate:
@@ -17,7 +17,7 @@ def priced(run: Run, *, live: bool, instance_class: str = "", storage_gib: int =
     """
     prices = None
     if live:
-        from provision.price_list import live_prices
+        from provision.pricing.live import live_prices
 
         prices = live_prices(run.aws, instance_class or run.config.database.instance_class)
     return estimate(

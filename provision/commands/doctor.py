@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provision.doctor.chain import chain_findings
-from provision.doctor.finding import Finding, Verdict, bad_ones, in_words, next_steps
-from provision.doctor.preflight import account_findings, costly, credentials, names
+from provision.cli.options import Options
+from provision.context import Run, opened
+from provision.engine.events import Output, Summary
+from provision.engine.plan import Plan
 from provision.errors import CheckFailed
-from provision.options import Options
-from provision.output.base import Output, Summary
-from provision.plan import Plan
-from provision.run import Run, opened
+from provision.verify.doctor.chain import chain_findings
+from provision.verify.doctor.finding import Finding, Verdict, bad_ones, in_words, next_steps
+from provision.verify.doctor.preflight import account_findings, costly, credentials, names
 
 COLUMNS = ("link", "login", "verdict", "why")
 

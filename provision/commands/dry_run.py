@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from provision.cli.options import Options, configuration
+from provision.context import opened
+from provision.engine.events import Output, Summary
 from provision.errors import UsageError
-from provision.options import Options, configuration
-from provision.output.base import Output, Summary
-from provision.run import opened
 
 SPEED = 300.0  # how many times faster than AWS, when nothing else is asked for
 
@@ -34,7 +34,7 @@ def rehearsed(
     config = configuration(replace(options, profile=None))
     try:
         from provision.rehearsal import Manners, Rehearsal
-        from provision.rehearsal.data_plane import checked_database
+        from provision.rehearsal.data_plane.data_plane import checked_database
     except ImportError as error:
         raise UsageError(
             f"--dry-run needs packages that are not installed ({error.name})",

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.aws import absent, calling, pages
+from provision.aws.account import absent, calling, pages
+from provision.cli.options import Options
+from provision.context import Run, opened
+from provision.engine.events import Output, Summary
 from provision.errors import ProvisionError
-from provision.options import Options
-from provision.output.base import Output, Summary
-from provision.request_log import Request, Requests, parsed
-from provision.run import Run, opened
+from provision.verify.request_log import Request, Requests, parsed
 
 LOGINS = ("password", "iam")
 LATE_MS = 60_000  # by how much an event may arrive after a later one

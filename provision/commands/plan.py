@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from provision.cli.options import Options
 from provision.commands.costs import priced, show_costs
-from provision.options import Options
-from provision.output.base import Output, Summary
-from provision.prices import note_of
-from provision.run import opened
+from provision.context import opened
+from provision.engine.events import Output, Summary
+from provision.pricing.table import note_of
 
 
 def plan(
@@ -29,7 +29,7 @@ def plan(
         found = run.plan(replace=replace)
         output.planned(found)
         if explain:
-            from provision.explain import explain_plan
+            from provision.views.explain import explain_plan
 
             explain_plan(run, found)
         found.refuse()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from provision.options import Options, configuration
-from provision.output.base import Output, Summary
-from provision.policy import policy as make_policy
+from provision.cli.options import Options, configuration
+from provision.commands.policy_document import policy as make_policy
+from provision.engine.events import Output, Summary
 
 
 def policy(options: Options, output: Output) -> Summary:

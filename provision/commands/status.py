@@ -6,16 +6,16 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from provision.action import Action
+from provision.cli.options import Options
 from provision.commands.costs import priced, record_costs
+from provision.context import Run, opened
+from provision.engine.action import Action
+from provision.engine.events import Output, Summary
+from provision.engine.plan import Plan, Planned, compare
 from provision.errors import ForeignResource
-from provision.options import Options
-from provision.output.base import Output, Summary
-from provision.output.words import change_lines
-from provision.plan import Plan, Planned, compare
-from provision.prices import dollars, note_of, spent
+from provision.pricing.table import dollars, note_of, spent
 from provision.resources.base import Change, Resource, Seen
-from provision.run import Run, opened
+from provision.views.words import change_lines
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from provision.cli.options import Options, configuration
 from provision.commands.status import Standing, stand
+from provision.context import opened
+from provision.engine.events import Output, Summary
+from provision.engine.plan import compare
 from provision.environment import environment
 from provision.errors import StateError, UsageError
-from provision.options import Options, configuration
-from provision.output.base import Output, Summary
-from provision.plan import compare
 from provision.resources.base import bind
-from provision.run import opened
-from provision.state import read, refuse_another
-from provision.timeline import terminal
-from provision.timeline.model import Span, Timeline
-from provision.timeline.model import timeline as made_of
-from provision.timeline.page import page
-from provision.timeline.things import Level, Thing, things_in_state
-from provision.wait import Verdict
+from provision.state.document import read, refuse_another
+from provision.views.timeline import terminal
+from provision.views.timeline.model import Span, Timeline
+from provision.views.timeline.model import timeline as made_of
+from provision.views.timeline.page import page
+from provision.views.timeline.things import Level, Thing, things_in_state
+from provision.waiting.poll import Verdict
 
 LEVELS = {Verdict.READY: Level.READY, Verdict.FAILED: Level.FAILED}
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from provision.options import Options
-from provision.output.base import Output, Summary
-from provision.prices import cost_note
+from provision.cli.options import Options
+from provision.context import Run, opened
+from provision.engine.events import Output, Summary
+from provision.pricing.table import cost_note
 from provision.resources.base import Change
-from provision.run import Run, opened
 
 RESET = {"secret": Change("Password", None, None, hidden=True)}  # what uses it follows
 
@@ -48,19 +48,19 @@ def bring_up(
     plan = run.plan(replace=replace, forced=forced)
     run.output.planned(plan)
     if explain:
-        from provision.explain import explain_plan
+        from provision.views.explain import explain_plan
 
         explain_plan(run, plan)
     if plan.to_do:
-        from provision.doctor.finding import warnings
-        from provision.doctor.preflight import preflight
+        from provision.verify.doctor.finding import warnings
+        from provision.verify.doctor.preflight import preflight
 
         for each in warnings(preflight(run, plan)):
             run.output.note(f"{each.what}: {each.reason}")
     run.engine.carry_out(plan)
     run.url = run.state.steps["api"].outputs.get("endpoint")
     if check:
-        from provision.check import prove_logins
+        from provision.commands.check import prove_logins
 
         prove_logins(run)
     return run.summary(notes=[cost_note(run.config)], next_commands=after_up())

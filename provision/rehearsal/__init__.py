@@ -16,16 +16,16 @@ from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from provision.heap import one_heap
-from provision.rehearsal.calls import Call
-from provision.rehearsal.clock import Durations
-from provision.rehearsal.faults import Fault, Faults
-from provision.rehearsal.front import Front
-from provision.rehearsal.journal import Entry
-from provision.rehearsal.moto_app import Moto, quiet_session
-from provision.rehearsal.refusals import AwsError
-from provision.rehearsal.server import Remote, Server, as_plain
-from provision.rehearsal.world import INSIDE_KEY, Manners, World
+from provision.cli.memory import one_heap
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.clock import Durations
+from provision.rehearsal.aws.faults import Fault, Faults
+from provision.rehearsal.aws.front import Front
+from provision.rehearsal.aws.journal import Entry
+from provision.rehearsal.aws.moto_app import Moto, quiet_session
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.server import Remote, Server, as_plain
+from provision.rehearsal.aws.world import INSIDE_KEY, Manners, World
 
 if TYPE_CHECKING:
     import boto3
@@ -118,7 +118,7 @@ class Rehearsal:
     def _start_data_plane(self, wanted: bool) -> None:
         self.data_plane: Any = None
         if wanted:
-            from provision.rehearsal.data_plane import DataPlane
+            from provision.rehearsal.data_plane.data_plane import DataPlane
 
             self.data_plane = DataPlane(self, self._database)
             self.world.data_plane = self.data_plane

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provision.aws import Aws, absent, pages
+from provision.aws.account import Aws, absent, pages
 from provision.resources.base import Change, Output, Resource, Seen, arn
 
 # IAM knows API Gateway's control plane by HTTP method and path.

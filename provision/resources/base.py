@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from provision.errors import ProvisionError
-from provision.wait import Look, Verdict
+from provision.waiting.poll import Look, Verdict
 
 if TYPE_CHECKING:
-    from provision.aws import Aws
+    from provision.aws.account import Aws
 
 R = TypeVar("R", bound="Resource")
 

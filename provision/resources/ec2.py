@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources.base import Change, Output, Resource, Seen, arn, unresolved
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.resources.base import Change, Output, Resource, Seen, arn
 
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from provision.aws import Aws, absent, pages
-from provision.package import Package
+from provision.aws.account import Aws, absent, pages
+from provision.packaging.zips import Package
 from provision.resources.base import Change, Output, Resource, Seen, arn
 
 NOT_FOUND = "ResourceNotFoundException"

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from provision.aws import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources.base import Change, Output, Resource, Seen, arn
-from provision.wait import Look, Verdict
+from provision.waiting.poll import Look, Verdict
 
 NO_EXTENDED_SUPPORT = "open-source-rds-extended-support-disabled"
 MINUTE = 60.0

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from provision.aws import Aws, absent, tag_list, tag_map
+from provision.aws.account import Aws, absent, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources.base import Change, Output, Resource, Seen, arn
 

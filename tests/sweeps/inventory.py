@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from provision.rehearsal.world import INSIDE_KEY
+from provision.rehearsal.aws.world import INSIDE_KEY
 
 OUTSIDE = {"rds"}  # services whose calls moto lacks in part: they are asked as anyone asks them
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provision.rehearsal import Fault
-from provision.rehearsal.faults import Kind
+from provision.rehearsal.aws.faults import Kind
 from tests.sweeps.test_kill_anywhere import DOWN, UP
 from tests.sweeps.world import Place
 

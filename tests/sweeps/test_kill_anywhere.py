@@ -12,7 +12,7 @@ import signal
 import pytest
 
 from provision.rehearsal import Fault
-from provision.rehearsal.faults import Kind
+from provision.rehearsal.aws.faults import Kind
 from tests.sweeps.world import KILLED, UNHURRIED, Place
 
 pytestmark = pytest.mark.slow

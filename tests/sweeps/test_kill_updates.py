@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from provision.rehearsal import Fault
-from provision.rehearsal.faults import Kind
+from provision.rehearsal.aws.faults import Kind
 from tests.sweeps.test_by_hand import client
 from tests.sweeps.test_kill_anywhere import WHEN
 from tests.sweeps.world import KILLED, UNHURRIED, Place

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.account import Account as Everything
+from tests.support.account import Account as Everything
 from tests.sweeps.test_by_hand import Client, client
 from tests.sweeps.world import REGION, Place
 

@@ -25,8 +25,9 @@ from typing import Any
 
 import botocore.session
 
-from provision import aws, cli
-from provision.package import function_package, layer_package
+from provision.aws import account
+from provision.cli import parser
+from provision.packaging.zips import function_package, layer_package
 
 CHUNK = 1 << 16  # bytes
 MODULES = {"provision": "provision.__main__", "teardown": "teardown.__main__"}
@@ -34,12 +35,12 @@ LAZY = (
     "provision.commands.dry_run",
     "provision.commands.plan",
     "provision.commands.up",
-    "provision.doctor.preflight",
-    "provision.make",
-    "provision.output.json_lines",
-    "provision.output.plain",
-    "provision.remove",
-    "provision.run",
+    "provision.verify.doctor.preflight",
+    "provision.engine.converge",
+    "provision.views.json_lines",
+    "provision.views.plain",
+    "provision.engine.delete",
+    "provision.context",
     "teardown.command",
     "tenacity",
 )
@@ -77,10 +78,10 @@ def main() -> None:
 
 def share_service_models() -> None:
     """Let every session read botocore's descriptions of services with one loader, filled here."""
-    session = aws.make_session(None, "us-east-1")
+    session = account.make_session(None, "us-east-1")
     session.set_credentials("AKIAZYGOTE", "none")
     loader = session.get_component("data_loader")
-    setattr(aws, "Models", lambda *_: loader)  # noqa: B010 - not exported
+    setattr(account, "Models", lambda *_: loader)  # noqa: B010 - not exported
     setattr(botocore.session, "create_loader", lambda *_: loader)  # noqa: B010 - not exported
     for service in SERVICES:
         client = session.create_client(service)
@@ -122,8 +123,8 @@ def be_humble() -> None:
 
 def at_speed(speed: float) -> None:
     """Let polls and budgets run as fast as in a rehearsal of this speed."""
-    options = cli.make_options
-    cli.make_options = lambda *given: dataclasses.replace(options(*given), speed=speed)
+    options = parser.make_options
+    parser.make_options = lambda *given: dataclasses.replace(options(*given), speed=speed)
 
 
 if __name__ == "__main__":

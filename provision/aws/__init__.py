@@ -1,0 +1,1 @@
+"""The account: session, clients, calls, and botocore's models of the services."""

@@ -1,0 +1,448 @@
+"""One AWS account and region: the session, its clients, and AWS's errors in our words.
+
+Every client is made once, under one lock (making clients in parallel is slower than in turn), and
+sends each call that changes something once: botocore would repeat a create whose answer was lost,
+and AWS would make a second copy. Repeated here are reads, and calls that AWS throttled, which it
+did not carry out. What to do about a lost answer is make.py's business.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import botocore.exceptions as boto_errors
+import botocore.session
+from botocore.config import Config as BotoConfig
+from botocore.parsers import ResponseParserError
+
+from provision.aws.service_models import Models
+from provision.errors import (
+    AwsAnswer,
+    AwsCallError,
+    CredentialsError,
+    ProvisionError,
+    UnreachableError,
+    UnsureError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
+    from mypy_boto3_ec2.client import EC2Client
+    from mypy_boto3_iam.client import IAMClient
+    from mypy_boto3_lambda.client import LambdaClient
+    from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_pricing.client import PricingClient
+    from mypy_boto3_rds.client import RDSClient
+    from mypy_boto3_secretsmanager.client import SecretsManagerClient
+    from mypy_boto3_sts.client import STSClient
+
+T = TypeVar("T")
+
+READS = ("Describe", "Filter", "Get", "List")
+THROTTLED = {
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "SlowDown",
+    "PriorRequestNotComplete",
+}
+DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
+BAD_CREDENTIALS = {
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "AuthFailure",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+}
+PRICING_REGION = "us-east-1"
+NO_CREDENTIALS = "no usable AWS credentials"
+REACH = "Is the region right (--region, environment.region), and the network up?"
+LOG_IN = "Log in again (for example `aws sso login`, or set AWS_PROFILE), then run the same again."
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who is calling: the account, its partition and the caller's ARN."""
+
+    account: str
+    partition: str
+    arn: str
+
+
+# Whoever wants to know of each call (`-v`): service, operation, outcome and seconds. Parameters are
+# not told, and so no secrets are.
+CallLog = Callable[[str, str, str, float], None]
+
+
+def make_session(profile: str | None, region: str | None) -> botocore.session.Session:
+    """Return the session that boto3's clients are made from, by boto3's own configuration.
+
+    boto3's clients are botocore's. What boto3 adds to them, resources and transfers for S3, has no
+    use here, and is left out: it takes longer to load than most clients.
+
+    Raises CredentialsError, or UsageError for a configuration that cannot be read.
+    """
+    session = botocore.session.Session(profile=profile)
+    try:
+        folders = session.get_component("data_loader").search_paths
+    except boto_errors.ProfileNotFound as error:
+        flag = f"--profile {profile}: " if profile else ""
+        raise CredentialsError(f"{flag}{error}", next_step=LOG_IN) from None
+    except boto_errors.ConfigParseError as error:
+        next_step = "Correct it, or name another with AWS_CONFIG_FILE."
+        raise UsageError(str(error), next_step=next_step) from None
+    session.register_component("data_loader", Models(folders))
+    session.set_config_variable("region", region)
+    return session
+
+
+class Aws:
+    """The clients of one account and region, and what every resource needs to know of its owner."""
+
+    def __init__(
+        self,
+        session: botocore.session.Session,
+        *,
+        environment: str,
+        tags: Mapping[str, str] | None = None,
+        speed: float = 1.0,
+        call_log: CallLog | None = None,
+    ) -> None:
+        self.session = session
+        self.environment = environment
+        self.extra_tags = dict(tags or {})
+        self.region: str = session.get_config_variable("region") or ""
+        self._speed = speed
+        self._call_log = call_log
+        self._clients: dict[str, Future[Any]] = {}
+        self._lock = threading.Lock()
+        self._making = threading.Lock()
+        self._asking = threading.Lock()
+        self._who: Identity | ProvisionError | None = None
+        self._readers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="read")
+
+    def client(self, service: str) -> Any:
+        """Return the one client of `service`."""
+        with self._lock:
+            first = service not in self._clients
+            client = self._clients.setdefault(service, Future())
+        if first:
+            with self._making:
+                try:
+                    client.set_result(self._make_client(service))
+                except BaseException as error:  # told to each that waits for it
+                    client.set_exception(error)
+        return client.result()
+
+    def _make_client(self, service: str) -> Any:
+        config = BotoConfig(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=10,
+            read_timeout=70,
+            max_pool_connections=50,
+            user_agent_extra="rds-proxy-auth",
+        )
+        region = PRICING_REGION if service == "pricing" else None  # None: the session's
+        try:
+            client: Any = self.session.create_client(service, region_name=region, config=config)
+        except ValueError as error:
+            raise UsageError(
+                f"the AWS settings make no client of {service}: {error}",
+                next_step="Look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> and the profile's "
+                "credential_process.",
+            ) from error
+        events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
+        events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
+        if self._call_log is not None:
+            log_calls(events, service, self._call_log)
+        # Read how lists are paged now: once, and not in each of many threads.
+        client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
+        return client
+
+    @cached_property
+    def ec2(self) -> EC2Client:
+        """Amazon EC2."""
+        return self.client("ec2")  # type: ignore[no-any-return]
+
+    @cached_property
+    def rds(self) -> RDSClient:
+        """Amazon RDS."""
+        return self.client("rds")  # type: ignore[no-any-return]
+
+    @cached_property
+    def iam(self) -> IAMClient:
+        """AWS IAM."""
+        return self.client("iam")  # type: ignore[no-any-return]
+
+    @cached_property
+    def secretsmanager(self) -> SecretsManagerClient:
+        """AWS Secrets Manager."""
+        return self.client("secretsmanager")  # type: ignore[no-any-return]
+
+    @cached_property
+    def lambda_(self) -> LambdaClient:
+        """AWS Lambda."""
+        return self.client("lambda")  # type: ignore[no-any-return]
+
+    @cached_property
+    def apigateway(self) -> ApiGatewayV2Client:
+        """Amazon API Gateway v2 (HTTP APIs)."""
+        return self.client("apigatewayv2")  # type: ignore[no-any-return]
+
+    @cached_property
+    def logs(self) -> CloudWatchLogsClient:
+        """Amazon CloudWatch Logs."""
+        return self.client("logs")  # type: ignore[no-any-return]
+
+    @cached_property
+    def pricing(self) -> PricingClient:
+        """AWS Price List, which answers for all regions from a few."""
+        return self.client("pricing")  # type: ignore[no-any-return]
+
+    @cached_property
+    def sts(self) -> STSClient:
+        """AWS STS."""
+        return self.client("sts")  # type: ignore[no-any-return]
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who is calling; asked once. Raises CredentialsError, UnreachableError or AwsCallError."""
+        with self._asking:
+            if self._who is None:
+                try:
+                    self._who = self._ask_who()
+                except ProvisionError as error:
+                    self._who = error
+        if isinstance(self._who, ProvisionError):
+            raise self._who
+        return self._who
+
+    def begin(self) -> None:
+        """Begin to ask who is calling. Returns at once; what goes wrong is told by `identity`."""
+        self._readers.submit(lambda: self.identity)
+
+    def _ask_who(self) -> Identity:
+        try:
+            with calling(""):
+                answer = self.sts.get_caller_identity()
+        except UnsureError as error:
+            if isinstance(error.__cause__, boto_errors.ClientError):
+                raise
+            raise UnreachableError(error.answer.message, next_step=REACH) from error
+        except (OSError, ValueError) as error:  # a token file or a process that fails: as it is
+            raise CredentialsError(f"{NO_CREDENTIALS}: {error}", next_step=LOG_IN) from error
+        arn = answer["Arn"]
+        return Identity(account=answer["Account"], partition=arn.split(":")[1], arn=arn)
+
+    def arn(self, service: str, resource: str, *, account: str | None = None) -> str:
+        """Return the ARN of `resource` in this region and account (`account=""` for none)."""
+        who = self.identity
+        owner = who.account if account is None else account
+        return f"arn:{who.partition}:{service}:{self.region}:{owner}:{resource}"
+
+    def together(self, *reads: Callable[[], Any]) -> list[Any]:
+        """Return what each of `reads` returns, all asked at the same time; the first one here."""
+        others = [self._readers.submit(read) for read in reads[1:]]
+        return [*(read() for read in reads[:1]), *(other.result() for other in others)]
+
+    def close(self) -> None:
+        """End the threads and close the connections."""
+        self._readers.shutdown(wait=False, cancel_futures=True)
+        with self._making:
+            for client in self._clients.values():
+                if client.done() and not client.exception():
+                    client.result().close()
+
+
+def max_attempts() -> int:
+    """Return how often a call may be sent, by AWS_MAX_ATTEMPTS (default 8). Raises UsageError."""
+    text = os.environ.get("AWS_MAX_ATTEMPTS") or "8"
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(
+            f"AWS_MAX_ATTEMPTS={text}: not a whole number from 1 on",
+            next_step="Set it to a number, or unset it.",
+        )
+    return int(text)
+
+
+class RepeatSafely:
+    """botocore's `needs-retry` handler: repeat only what AWS certainly did not do, or a read.
+
+    Returns the seconds to wait before the next attempt, or None to give up.
+    """
+
+    def __init__(self, attempts: int, speed: float) -> None:
+        self._attempts = attempts
+        self._speed = speed
+
+    def __call__(
+        self,
+        *,
+        attempts: int,
+        operation: Any,
+        response: tuple[Any, dict[str, Any]] | None = None,
+        caught_exception: Exception | None = None,
+        **_: Any,
+    ) -> float | None:
+        if attempts >= self._attempts:
+            return None
+        if not self._safe(operation.name, response, caught_exception):
+            return None
+        longest: float = min(0.3 * 2 ** (attempts - 1), 10.0)
+        return longest * random.uniform(0.5, 1.0) / self._speed  # noqa: S311
+
+    @staticmethod
+    def _safe(
+        operation: str, response: tuple[Any, dict[str, Any]] | None, error: Exception | None
+    ) -> bool:
+        is_read = operation.startswith(READS)
+        if response is None:
+            broken = boto_errors.HTTPClientError, ResponseParserError
+            return is_read and isinstance(error, broken)
+        http, parsed = response
+        if parsed.get("Error", {}).get("Code") in THROTTLED or http.status_code == 429:
+            return True
+        return is_read and http.status_code >= 500
+
+
+def log_calls(events: Any, service: str, log: CallLog) -> None:
+    """Tell `log` of every call of a client, by botocore's own events."""
+
+    def began(model: Any, context: dict[str, Any], **_: Any) -> None:
+        context["provision_call"] = (model.name, time.monotonic())
+
+    def ended(context: dict[str, Any], outcome: str) -> None:
+        operation, start = context.get("provision_call", ("?", time.monotonic()))
+        log(service, operation, outcome, time.monotonic() - start)
+
+    def answered(parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        ended(context, parsed.get("Error", {}).get("Code") or "ok")
+
+    def broke(exception: Exception, context: dict[str, Any], **_: Any) -> None:
+        ended(context, type(exception).__name__)
+
+    events.register("before-call", began)
+    events.register("after-call", answered)
+    events.register("after-call-error", broke)
+
+
+def code_of(error: boto_errors.ClientError) -> str:
+    """Return AWS's own error code."""
+    return error.response.get("Error", {}).get("Code", "")
+
+
+@contextmanager
+def absent(*codes: str) -> Iterator[None]:
+    """Take these error codes of the block for "it is not there": the block just ends."""
+    try:
+        yield
+    except boto_errors.ClientError as error:
+        if code_of(error) not in codes:
+            raise
+
+
+@contextmanager
+def calling(step: str) -> Iterator[None]:
+    """Raise what botocore raises in the block as our errors, with the step's name.
+
+    Raises CredentialsError, UnreachableError, UnsureError (the call may have taken effect) or
+    AwsCallError (AWS refused it).
+    """
+    try:
+        yield
+    except ProvisionError:
+        raise
+    except boto_errors.ClientError as error:
+        raise from_client_error(step, error) from error
+    except (
+        boto_errors.NoCredentialsError,
+        boto_errors.PartialCredentialsError,
+        boto_errors.CredentialRetrievalError,
+        boto_errors.TokenRetrievalError,
+        boto_errors.SSOError,
+        boto_errors.ProfileNotFound,
+        boto_errors.InvalidConfigError,
+    ) as error:
+        raise CredentialsError(f"{NO_CREDENTIALS}: {error}", next_step=LOG_IN) from error
+    except (
+        boto_errors.EndpointConnectionError,
+        boto_errors.ConnectTimeoutError,
+        boto_errors.ProxyConnectionError,
+    ) as error:
+        raise UnreachableError(
+            f"{step}: {error}" if step else str(error), next_step=REACH
+        ) from error
+    except (boto_errors.HTTPClientError, ResponseParserError) as error:
+        answer = AwsAnswer("the call", type(error).__name__, str(error))
+        raise UnsureError(
+            step, answer, next_step="Run the same again: it looks before it asks."
+        ) from error
+    except boto_errors.BotoCoreError as error:
+        raise ProvisionError(f"{step}: {error}" if step else str(error)) from error
+
+
+def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionError:
+    """Return our error for one that AWS answered."""
+    code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    answer = AwsAnswer(
+        operation=error.operation_name,
+        code=code,
+        message=error.response.get("Error", {}).get("Message", "") or "(no message)",
+        status=status or 0,
+    )
+    if code in BAD_CREDENTIALS:
+        return CredentialsError(
+            f"{step + ': ' if step else ''}{answer.operation} answered {code}: {answer.message}",
+            next_step=LOG_IN,
+        )
+    if answer.status >= 500 and code not in THROTTLED:
+        return UnsureError(step, answer, next_step="An error on AWS's side: run the same again.")
+    return AwsCallError(step, answer, next_step=advice(code))
+
+
+def advice(code: str) -> str:
+    """Return what to do about an error code, or "" when AWS's message says it."""
+    if code in DENIED:
+        return "The caller may not do this. `python -m provision policy` prints what it needs."
+    if code in THROTTLED:
+        return "AWS throttles this account: wait a minute, then run the same again."
+    if code.endswith(
+        ("LimitExceeded", "QuotaExceeded", "QuotaExceededFault", "LimitExceededException")
+    ):
+        return (
+            "A quota of the account is used up: free something, or ask for more in Service Quotas."
+        )
+    return ""
+
+
+def pages(client: Any, operation: str, key: str, **params: Any) -> list[dict[str, Any]]:
+    """Return all items of a paged list call, every page of it."""
+    result = client.get_paginator(operation).paginate(**params).build_full_result()
+    return list(result.get(key, ()))
+
+
+def tag_list(tags: Mapping[str, str]) -> Any:
+    """Return tags in the shape that EC2, RDS, IAM and Secrets Manager take."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def tag_map(tags: Sequence[Mapping[str, Any]] | None) -> dict[str, str]:
+    """Return a dict of the tags that EC2, RDS, IAM or Secrets Manager answered."""
+    return {tag["Key"]: tag.get("Value", "") for tag in tags or ()}

@@ -1,0 +1,172 @@
+"""What a command works with: configuration, AWS, state and output, opened together and closed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from provision.aws.account import Aws, make_session
+from provision.cli.memory import resume_collecting
+from provision.cli.options import Options, configuration
+from provision.config import Config
+from provision.engine.events import Output, Summary
+from provision.engine.executor import Counts, Engine
+from provision.engine.history import Recorder, usual_seconds
+from provision.engine.plan import Looker, Plan, compare
+from provision.environment import environment
+from provision.errors import ProvisionError, StateError, UsageError
+from provision.pricing.table import estimate, note_of
+from provision.resources.base import Change, Resource, Seen
+from provision.state.document import State, locked
+from provision.waiting.poll import Pace, interrupted
+
+
+@dataclass
+class Run:
+    """One command at work on one environment."""
+
+    command: str
+    config: Config
+    aws: Aws
+    state: State
+    pace: Pace
+    output: Output
+    resources: list[Resource]
+    engine: Engine
+    began: float = field(default_factory=time.monotonic)
+    url: str | None = None
+    begun: Looker | None = None  # a look that was begun when the run was opened
+
+    def look(self) -> dict[str, Seen | None]:
+        """Return every resource as AWS has it now."""
+        looker, self.begun = self.begun, None
+        seen = (looker or Looker(self.aws, self.resources, self.state, self.pace)).look()
+        if self.pace.stop.is_set():
+            raise interrupted()
+        return seen
+
+    def plan(
+        self, *, replace: Collection[str] = (), forced: Mapping[str, Change] | None = None
+    ) -> Plan:
+        """Return what has to be done. Changes nothing. Raises UsageError for an unknown step."""
+        steps = [each.step for each in self.resources if each.replaceable]
+        if unknown := [step for step in replace if step not in steps]:
+            raise UsageError(
+                f"--replace {unknown[0]}: no step of this name can be replaced",
+                next_step=f"Steps are {', '.join(steps)}.",
+            )
+        return compare(
+            self.aws, self.resources, self.look(), self.state, replace=replace, forced=forced
+        )
+
+    def then(self, command: str) -> Run:
+        """Return the same environment at work on a further command, which counts anew."""
+        engine = replace(self.engine, counts=Counts())
+        return replace(self, command=command, engine=engine, began=time.monotonic(), url=None)
+
+    def resource(self, step: str) -> Resource:
+        """Return the declared resource of a step."""
+        return next(each for each in self.resources if each.step == step)
+
+    def about(self) -> str:
+        """Return in words on what the command works."""
+        who = self.aws.identity
+        where = f"environment {self.config.environment.name}, account {who.account}"
+        return f"{where}, {self.aws.region}"
+
+    def still_costing(self) -> list[str]:
+        """Return in a line what of the environment is billed by the hour now, or nothing."""
+        steps = [
+            each.step for each in self.resources if each.costs and each.step in self.state.steps
+        ]
+        if not steps:
+            return []
+        return [f"still at AWS: {', '.join(steps)}: {note_of(estimate(self.config).of(steps))}"]
+
+    def summary(self, **more: object) -> Summary:
+        """Return the summary of the run so far."""
+        counts = vars(self.engine.counts)
+        seconds = time.monotonic() - self.began
+        values = {"ok": True, "url": self.url, "seconds": seconds, **counts, **more}
+        return Summary(self.command, **values)
+
+
+def begin_to_look(aws: Aws, config: Config, state: State, pace: Pace) -> Looker | None:
+    """Begin to look at everything, if anything is known of last time. Returns at once."""
+    if not state.steps:
+        return None
+    looker = Looker(aws, environment(config, packed=False), state, pace)  # zips are made meanwhile
+    aws.begin()
+    looker.begin()
+    return looker
+
+
+@contextlib.contextmanager
+def opened(
+    options: Options,
+    command: str,
+    output: Output,
+    *,
+    writes: bool = False,
+    packed: bool = True,
+    looks: bool = True,
+    final_snapshot: str = "",
+) -> Iterator[Run]:
+    """Open everything that a command needs; `writes` takes the lock of the state file too.
+
+    With `looks`, what is known of last time is looked at while it is being asked who is calling:
+    that costs no time of its own then.
+
+    Raises ConfigError or UsageError before anything is called; CredentialsError, UnreachableError
+    when AWS cannot be asked who is calling; StateError or Locked.
+    """
+    config = configuration(options)
+    settings = config.environment
+    aws = Aws(
+        make_session(options.profile, settings.region),
+        environment=settings.name,
+        tags=settings.tags,
+        speed=options.speed,
+        call_log=options.call_log,
+    )
+    path = options.state or Path(".provision") / f"{settings.name}.json"
+    pace = Pace(
+        poll_seconds=config.wait.poll_seconds,
+        timeout_seconds=config.wait.timeout_minutes * 60,
+        speed=options.speed,
+        stop=options.stop,
+    )
+    with contextlib.closing(aws), contextlib.ExitStack() as stack:
+        if not path.exists():  # no time to win, and a stranger is refused before anything is done
+            aws.identity  # noqa: B018 - asks
+        if writes:
+            stack.enter_context(locked(path, command))
+        state = State.load(path, environment=settings.name, region=settings.region, writes=writes)
+        begun = begin_to_look(aws, config, state, pace) if looks else None
+        if begun is not None:
+            stack.callback(begun.close)
+        resources = environment(config, packed=packed, final_snapshot=final_snapshot)
+        state.belong_to(aws.identity.account)
+        recorder = Recorder()
+        state.under_way = lambda: recorder.run(command, ok=None)
+        engine = Engine(aws, resources, state, pace, (output, recorder))
+        run = Run(command, config, aws, state, pace, output, resources, engine, begun=begun)
+        if not looks:
+            resume_collecting()
+        output.expect(speed=options.speed, earlier=usual_seconds(state.runs, "creating"))
+        ok = False
+        try:
+            yield run
+            ok = True
+        except ProvisionError as error:
+            notes = run.still_costing() if writes else []
+            error.summary = run.summary(ok=False, error=error, notes=notes)
+            raise
+        finally:
+            record = recorder.run(command, ok=ok)
+            if record is not None and writes:
+                with contextlib.suppress(*(() if ok else (StateError,))):
+                    state.add_run(record)

@@ -1,0 +1,176 @@
+"""Brings one resource to what it should be: creates it, changes it, waits until it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from provision.aws.account import Aws, calling
+from provision.engine.plan import find_patiently, foreign
+from provision.errors import AwsCallError, UnsureError
+from provision.resources.base import Change, Resource, Seen, canonical, tags_apart
+from provision.state import document as phases
+from provision.state.document import State
+from provision.waiting.poll import Look, Pace, Tell, Verdict, until, until_accepted
+from provision.waiting.transient_errors import passing
+
+Publish = Callable[[Mapping[str, str]], None]
+
+CREATE_ATTEMPTS = 5
+APPLY_ATTEMPTS = 5
+PATIENT_LOOKS = 10  # looks after which a change that AWS does not show is asked for again
+VISIBLE_SECONDS = 120.0  # how long what was made may stay hidden from a lookup (EC2: usually < 5)
+EXAMINE = "`python -m provision doctor` looks at each link of the chain and says what to do."
+# Parts of the codes with which AWS says that a name is taken.
+TAKEN = ("AlreadyExists", "Duplicate", "ResourceExists", "ResourceConflict", "Conflict")
+
+
+@dataclass
+class Maker:
+    """Makes one resource. `tell` hears AWS's status, `publish` the outputs as they become known."""
+
+    aws: Aws
+    state: State
+    pace: Pace
+    resource: Resource  # bound: every reference replaced by its value
+    tell: Tell
+    publish: Publish
+    updated: bool = field(default=False, init=False)
+    _unseen: tuple[Change, ...] = field(default=(), init=False)
+    _applied: str = field(default="", init=False)
+    _applications: int = field(default=0, init=False)
+    _looks: int = field(default=0, init=False)
+
+    def see_gone(self, known: Mapping[str, str]) -> None:
+        """Wait until AWS has deleted what it is deleting under the name that we want.
+
+        Raises WaitTimeout, Interrupted, or what AWS refuses.
+        """
+
+        def look() -> Look:
+            with calling(self.resource.step):
+                seen = self.resource.find(self.aws, known)
+            if seen is None or not self.resource.going(seen):
+                return Look(Verdict.READY, "gone")
+            return Look(Verdict.WAIT, seen.status, seen.reason)
+
+        what = f"{self.resource.step} (being deleted)"
+        usual = self.resource.typical_gone_seconds
+        until(look, what=what, pace=self.pace, tell=self.tell, usual=usual)
+
+    def create(self) -> dict[str, str]:
+        """Create the resource. Returns its outputs; they are on disk before anybody uses them.
+
+        Raises AwsCallError when AWS refuses it, ForeignResource when its name is somebody else's.
+        """
+        step = self.resource.step
+        self.state.begin(step, phases.CREATING)
+        error: AwsCallError | None = None
+        for _ in range(CREATE_ATTEMPTS):
+            try:
+                outputs = until_accepted(
+                    self._create, passing=passing, pace=self.pace, tell=self.tell
+                )
+                break
+            except AwsCallError as refusal:
+                error = refusal
+                found = self._created_after_all(refusal)
+                if found is not None:
+                    outputs = dict(found.outputs)
+                    break
+        else:
+            assert error is not None  # noqa: S101 - the loop ends here only by refusals
+            raise error
+        self.state.record(step, phases.MADE, outputs)
+        self.publish(outputs)
+        return outputs
+
+    def _create(self) -> dict[str, str]:
+        with calling(self.resource.step):
+            return self.resource.create(self.aws)
+
+    def _created_after_all(self, error: AwsCallError) -> Seen | None:
+        """Return what a create with this answer left; None to ask again. Raises what is final."""
+        unsure = isinstance(error, UnsureError)
+        if not unsure and not any(part in error.answer.code for part in TAKEN):
+            self.state.forget(self.resource.step)
+            raise error
+        self.tell("looking", "the answer was lost" if unsure else "the name is taken")
+        with calling(self.resource.step):
+            seen = find_patiently(self.resource, self.aws, {}, pace=self.pace, fresh=True)
+        if seen is None and unsure:
+            return None
+        if seen is None or not self.resource.owned(self.aws, seen, {}):
+            self.state.forget(self.resource.step)
+            raise foreign(self.aws, self.resource, seen or Seen({}), in_state=False) from error
+        return seen
+
+    def settle(self, known: Mapping[str, str], unseen: tuple[Change, ...] = ()) -> Seen:
+        """Change what differs, in place, and wait until it is ready. Returns it as it then is.
+
+        `unseen` are changes to make once though they cannot be seen. Raises ResourceFailed,
+        WaitTimeout, Interrupted, or what AWS refuses.
+        """
+        self._unseen = unseen
+        last: list[Seen] = []
+
+        def look() -> Look:
+            with calling(self.resource.step):
+                seen = self.resource.find(self.aws, known)
+                if seen is None:
+                    return Look(Verdict.SUSPECT, "not visible yet", "", VISIBLE_SECONDS)
+                last[:] = [seen]
+                return self._judge(seen)
+
+        until(
+            look,
+            what=self.resource.step,
+            pace=self.pace,
+            tell=self.tell,
+            usual=self.resource.typical_seconds,
+            advice=EXAMINE,
+        )
+        return last[0]
+
+    def _judge(self, seen: Seen) -> Look:
+        status = self.resource.look(seen)
+        changes = (*self.resource.differences(seen, self.aws), *self._unseen)
+        self.publish(self.resource.lasting(seen, changes))
+        if not changes or (status.verdict is Verdict.FAILED and self._applied):
+            return status
+        urgent = tuple(each for each in changes if each.property in self.resource.urgent)
+        return self._apply(seen, urgent or changes)
+
+    def _apply(self, seen: Seen, changes: tuple[Change, ...]) -> Look:
+        names = ", ".join(change.property for change in changes)
+        wanted = canonical([(change.property, str(change.should)) for change in changes])
+        if wanted == self._applied and self._looks < PATIENT_LOOKS:
+            self._looks += 1
+            return Look(
+                Verdict.WAIT, seen.status or "updating", f"AWS does not show it yet: {names}"
+            )
+        if self._applications >= APPLY_ATTEMPTS and wanted == self._applied:
+            return Look(Verdict.FAILED, seen.status or "not changed", f"stays as it was: {names}")
+        self.state.begin(self.resource.step, phases.UPDATING)
+        try:
+            with calling(self.resource.step):
+                self._change(seen, changes)
+        except AwsCallError as error:
+            row = passing(error)
+            if row is not None:
+                return Look(Verdict.SUSPECT, "waiting", f"{row.because} ({error})", row.seconds)
+            if not isinstance(error, UnsureError):
+                raise
+        self._applications = self._applications + 1 if wanted == self._applied else 1
+        self._applied, self._looks = wanted, 0
+        self.updated = True
+        return Look(Verdict.WAIT, "updating", names)
+
+    def _change(self, seen: Seen, changes: tuple[Change, ...]) -> None:
+        """Make the calls. Tags are set apart from everything else."""
+        tags, others = tags_apart(changes)
+        if others:
+            self.resource.update(self.aws, seen, others)
+        if tags:  # last: a secret that waits for its deletion takes none before it is restored
+            self.resource.tag(self.aws, seen, tags)
+        self._unseen = tuple(each for each in self._unseen if each not in changes)

@@ -1,0 +1,73 @@
+"""Takes one resource away, and waits until AWS no longer finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from provision.aws.account import Aws, calling
+from provision.engine.plan import foreign
+from provision.errors import AwsCallError, UnsureError
+from provision.resources.base import Resource, Seen
+from provision.state import document as phases
+from provision.state.document import State
+from provision.waiting.poll import Look, Pace, Tell, Verdict, until
+from provision.waiting.transient_errors import passing
+
+
+@dataclass
+class Remover:
+    """Removes one resource. `tell` hears AWS's status, and what keeps it from going."""
+
+    aws: Aws
+    state: State
+    pace: Pace
+    resource: Resource  # bound: every reference replaced by its value, as far as it is known
+    tell: Tell
+    deleted: bool = field(default=False, init=False)
+
+    def remove(self, known: Mapping[str, str]) -> None:
+        """Delete the resource and everything of its kind that carries its tags.
+
+        Returns when AWS finds it no more. Raises ForeignResource, ProvisionError for one that is
+        protected, WaitTimeout, Interrupted, or what AWS refuses.
+        """
+
+        def look() -> Look:
+            with calling(self.resource.step):
+                return self._look(known)
+
+        what, usual = f"{self.resource.step} (deleting)", self.resource.typical_gone_seconds
+        until(look, what=what, pace=self.pace, tell=self.tell, usual=usual)
+        self.state.forget(self.resource.step)
+
+    def _look(self, known: Mapping[str, str]) -> Look:
+        seen = self.resource.find(self.aws, known)
+        if seen is not None and self.resource.deletable(seen):
+            refused = self._delete(seen, known)
+            if refused is not None:
+                return refused
+            seen = self.resource.find(self.aws, known)  # most are gone at once
+        if seen is None:
+            return Look(Verdict.READY, "gone")
+        return Look(Verdict.WAIT, seen.status or "deleting", seen.reason)
+
+    def _delete(self, seen: Seen, known: Mapping[str, str]) -> Look | None:
+        """Ask for the deletion. Returns what stands in its way for now, if anything does."""
+        if not self.resource.owned(self.aws, seen, known):
+            raise foreign(self.aws, self.resource, seen, in_state=bool(known))
+        if not self.deleted and self.resource.made:
+            self.state.begin(self.resource.step, phases.DELETING)
+        try:
+            with calling(self.resource.step):
+                self.resource.delete(self.aws, seen)
+        except UnsureError as error:
+            return Look(Verdict.WAIT, "unsure", str(error))
+        except AwsCallError as error:
+            row = passing(error)
+            if row is None:
+                raise
+            blockers = self.resource.blocked_by(self.aws, seen)
+            return Look(Verdict.SUSPECT, "in use", blockers or row.because, row.seconds)
+        self.deleted = True
+        return None

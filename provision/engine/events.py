@@ -1,0 +1,92 @@
+"""What a run tells, and the interface of those who show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from provision.errors import ProvisionError
+
+if TYPE_CHECKING:
+    from provision.engine.plan import Plan
+    from provision.resources.base import Resource
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a command ended."""
+
+    command: str
+    ok: bool
+    created: int = 0
+    adopted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    seconds: float = 0.0
+    url: str | None = None
+    error: ProvisionError | None = None
+    notes: Sequence[str] = field(default=())  # what is worth knowing: cost, what still runs
+    silent: bool = False  # the command's result is all that a person wants to see
+    next_commands: Sequence[tuple[str, str]] = field(default=())  # (command, what it does)
+
+
+class Output:
+    """Shows a run to somebody. Called from many threads; every method may be left as it is.
+
+    `--output` chooses one: live.py (a terminal), plain.py (lines), json_lines.py (programs).
+    `colours`: whether a `document` may have a terminal's colours in it (ECMA-48).
+    """
+
+    colours = False
+
+    def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
+        """A command begins. `about` says in words on what: environment, account, region."""
+
+    def expect(self, *, speed: float = 1.0, earlier: Mapping[str, float] | None = None) -> None:
+        """How long things take: `speed` AWS seconds pass in a real one (a rehearsal's); `earlier`
+        has the seconds that making a step took here, from when it began.
+        """
+
+    def planned(self, plan: Plan, about: Any = None) -> None:
+        """What a run is going to do, or what `plan` found."""
+
+    def removing(self, resources: Sequence[Resource]) -> None:
+        """What a run is going to delete: everything of it that is there."""
+
+    def began(self, resource: Resource, doing: str) -> None:
+        """A step begins: `doing` is creating, updating or deleting."""
+
+    def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        """What AWS says of a step while it is waited for."""
+
+    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        """A step ended: `action` is created, adopted, updated, unchanged or deleted."""
+
+    def failed(self, resource: Resource, error: ProvisionError) -> None:
+        """A step failed."""
+
+    def skipped(self, resource: Resource, reason: str) -> None:
+        """A step was not begun, since one that it needs has failed."""
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for a person; programs get `record` instead."""
+
+    def record(self, event: str, **values: Any) -> None:
+        """A fact for a program; a person gets `table` or `note` instead."""
+
+    def note(self, text: str) -> None:
+        """A line for a person."""
+
+    def document(self, text: str) -> None:
+        """A document for a person, to be copied or sent to a file as it is."""
+
+    def error(self, error: ProvisionError) -> None:
+        """What ended the command, with what to do next."""
+
+    def summary(self, summary: Summary) -> None:
+        """How the command ended; the last thing that is told."""
+
+    def close(self) -> None:
+        """Give the terminal back."""

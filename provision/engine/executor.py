@@ -1,0 +1,316 @@
+"""Carries out a plan, or a removal, over a whole environment; knows no AWS service.
+
+Every step has a thread that waits for what it refers to (board.py), so that as many run at once as
+need allows. Making one resource is make.py's job, removing one is remove.py's; here are order,
+threads, what is published to whom, and what is told.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from provision.aws.account import Aws
+from provision.cli.memory import resume_collecting
+from provision.engine.action import Action
+from provision.engine.events import Output
+from provision.engine.outputs import Blocked, Board
+from provision.engine.plan import Plan, Planned, pseudo
+from provision.errors import CredentialsError, Interrupted, ProvisionError
+from provision.resources.base import Resource, Seen, bind, references, strict_references
+from provision.state import document as phases
+from provision.state.document import State
+from provision.waiting.poll import Pace, Verdict, interrupted
+
+if TYPE_CHECKING:
+    from provision.engine.converge import Maker
+
+
+@dataclass
+class Counts:
+    """How many steps ended how."""
+
+    created: int = 0
+    adopted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+
+
+@dataclass
+class Engine:
+    """One run over an environment."""
+
+    aws: Aws
+    resources: Sequence[Resource]
+    state: State
+    pace: Pace
+    watchers: Sequence[Output]  # who is told what happens at each step
+    counts: Counts = field(default_factory=Counts)
+
+    def __post_init__(self) -> None:
+        self.removed: set[str] = set()
+        self._lock = threading.Lock()
+        self._errors: list[ProvisionError] = []
+
+    # --- up ---------------------------------------------------------------------------------------
+
+    def carry_out(self, plan: Plan) -> None:
+        """Make AWS match the plan. Raises the first error of any step, or Interrupted."""
+        plan.refuse()
+        if all(as_it_should_be(each) for each in plan.steps):
+            for each in plan.steps:
+                self._leave(each)
+            return
+        for each in plan.steps:
+            if each.unseen:  # nobody can see later whether it was done: this says that it was not
+                self.state.begin(each.step, phases.UPDATING)
+        self._remove_replaced(plan)
+        board = Board(self.pace.stop, pseudo(self.aws))
+        by_step = {each.step: each for each in plan.steps}
+        needed = looked_up_for(plan)
+
+        def work(resource: Resource) -> None:
+            self._make(by_step[resource.step], board, needed)
+
+        self._on_threads(self.resources, work, board, stop_all=True)
+
+    def _leave(self, planned: Planned) -> None:
+        """Record a step that is as it should be."""
+        resource, seen = planned.resource, planned.seen
+        if seen is None or resource.lookup or not resource.made:
+            return
+        if not resource.shared:
+            self.state.record(resource.step, phases.READY, seen.outputs)
+        self._finished(resource, "unchanged", seen.outputs, 0.0)
+
+    def _make(self, planned: Planned, board: Board, needed: Collection[str]) -> None:
+        """Make one step of the plan true, and publish what others need of it."""
+        from provision.engine.converge import (
+            Maker,  # here: a run that finds nothing to do has no use for it
+        )
+
+        resource, step = planned.resource, planned.step
+        if not resource.made or (resource.lookup and step not in needed):
+            board.publish(step, planned.seen.outputs if planned.seen else {}, done=True)
+            return
+        board.wait_for_outputs(references(resource))
+        began = time.monotonic()
+        maker = Maker(
+            self.aws,
+            self.state,
+            self.pace,
+            bind(resource, board.known()),
+            tell=self._teller(resource),
+            publish=lambda outputs: board.publish(step, outputs),
+        )
+        if planned.action in (Action.CREATE, Action.REPLACE) or resource.lookup:
+            if not resource.lookup:
+                self._began(resource, "creating")
+            if planned.action is Action.CREATE and planned.seen is not None:
+                maker.see_gone(planned.seen.outputs)
+            outputs, word = maker.create(), "created"
+        else:
+            outputs, word = dict(planned.seen.outputs) if planned.seen else {}, "unchanged"
+        outputs = self._settle(maker, planned, outputs)
+        board.publish(step, {}, done=True)
+        if word == "unchanged" and maker.updated:
+            word = "updated"
+        if planned.action is Action.ADOPT:
+            word = "adopted"
+        if not resource.lookup:
+            self._finished(resource, word, outputs, time.monotonic() - began)
+
+    def _settle(self, maker: Maker, planned: Planned, outputs: dict[str, str]) -> dict[str, str]:
+        """Bring a step to rest, with as few calls as it takes. Returns its outputs."""
+        resource, seen = maker.resource, planned.seen
+        if not resource.lookup and not resource.shared:
+            resting = (
+                planned.action in (Action.NONE, Action.ADOPT)
+                and seen is not None
+                and not resource.differences(seen, self.aws)
+                and resource.look(seen).verdict is Verdict.READY
+            )
+            if resting and seen is not None:
+                maker.publish(resource.lasting(seen, ()))
+            else:
+                if planned.action is Action.UPDATE:
+                    self._began(resource, "updating")
+                seen = maker.settle(outputs, planned.unseen)
+                outputs = dict(seen.outputs)
+        else:
+            maker.publish(outputs)
+        if not resource.shared or resource.lookup:
+            self.state.record(resource.step, phases.READY, outputs)
+        return outputs
+
+    def _remove_replaced(self, plan: Plan) -> None:
+        """Take away what has to be made anew, with what stands on it."""
+        replaced = removal_set(plan)
+        if replaced:
+            seen = {each.step: each.seen for each in plan.steps}
+            self.remove([each for each in self.resources if each.step in replaced], seen)
+
+    # --- teardown ---------------------------------------------------------------------------------
+
+    def remove(self, resources: Sequence[Resource], seen: Mapping[str, Seen | None]) -> None:
+        """Delete these resources, each when nothing refers to it any more.
+
+        What cannot be deleted holds up only what it refers to. Raises the first error, or
+        Interrupted.
+        """
+        known = {"aws": pseudo(self.aws), **self.state.known()}
+        known |= {step: dict(there.outputs) for step, there in seen.items() if there}
+        going = [each for each in resources if not each.shared and not each.lookup]
+        board = Board(self.pace.stop)
+
+        def work(resource: Resource) -> None:
+            self._remove(resource, going, known, seen, board)
+
+        self._on_threads(going, work, board, stop_all=False)
+
+    def _remove(
+        self,
+        resource: Resource,
+        going: Sequence[Resource],
+        known: Mapping[str, Mapping[str, str]],
+        seen: Mapping[str, Seen | None],
+        board: Board,
+    ) -> None:
+        """Remove one step's resource, or see it go with its container."""
+        from provision.engine.delete import Remover
+
+        step = resource.step
+        container = container_of(resource) & {each.step for each in going}
+        if container:
+            board.wait_for_steps(container)
+            self.state.forget(step)
+            removed, began = seen.get(step) is not None, time.monotonic()
+        else:
+            board.wait_for_steps(
+                each.step
+                for each in going
+                if step in strict_references(each) and step not in container_of(each)
+            )
+            began = time.monotonic()
+            bound = bind(resource, known)
+            remover = Remover(self.aws, self.state, self.pace, bound, tell=self._teller(resource))
+            if seen.get(step) is not None:
+                self._began(resource, "deleting")
+            remover.remove(known.get(step, {}))
+            removed = remover.deleted
+        board.publish(step, {}, done=True)
+        if removed and resource.made:
+            self.removed.add(step)
+            outputs = known.get(step, {})
+            self._finished(resource, "deleted", outputs, time.monotonic() - began)
+
+    # --- threads ----------------------------------------------------------------------------------
+
+    def _on_threads(
+        self,
+        resources: Sequence[Resource],
+        work: Callable[[Resource], None],
+        board: Board,
+        *,
+        stop_all: bool,
+    ) -> None:
+        """Run `work` for each resource on a thread of its own. Raises the first error.
+
+        `stop_all`: an error ends the waits of all others; else only of those that need it.
+        """
+
+        def guarded(resource: Resource) -> None:
+            try:
+                work(resource)
+            except Blocked as blocked:
+                board.fail(resource.step)
+                for watcher in self.watchers:
+                    watcher.skipped(resource, f"{blocked} failed")
+            except Interrupted:
+                board.fail(resource.step)
+            except ProvisionError as error:
+                self._failed(resource, error)
+                board.fail(resource.step)
+                if stop_all or isinstance(error, CredentialsError):
+                    self.pace.stop.set()
+            except BaseException:  # a bug, or nobody reads our output: the others must not wait
+                board.fail(resource.step)
+                self.pace.stop.set()
+                raise
+
+        resume_collecting()
+        with ThreadPoolExecutor(max_workers=max(1, len(resources))) as threads:
+            list(threads.map(guarded, resources))
+        if self._errors:
+            raise self._errors[0]
+        if self.pace.stop.is_set():
+            raise interrupted()
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def _began(self, resource: Resource, doing: str) -> None:
+        for watcher in self.watchers:
+            watcher.began(resource, doing)
+
+    def _teller(self, resource: Resource) -> Callable[..., None]:
+        def tell(status: str, reason: str = "") -> None:
+            for watcher in self.watchers:
+                watcher.status(resource, status, reason)
+
+        return tell
+
+    def _finished(
+        self, resource: Resource, word: str, outputs: Mapping[str, str], seconds: float
+    ) -> None:
+        with self._lock:
+            setattr(self.counts, word, getattr(self.counts, word) + 1)
+        for watcher in self.watchers:
+            watcher.finished(resource, word, resource.identity(outputs), seconds)
+
+    def _failed(self, resource: Resource, error: ProvisionError) -> None:
+        with self._lock:
+            self._errors.append(error)
+        for watcher in self.watchers:
+            watcher.failed(resource, error)
+
+
+def as_it_should_be(planned: Planned) -> bool:
+    """Return whether nothing has to be done at a step, not even waited for."""
+    resource = planned.resource
+    if resource.lookup or not resource.made:
+        return True
+    if planned.action is not Action.NONE:
+        return False
+    return resource.shared or resource.look(planned.seen).verdict is Verdict.READY
+
+
+def looked_up_for(plan: Plan) -> set[str]:
+    """Return the lookups that something which is to be made refers to."""
+    lookups = {each.step for each in plan.steps if each.resource.lookup and each.seen is None}
+    return lookups & {
+        step
+        for each in plan.steps
+        if each.action in (Action.CREATE, Action.REPLACE)
+        for step, _ in references(each.resource)
+    }
+
+
+def container_of(resource: Resource) -> set[str]:
+    """Return the step with whose resource this one dies, if there is one."""
+    fields = (resource.within,) if resource.within else ()
+    return {step for step, _ in references(resource, fields)}
+
+
+def removal_set(plan: Plan) -> set[str]:
+    """Return what a replacement removes: what is replaced, and what is found within it."""
+    going = {each.step for each in plan.steps if each.action is Action.REPLACE}
+    for each in plan.steps:
+        containers = {step for step, _ in references(each.resource, each.resource.find_by)}
+        if going and containers & going:
+            going.add(each.step)
+    return going

@@ -1,0 +1,91 @@
+"""What a run did and when, step by step; the state file keeps the last runs.
+
+`Recorder` listens to the engine as an output does. Its record is what `timeline` draws and what the
+live view takes a step's usual time from.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from provision.engine.events import Output
+from provision.errors import ProvisionError
+from provision.resources.base import Resource
+from provision.state.document import now
+
+
+class Recorder(Output):
+    """Remembers when each step began and ended, and what AWS said in between.
+
+    All times are seconds since the run began.
+    """
+
+    def __init__(self) -> None:
+        self._zero = time.monotonic()
+        self._began_at = now()
+        self._lock = threading.Lock()
+        self._steps: dict[str, dict[str, Any]] = {}
+
+    def began(self, resource: Resource, doing: str) -> None:
+        with self._lock:
+            self._step(resource)["doing"] = doing
+
+    def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        with self._lock:
+            step = self._step(resource)
+            step.setdefault("doing", "checking")  # there already, not ready yet
+            statuses = step["statuses"]
+            if not statuses or statuses[-1][1:] != [status, reason]:
+                statuses.append([self._at(), status, reason])
+
+    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        with self._lock:
+            if action != "unchanged" or resource.step in self._steps:
+                self._step(resource).update(action=action, ended=self._at())
+
+    def failed(self, resource: Resource, error: ProvisionError) -> None:
+        with self._lock:
+            step = self._step(resource)
+            step.setdefault("doing", "checking")
+            step.update(action="failed", ended=self._at(), error=error.message)
+
+    def _step(self, resource: Resource) -> dict[str, Any]:
+        fresh: dict[str, Any] = {"began": self._at(), "statuses": []}
+        return self._steps.setdefault(resource.step, fresh)
+
+    def _at(self) -> float:
+        return round(time.monotonic() - self._zero, 3)
+
+    def run(self, command: str, *, ok: bool | None) -> dict[str, Any] | None:
+        """Return the record of the run, or None when nothing happened that is worth keeping.
+
+        `ok` is None for a run that has not ended.
+        """
+        with self._lock:
+            steps = {
+                name: step | {"statuses": list(step["statuses"])}
+                for name, step in self._steps.items()
+                if "doing" in step
+            }
+        if not steps:
+            return None
+        return {
+            "command": command,
+            "began": self._began_at,
+            "seconds": self._at(),
+            "ok": ok,
+            "steps": steps,
+        }
+
+
+def usual_seconds(runs: Sequence[Mapping[str, Any]], doing: str) -> dict[str, float]:
+    """Return how many seconds each step usually took (the median) to be created or deleted."""
+    took: dict[str, list[float]] = {}
+    for run in runs:
+        for name, step in run["steps"].items():
+            if step.get("doing") == doing and step.get("action") in ("created", "deleted"):
+                took.setdefault(name, []).append(step["ended"] - step["began"])
+    return {name: sorted(times)[len(times) // 2] for name, times in took.items()}

@@ -1,0 +1,1 @@
+"""The zips of functions and layer."""

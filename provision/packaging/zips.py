@@ -1,0 +1,137 @@
+"""Reproducible zips of the functions and of the layer, and their hashes as AWS knows them.
+
+A zip's bytes follow from the packed bytes alone: sorted names, one date, one mode, nothing
+compressed (deflate's output differs from one zlib to the next). So a hash that equals AWS's
+CodeSha256 means that there is nothing to upload or publish.
+
+`python -m provision.packaging.zips` builds all of them, and so fetches the wheel into its cache.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import re
+import sys
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from provision.errors import ProvisionError
+from provision.packaging import wheel
+from provision.packaging.wheel import PackageError
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = ROOT / "functions"
+CERTIFICATE = ROOT / "certs" / "AmazonRootCA1.pem"
+FINGERPRINT = ROOT / "certs" / "AmazonRootCA1.sha256"
+
+DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold
+UNIX = 3  # zip's number for the system that made it: Windows would be another
+MODE = 0o100644 << 16  # Lambda runs the code as another user, who has to be able to read it
+
+
+@dataclass(frozen=True)
+class Package:
+    """A zip as Lambda takes it."""
+
+    content: bytes
+    sha256: str  # base64, as Lambda's CodeSha256
+
+
+def function_package(name: Literal["password", "iam"]) -> Package:
+    """Return the zip of one function: its own code, what both share, and the root certificate.
+
+    Raises PackageError when a source is missing or the certificate is not the pinned one.
+    """
+    files = {CERTIFICATE.name: certificate()}
+    for folder in (FUNCTIONS / "shared", FUNCTIONS / name):
+        sources = sorted(folder.glob("*.py"))
+        if not sources:
+            raise _missing(folder, "no code there")
+        files |= {source.name: _text(source) for source in sources}
+    return _package(files)
+
+
+def layer_package() -> Package:
+    """Return the zip of the layer: the pinned wheel's files under `python/`.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
+    Raises PackageError when the wheel cannot be had or is not the pinned one.
+    """
+    with zipfile.ZipFile(io.BytesIO(wheel.content(wheel.pinned()))) as source:
+        names = [name for name in source.namelist() if not name.endswith("/")]
+        return _package({f"python/{name}": source.read(name) for name in names})
+
+
+def certificate() -> bytes:
+    """Return AmazonRootCA1.pem; raises PackageError when its fingerprint is not the pinned one."""
+    pem, pinned = _text(CERTIFICATE), _text(FINGERPRINT).decode("ascii", "replace").strip()
+    if fingerprint(pem) != pinned:
+        raise PackageError(
+            f"{CERTIFICATE} is not the certificate with the fingerprint {pinned}",
+            next_step=f"Restore it: git checkout -- {CERTIFICATE.parent.name}",
+        )
+    return pem
+
+
+def fingerprint(pem: bytes) -> str:
+    """Return the SHA-256 of a PEM certificate in DER, as `8E:CD:…`; empty where it is none."""
+    body = re.fullmatch(rb"\s*-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----\s*", pem)
+    try:
+        der = base64.b64decode(b"".join(body[1].split()), validate=True) if body else b""
+    except binascii.Error:
+        der = b""
+    return hashlib.sha256(der).digest().hex(":").upper() if der else ""
+
+
+def _text(path: Path) -> bytes:
+    """Return a text file's bytes with the line ends that git stores, whatever the checkout has."""
+    try:
+        return path.read_bytes().replace(b"\r\n", b"\n")
+    except OSError as error:
+        raise _missing(path, error.strerror or "cannot be read") from error
+
+
+def _missing(path: Path, problem: str) -> PackageError:
+    return PackageError(
+        f"{path}: {problem}", next_step="Run from a complete checkout of the repository."
+    )
+
+
+def _package(files: Mapping[str, bytes]) -> Package:
+    """Return the zip with these files, by name; its bytes depend on nothing else."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, DATE)
+            entry.create_system = UNIX
+            entry.external_attr = MODE
+            archive.writestr(entry, files[name])
+    content = buffer.getvalue()
+    return Package(content, base64.b64encode(hashlib.sha256(content).digest()).decode())
+
+
+def main() -> int:
+    """Build every package and print its size and hash; return the exit code."""
+    packages: dict[str, Callable[[], Package]] = {
+        "function password": lambda: function_package("password"),
+        "function iam": lambda: function_package("iam"),
+        "layer": layer_package,
+    }
+    try:
+        for name, build in packages.items():
+            package = build()
+            print(f"{name:18} {len(package.content):>9,} bytes  CodeSha256 {package.sha256}")
+    except ProvisionError as error:
+        print(f"error: {error.message}\n{error.next_step}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What an environment costs: by the dated table, or by AWS's own list."""

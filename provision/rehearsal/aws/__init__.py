@@ -1,0 +1,1 @@
+"""The rehearsed control plane: moto, with AWS's own behaviours on top."""

@@ -1,0 +1,224 @@
+"""API Gateway v2 (HTTP APIs): the calls that moto lacks, and AWS's refusals.
+
+Follows https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/ and botocore's model.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from botocore import xform_name
+
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.world import Proceed, World
+
+Answer = dict[str, Any]
+
+_STAGE_ARN = re.compile(r"arn:[^:]+:apigateway:[^:]+::/apis/(?P<api>[^/]+)/stages/(?P<stage>.+)")
+
+
+# APIs
+
+
+def create_api(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Its endpoint is the data plane's, on loopback."""
+    return _reachable(world, call, proceed())
+
+
+def get_api(world: World, call: Call, proceed: Proceed) -> Answer:
+    """See `create_api`."""
+    return _reachable(world, call, proceed())
+
+
+def update_api(world: World, call: Call, proceed: Proceed) -> Answer:
+    """See `create_api`."""
+    return _reachable(world, call, proceed())
+
+
+def get_apis(world: World, call: Call, proceed: Proceed) -> Answer:
+    """See `create_api`."""
+    answer = proceed()
+    answer["Items"] = [_reachable(world, call, api) for api in answer.get("Items", [])]
+    return answer
+
+
+def delete_api(world: World, call: Call, proceed: Proceed) -> None:
+    """Refused when it is not there; stages, routes and integrations go with it."""
+    if world.manners.refusals:
+        _api(world, call)
+
+
+def _reachable(world: World, call: Call, api: Answer) -> Answer:
+    if world.data_plane is not None and call.region == world.region:
+        api["ApiEndpoint"] = world.data_plane.api_endpoint(call.region, api["ApiId"])
+    return api
+
+
+# Stages
+
+
+def create_stage(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a second one of that name."""
+    if world.manners.refusals and call.get("StageName") in _api(world, call).stages:
+        raise _conflict("Stage already exists")
+
+
+def update_stage(world: World, call: Call, proceed: Proceed) -> Answer:
+    """moto has no UpdateStage. Settings that are not named stay as they are."""
+    stage = _stage(world, call)
+    for name, value in call.params.items():
+        if name in ("AutoDeploy", "DeploymentId", "Description", "StageVariables"):
+            setattr(stage, xform_name(name), value)
+        elif name == "DefaultRouteSettings":
+            stage.default_route_settings = {**stage.default_route_settings, **_camel(value)}
+        elif name == "AccessLogSettings":
+            stage.access_log_settings = {**(stage.access_log_settings or {}), **_camel(value)}
+        elif name == "RouteSettings":
+            settings = {route: _camel(each) for route, each in value.items()}
+            stage.route_settings = {**stage.route_settings, **settings}
+    return world.ask(
+        "apigatewayv2", "GetStage", call.region, ApiId=call.get("ApiId"), StageName=stage.name
+    )
+
+
+def delete_stage(world: World, call: Call, proceed: Proceed) -> None:
+    """Refused when it is not there."""
+    if world.manners.refusals:
+        _stage(world, call)
+
+
+def _camel(settings: Answer) -> Answer:
+    """Settings as moto keeps them: as in the JSON body."""
+    return {name[0].lower() + name[1:]: value for name, value in settings.items()}
+
+
+# Integrations and routes
+
+
+def create_integration(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a timeout that no HTTP API takes."""
+    _check_timeout(world, call)
+
+
+def update_integration(world: World, call: Call, proceed: Proceed) -> None:
+    """See `create_integration`."""
+    _check_timeout(world, call)
+
+
+def delete_integration(world: World, call: Call, proceed: Proceed) -> None:
+    """Refused while a route uses it."""
+    if not world.manners.refusals:
+        return
+    api, name = _api(world, call), call.get("IntegrationId")
+    if name not in api.integrations:
+        raise _not_found("Invalid Integration identifier specified")
+    for route in api.routes.values():
+        if route.target == f"integrations/{name}":
+            raise _conflict(
+                f"Cannot delete Integration '{name}' due to Route '{route.route_id}' referencing "
+                "it."
+            )
+
+
+def create_route(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a second one for the same key, and one that leads nowhere."""
+    if world.manners.refusals:
+        api, key = _api(world, call), call.get("RouteKey")
+        if key in [route.route_key for route in api.routes.values()]:
+            raise _conflict(f"Route with key {key} already exists for this API")
+        _check_target(api, call)
+
+
+def update_route(world: World, call: Call, proceed: Proceed) -> None:
+    """See `create_route`."""
+    if world.manners.refusals:
+        _check_target(_api(world, call), call)
+
+
+def delete_route(world: World, call: Call, proceed: Proceed) -> None:
+    """Refused when it is not there."""
+    if world.manners.refusals and call.get("RouteId") not in _api(world, call).routes:
+        raise _not_found("Invalid Route identifier specified")
+
+
+def _check_target(api: Any, call: Call) -> None:
+    target = call.get("Target")
+    if target is not None and target.removeprefix("integrations/") not in api.integrations:
+        message = f"The provided target integration {target} does not exist"
+        raise AwsError("BadRequestException", message, 400)
+
+
+def _check_timeout(world: World, call: Call) -> None:
+    timeout = call.get("TimeoutInMillis", 30_000)
+    if world.manners.refusals and not 50 <= timeout <= 30_000:
+        message = "Timeout should be between 50 ms and 30000 ms"
+        raise AwsError("BadRequestException", message, 400)
+
+
+# Tags
+
+
+def get_tags(world: World, call: Call, proceed: Proceed) -> Answer | None:
+    """Also of a stage, which moto does not find."""
+    stage = _tagged_stage(world, call)
+    return None if stage is None else {"Tags": stage.tags}
+
+
+def tag_resource(world: World, call: Call, proceed: Proceed) -> Answer | None:
+    """See `get_tags`."""
+    stage = _tagged_stage(world, call)
+    if stage is None:
+        return None
+    stage.tags = {**stage.tags, **call.get("Tags", {})}
+    return {}
+
+
+def untag_resource(world: World, call: Call, proceed: Proceed) -> Answer | None:
+    """See `get_tags`."""
+    stage = _tagged_stage(world, call)
+    if stage is None:
+        return None
+    stage.tags = {k: v for k, v in stage.tags.items() if k not in call.get("TagKeys", [])}
+    return {}
+
+
+def _tagged_stage(world: World, call: Call) -> Any:
+    """moto's stage, when it is a stage that the call is about. Raises NotFoundException."""
+    match = _STAGE_ARN.fullmatch(call.get("ResourceArn", ""))
+    if match is None:
+        return None
+    api = world.backend("apigatewayv2", call.region).apis.get(match["api"])
+    stage = api.stages.get(match["stage"]) if api else None
+    if stage is None:
+        raise _not_found("Invalid stage identifier specified")
+    return stage
+
+
+# What they share
+
+
+def _api(world: World, call: Call) -> Any:
+    """moto's API that the call names. Raises NotFoundException, as AWS."""
+    name = call.get("ApiId")
+    api = world.backend("apigatewayv2", call.region).apis.get(name)
+    if api is None:
+        raise _not_found(f"Invalid API identifier specified {name}")
+    return api
+
+
+def _stage(world: World, call: Call) -> Any:
+    """moto's stage that the call names. Raises NotFoundException, as AWS."""
+    stage = _api(world, call).stages.get(call.get("StageName"))
+    if stage is None:
+        raise _not_found("Invalid stage identifier specified")
+    return stage
+
+
+def _conflict(message: str) -> AwsError:
+    return AwsError("ConflictException", message, 409)
+
+
+def _not_found(message: str) -> AwsError:
+    return AwsError("NotFoundException", message, 404)

@@ -1,0 +1,130 @@
+"""IAM: malformed documents refused, AWS's own policies and service-linked roles as AWS has them."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from provision.rehearsal.aws.behaviours.iam_roles import Young
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.iam_policy import PolicyUnknownError, parse_document
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.world import Proceed, World
+
+Answer = dict[str, Any]
+
+
+def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
+    """A service cannot assume it for some seconds; see `iam_roles.assumable`."""
+    if world.manners.refusals:
+        _well_formed(call.get("AssumeRolePolicyDocument", ""), "Principal")
+    answer = proceed()
+    young = world.memory(Young)
+    young.made[call.get("RoleName", "")] = world.clock.now()
+    young.refused.pop(call.get("RoleName", ""), None)
+    return answer
+
+
+def update_assume_role_policy(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a malformed trust policy."""
+    if world.manners.refusals:
+        _well_formed(call.get("PolicyDocument", ""), "Principal")
+
+
+def put_role_policy(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a malformed policy."""
+    if world.manners.refusals:
+        _well_formed(call.get("PolicyDocument", ""), "Resource")
+
+
+def attach_role_policy(world: World, call: Call, proceed: Proceed) -> None:
+    """AWS's own policies are there to be attached."""
+    _make_known(world, call.get("PolicyArn", ""))
+
+
+def detach_role_policy(world: World, call: Call, proceed: Proceed) -> None:
+    """See `attach_role_policy`."""
+    _make_known(world, call.get("PolicyArn", ""))
+
+
+def get_policy(world: World, call: Call, proceed: Proceed) -> None:
+    """See `attach_role_policy`."""
+    _make_known(world, call.get("PolicyArn", ""))
+
+
+def get_policy_version(world: World, call: Call, proceed: Proceed) -> None:
+    """See `attach_role_policy`."""
+    _make_known(world, call.get("PolicyArn", ""))
+
+
+def create_service_linked_role(world: World, call: Call, proceed: Proceed) -> Answer:
+    """RDS's is AWSServiceRoleForRDS; a second one is InvalidInput, not EntityAlreadyExists."""
+    from moto.iam import models
+
+    models.SERVICE_NAME_CONVERSION.setdefault("rds", "RDS")
+    try:
+        return proceed()
+    except AwsError as error:
+        if error.code != "EntityAlreadyExists":
+            raise
+        name = error.message.split("name ")[-1].split(" ")[0]
+        message = (
+            f"Service role name {name} has been taken in this account, please try a different "
+            "suffix."
+        )
+        raise AwsError("InvalidInput", message, 400) from None
+
+
+def _well_formed(text: str, needs: str) -> None:
+    """Raises MalformedPolicyDocument for what IAM cannot read as a policy."""
+    try:
+        document = parse_document(text)
+        found = document["Statement"]
+        for statement in found if isinstance(found, list) else [found]:
+            if not {"Effect", "Action", needs} <= set(statement) | _opposites(statement):
+                raise KeyError(needs)
+    except (KeyError, TypeError, ValueError, PolicyUnknownError):
+        message = (
+            "This policy contains invalid Json"
+            if not _is_json(text)
+            else "Syntax errors in policy."
+        )
+        raise AwsError("MalformedPolicyDocument", message, 400) from None
+
+
+def _opposites(statement: Answer) -> set[str]:
+    """The elements that a statement's Not… stand for."""
+    return {name.removeprefix("Not") for name in statement}
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _aws_policies() -> dict[str, Any]:
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
+
+
+def _make_known(world: World, arn: str) -> None:
+    """Lets moto have one of AWS's own policies: all of them would take most of a second."""
+    from moto.iam.models import AWSManagedPolicy
+
+    backend = world.backend("iam")
+    owner, _, name = arn.partition(":policy/")
+    name = name.rpartition("/")[2]
+    if not owner.endswith(":iam::aws") or arn in backend.managed_policies:
+        return
+    data = _aws_policies().get(name)
+    if data is None:
+        return
+    policy = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
+    backend.managed_policies[policy.arn] = policy

@@ -1,0 +1,153 @@
+"""Network interfaces that services make in a VPC by themselves, and how long they stay.
+
+A Lambda function in a VPC gets one interface for each pair of subnet and groups, shared by all
+functions with that pair. It outlives them: Lambda removes it minutes after the last of them is
+gone or detached, with the function's own role; without that role's permission it is orphaned, as
+`available` (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.rehearsal.aws.behaviours import iam_roles
+from provision.rehearsal.aws.iam_policy import decide
+from provision.rehearsal.aws.world import World
+
+_Place = tuple[str, tuple[str, ...]]
+
+
+@dataclass
+class _Shared:
+    """An interface of Lambda's, and the functions that use it."""
+
+    interface: str
+    users: set[str] = field(default_factory=set)
+
+
+@dataclass
+class Interfaces:
+    """Lambda's interfaces by subnet and groups, RDS's by what they are for."""
+
+    shared: dict[_Place, _Shared] = field(default_factory=dict)
+    owned: dict[str, list[str]] = field(default_factory=dict)
+
+
+def for_function(
+    world: World,
+    region: str,
+    name: str,
+    role_arn: str,
+    subnets: Iterable[str],
+    groups: Iterable[str],
+) -> None:
+    """Puts the function's traffic on interfaces in these subnets, making those that lack.
+
+    Those that it was on until now it leaves, as a deleted function does.
+    """
+    if not world.manners.leavings:
+        return
+    memory = world.memory(Interfaces, region)
+    places = [(subnet, tuple(sorted(groups))) for subnet in subnets]
+    for place, left in list(memory.shared.items()):
+        if name in left.users and place not in places:
+            _leave(world, region, name, role_arn, place, after=world.durations.interface_release)
+    for place in places:
+        subnet = place[0]
+        shared = memory.shared.get(place)
+        if shared is None or shared.interface not in world.backend("ec2", region).enis:
+            text = f"AWS Lambda VPC ENI-{name}-{len(memory.shared):08x}"
+            made = _make(world, region, subnet, place[1], text, "lambda")
+            shared = memory.shared[place] = _Shared(made)
+        world.forget(("interface", region, shared.interface))
+        shared.users.add(name)
+
+
+def release_function(
+    world: World, region: str, name: str, role_arn: str, *, detached: bool
+) -> None:
+    """Takes the function off its interfaces; those without a function go after a while.
+
+    `detached`: by an update that emptied its VpcConfig, which is quicker than a deletion.
+    """
+    waits = world.durations
+    after = waits.interface_release_detached if detached else waits.interface_release
+    for place in list(world.memory(Interfaces, region).shared):
+        _leave(world, region, name, role_arn, place, after=after)
+
+
+def _leave(
+    world: World, region: str, name: str, role_arn: str, place: _Place, *, after: float
+) -> None:
+    """Takes the function off one interface, which goes `after` so long if nobody else uses it."""
+    shared = world.memory(Interfaces, region).shared[place]
+    shared.users.discard(name)
+    if shared.users:
+        return
+    key = ("interface", region, shared.interface)
+    world.forget(key)
+
+    def let_go() -> None:
+        world.memory(Interfaces, region).shared.pop(place, None)
+        _let_go(world, region, shared.interface, role_arn)
+
+    world.later(after, let_go, key)
+
+
+def for_rds(
+    world: World, region: str, owner: str, subnets: Iterable[str], groups: Iterable[str]
+) -> None:
+    """Makes an interface of RDS's in each subnet, for `owner` (an ARN)."""
+    if world.manners.leavings:
+        world.memory(Interfaces, region).owned[owner] = [
+            _make(world, region, subnet, groups, "RDSNetworkInterface", "interface")
+            for subnet in subnets
+        ]
+
+
+def change_groups(world: World, region: str, owner: str, groups: Iterable[str]) -> None:
+    """Gives the interfaces of `owner` these groups instead."""
+    ec2 = world.backend("ec2", region)
+    wanted = [ec2.get_security_group_from_id(group) for group in groups]
+    for interface in world.memory(Interfaces, region).owned.get(owner, []):
+        if interface in ec2.enis:
+            ec2.enis[interface]._group_set = wanted
+
+
+def release_rds(world: World, region: str, owner: str) -> None:
+    """Removes the interfaces of `owner`: RDS's go with what they are for."""
+    for interface in world.memory(Interfaces, region).owned.pop(owner, []):
+        world.backend("ec2", region).enis.pop(interface, None)
+
+
+def _make(
+    world: World,
+    region: str,
+    subnet: str,
+    groups: Iterable[str],
+    description: str,
+    kind: str,
+) -> str:
+    made: Any = world.backend("ec2", region).create_network_interface(
+        subnet, "", group_ids=list(groups), description=description
+    )
+    made.status = "in-use"
+    made.requester_managed = True
+    made.requester_id = "123456789012:aws-lambda" if kind == "lambda" else "amazon-rds"
+    made.interface_type = kind
+    interface: str = made.id
+    return interface
+
+
+def _let_go(world: World, region: str, interface: str, role_arn: str) -> None:
+    """Lambda's own removal of an interface, with the function's role."""
+    enis = world.backend("ec2", region).enis
+    if interface not in enis:
+        return
+    policies = iam_roles.policies(world, role_arn)
+    if decide(policies, "ec2:DeleteNetworkInterface", "*").allowed:
+        del enis[interface]
+    else:
+        enis[interface].status = "available"

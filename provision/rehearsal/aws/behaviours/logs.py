@@ -1,0 +1,24 @@
+"""CloudWatch Logs: AWS's refusals."""
+
+from __future__ import annotations
+
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.world import Proceed, World
+
+_RETENTION_DAYS = (
+    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827),
+    *(2192, 2557, 2922, 3288, 3653),
+)
+"""https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
+
+def put_retention_policy(world: World, call: Call, proceed: Proceed) -> None:
+    """Only certain numbers of days."""
+    days = call.get("retentionInDays")
+    if world.manners.refusals and days not in _RETENTION_DAYS:
+        message = (
+            f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy "
+            f"constraint: Member must satisfy enum value set: {list(_RETENTION_DAYS)}"
+        )
+        raise AwsError("InvalidParameterException", message, 400)

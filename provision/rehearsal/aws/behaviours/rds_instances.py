@@ -1,0 +1,477 @@
+"""RDS DB instances: states over time, backups left behind, and AWS's refusals.
+
+Follows https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/ and the guide's "DB instance
+status"; codes as in botocore's model, where they lack the `Fault` of the class name.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore import xform_name
+
+from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_catalogue
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.world import Proceed, World
+
+Answer = dict[str, Any]
+
+_RESERVED_USERS = {"rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdswriteforwarduser", "mysql"}
+_AT_THE_WINDOW = {  # what waits for the maintenance window: parameter, and its pending name
+    "AllocatedStorage": "AllocatedStorage",
+    "CACertificateIdentifier": "CACertificateIdentifier",
+    "DBInstanceClass": "DBInstanceClass",
+    "EnableIAMDatabaseAuthentication": "IAMDatabaseAuthenticationEnabled",
+    "EngineVersion": "EngineVersion",
+    "Iops": "Iops",
+    "MultiAZ": "MultiAZ",
+    "StorageType": "StorageType",
+}
+_MODIFIABLE = {"available", "storage-optimization", "storage-full", "incompatible-parameters"}
+
+
+@dataclass
+class Backups:
+    """Automated backups by DbiResourceId, as DescribeDBInstanceAutomatedBackups shows them."""
+
+    by_id: dict[str, Answer] = field(default_factory=dict)
+
+
+# Create
+
+
+def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
+    """`creating`, `backing-up`, `available`; no endpoint while `creating`."""
+    if world.manners.refusals:
+        _check_new(world, call)
+    names = ("DBInstanceIdentifier", "DBSubnetGroupName")  # which RDS keeps in lower case
+    world.ask_as(call, **{n: call.params[n].lower() for n in names if n in call.params})
+    instance = _find(world, call)
+    letters = string.ascii_uppercase + string.digits
+    instance.dbi_resource_id = "db-" + "".join(secrets.choice(letters) for _ in range(26))
+    if call.get("Engine") == "mysql":
+        instance.engine_version = rds_catalogue.resolve(call.get("EngineVersion")).name
+    instance.engine_lifecycle_support = call.get(
+        "EngineLifecycleSupport", "open-source-rds-extended-support"
+    )
+    instance.pending_modified_values = {}
+    group = subnet_group(instance)
+    if group is not None:
+        _place(world, call, instance, group)
+    _start_states(world, call.region, instance)
+    _start_backups(world, call.region, instance)
+    return _described(world, call)
+
+
+def _place(world: World, call: Call, instance: Any, group: Any) -> None:
+    """Chooses a zone of the subnet group, and puts an interface there."""
+    subnet = group._subnets[0]
+    for each in group._subnets:
+        if each.availability_zone == call.get("AvailabilityZone"):
+            subnet = each
+    instance.availability_zone = subnet.availability_zone
+    interfaces.for_rds(
+        world, call.region, instance.arn, [subnet.id], instance.vpc_security_group_ids
+    )
+
+
+def _start_states(world: World, region: str, instance: Any) -> None:
+    if not world.manners.states:
+        return
+    waits = world.durations
+    key = _key(region, instance)
+    instance.status = "creating"
+    first_backup = waits.instance_first_backup if instance.backup_retention_period else 0.0
+    if first_backup:
+        world.later(waits.instance_create - first_backup, lambda: _set(instance, "backing-up"), key)
+    world.later(waits.instance_create, lambda: _set(instance, "available"), key)
+
+
+def _start_backups(world: World, region: str, instance: Any) -> None:
+    """AWS keeps an automated backup of each instance with a retention period."""
+    rds = world.backend("rds", region)
+    if not instance.backup_retention_period:
+        for name, snapshot in list(rds.database_snapshots.items()):
+            if (
+                snapshot.db_instance_identifier == instance.db_instance_identifier
+                and snapshot.snapshot_type == "automated"
+            ):
+                del rds.database_snapshots[name]
+    elif world.manners.leavings:
+        world.memory(Backups, region).by_id[instance.dbi_resource_id] = {
+            "DBInstanceArn": instance.arn,
+            "DbiResourceId": instance.dbi_resource_id,
+            "Region": region,
+            "DBInstanceIdentifier": instance.db_instance_identifier,
+            "Status": "active",
+            "Engine": instance.engine,
+            "EngineVersion": instance.engine_version,
+            "MasterUsername": instance.master_username,
+            "AllocatedStorage": int(instance.allocated_storage),
+            "Encrypted": bool(instance.storage_encrypted),
+            "BackupRetentionPeriod": int(instance.backup_retention_period),
+            "InstanceCreateTime": datetime.now(UTC),
+            "DBInstanceAutomatedBackupsArn": instance.arn.replace(":db:", ":auto-backup:ab-"),
+        }
+
+
+def _check_new(world: World, call: Call) -> None:
+    """Raises AwsError for an instance that RDS would not make."""
+    name = call.get("DBInstanceIdentifier", "").lower()
+    rds = world.backend("rds", call.region)
+    if name in [each.lower() for each in rds.databases]:
+        raise AwsError("DBInstanceAlreadyExists", "DB instance already exists", 400)
+    if not iam_roles.has_service_linked_role(world):
+        message = (
+            "Unable to create the resource. Verify that you have permission to create service "
+            "linked role. Otherwise wait and try again later"
+        )
+        raise AwsError("InvalidParameterValue", message, 400)
+    if call.get("Engine") == "mysql":
+        _check_version(call)
+        if call.get("DBInstanceClass") not in rds_catalogue.CLASSES:
+            message = f"Invalid DB Instance class: {call.get('DBInstanceClass')}"
+            raise AwsError("InvalidParameterValue", message, 400)
+    _check_login(call)
+    _check_storage(call)
+    _check_network(world, call)
+
+
+def _check_version(call: Call) -> None:
+    version = rds_catalogue.resolve(call.get("EngineVersion"))
+    disabled = call.get("EngineLifecycleSupport") == "open-source-rds-extended-support-disabled"
+    if disabled and not rds_catalogue.in_standard_support(version):
+        message = (
+            f"You can't create a DB instance with engine version {version.name}, which is past "
+            "its RDS end of standard support date, without RDS Extended Support."
+        )
+        raise AwsError("InvalidParameterCombination", message, 400)
+
+
+def _check_login(call: Call) -> None:
+    user, password = call.get("MasterUsername", ""), call.get("MasterUserPassword")
+    if user.lower() in _RESERVED_USERS:
+        message = (
+            f"MasterUsername {user} cannot be used as it is a reserved word used by the engine"
+        )
+        raise AwsError("InvalidParameterValue", message, 400)
+    if not re.fullmatch(r"[A-Za-z]\w{0,15}", user, re.ASCII):
+        message = f"The parameter MasterUsername is not a valid identifier: {user!r}"
+        raise AwsError("InvalidParameterValue", message, 400)
+    if call.get("ManageMasterUserPassword"):
+        if password:
+            message = (
+                "You can't specify MasterUserPassword when ManageMasterUserPassword is enabled."
+            )
+            raise AwsError("InvalidParameterCombination", message, 400)
+        return
+    _check_password(password)
+
+
+def _check_password(password: str | None) -> None:
+    if not password:
+        message = "The parameter MasterUserPassword must be provided and must not be blank."
+        raise AwsError("InvalidParameterValue", message, 400)
+    if not 8 <= len(password) <= 41:
+        message = (
+            "The parameter MasterUserPassword is not a valid password because it is not between "
+            "8 and 41 characters."
+        )
+        raise AwsError("InvalidParameterValue", message, 400)
+    if re.search(r"[^!-~]|[/@\"]", password):
+        message = (
+            "The parameter MasterUserPassword is not a valid password. Only printable ASCII "
+            "characters besides '/', '@', '\"', ' ' may be used."
+        )
+        raise AwsError("InvalidParameterValue", message, 400)
+
+
+def _check_storage(call: Call) -> None:
+    storage = int(call.get("AllocatedStorage", 20))
+    kind = call.get("StorageType", "gp2")
+    if kind not in ("gp2", "gp3", "io1", "io2"):
+        raise AwsError("StorageTypeNotSupported", f"Invalid storage type: {kind}", 400)
+    if not 20 <= storage <= 65_536:
+        message = f"Invalid storage size for engine name mysql and storage type {kind}: {storage}"
+        raise AwsError("InvalidParameterCombination", message, 400)
+    if kind == "gp3" and call.get("Iops") and storage < 400:
+        message = (
+            "You can't specify IOPS or storage throughput for engine mysql and a storage size "
+            "less than 400."
+        )
+        raise AwsError("InvalidParameterCombination", message, 400)
+
+
+def _check_network(world: World, call: Call) -> None:
+    """The subnet group, the security groups and the zone must be there and fit together."""
+    name = call.get("DBSubnetGroupName")
+    if name is None:
+        return
+    group = world.backend("rds", call.region).subnet_groups.get(name.lower())
+    if group is None:
+        message = f"DB subnet group '{name}' does not exist."
+        raise AwsError("DBSubnetGroupNotFoundFault", message, 404)
+    ec2 = world.backend("ec2", call.region)
+    for each in call.get("VpcSecurityGroupIds", []):
+        found = ec2.get_security_group_from_id(each)
+        if found is None:
+            message = f"Invalid security group , groupId= {each}, groupName=."
+            raise AwsError("InvalidParameterValue", message, 400)
+        if found.vpc_id != group.vpc_id:
+            message = (
+                "The DB instance and EC2 security group are in different VPCs. The DB instance "
+                f"is in {group.vpc_id} and the EC2 security group is in {found.vpc_id}"
+            )
+            raise AwsError("InvalidVPCNetworkStateFault", message, 400)
+    zone = call.get("AvailabilityZone")
+    if zone and zone not in [subnet.availability_zone for subnet in group._subnets]:
+        message = f"DB subnet group {name} does not cover the Availability Zone {zone}."
+        raise AwsError("InvalidVPCNetworkStateFault", message, 400)
+    if call.get("PubliclyAccessible"):
+        message = (
+            "Cannot create a publicly accessible DBInstance. The specified VPC has no internet "
+            "gateway attached."
+        )
+        gateways = ec2.describe_internet_gateways(filters={"attachment.vpc-id": [group.vpc_id]})
+        if not gateways:
+            raise AwsError("InvalidVPCNetworkStateFault", message, 400)
+
+
+# Describe
+
+
+def describe_db_instances(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Without the endpoint that moto knows too early."""
+    answer = proceed()
+    for each in answer.get("DBInstances", []):
+        _hide_endpoint(each)
+    return answer
+
+
+def _hide_endpoint(instance: Answer) -> None:
+    if instance.get("DBInstanceStatus") == "creating":
+        instance.pop("Endpoint", None)
+
+
+# Modify
+
+
+def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
+    """What ApplyImmediately leaves out waits in PendingModifiedValues for the window."""
+    instance = _find(world, call)
+    if world.manners.refusals:
+        if instance.status not in _MODIFIABLE:
+            raise _wrong_state(instance, "Database instance is not in available state.")
+        if "MasterUserPassword" in call.params:
+            _check_password(call.get("MasterUserPassword"))
+    if not world.manners.states:
+        proceed()
+        return _described(world, call)
+    late = {k: v for k, v in call.params.items() if _differs(instance, k, v)}
+    at_once = dict.fromkeys(late, None)
+    password = call.get("MasterUserPassword")
+    world.ask_as(call, **at_once)
+    waiting = {**getattr(instance, "waiting", {}), **late}
+    instance.waiting = waiting
+    instance.pending_modified_values = {_AT_THE_WINDOW[k]: v for k, v in waiting.items()}
+    if call.get("ApplyImmediately") and waiting:
+        _apply(world, call, instance)
+    elif password:
+        _busy(world, call.region, instance, "resetting-master-credentials")
+    return _described(world, call)
+
+
+def _differs(instance: Any, name: str, value: Any) -> bool:
+    """Whether this parameter is a change that waits for the window."""
+    if name not in _AT_THE_WINDOW:
+        return False
+    return str(getattr(instance, xform_name(name), None)) != str(value)
+
+
+def _apply(world: World, call: Call, instance: Any) -> None:
+    """Changes all that was waiting, once `modifying` is over."""
+
+    def applied() -> None:
+        params = {"DBInstanceIdentifier": instance.db_instance_identifier, **instance.waiting}
+        world.ask("rds", "ModifyDBInstance", call.region, **params)
+        instance.pending_modified_values = instance.waiting = {}
+
+    _busy(world, call.region, instance, "modifying", applied)
+
+
+def _busy(world: World, region: str, instance: Any, status: str, then: Any = lambda: None) -> None:
+    key = _key(region, instance)
+    instance.status = status
+
+    def over() -> None:
+        then()
+        _set(instance, "available")
+
+    world.later(world.durations.instance_modify, over, key)
+
+
+# Delete
+
+
+def delete_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
+    """`deleting` for minutes; a final snapshot is made, backups are kept where asked for."""
+    instance = _find(world, call)
+    if world.manners.refusals:
+        _check_delete(world, call, instance)
+    answer = _described(world, call)
+    snapshot = call.get("FinalDBSnapshotIdentifier")
+    if snapshot and not call.get("SkipFinalSnapshot"):
+        _snapshot(world, call.region, instance, snapshot)
+    key = _key(call.region, instance)
+    world.forget(key)
+    if world.manners.states:
+        instance.status = "deleting"
+        world.later(world.durations.instance_delete, lambda: _gone(world, call, instance), key)
+    else:
+        _gone(world, call, instance)
+    answer["DBInstance"]["DBInstanceStatus"] = "deleting"
+    return answer
+
+
+def _check_delete(world: World, call: Call, instance: Any) -> None:
+    name = instance.db_instance_identifier
+    skip, snapshot = call.get("SkipFinalSnapshot"), call.get("FinalDBSnapshotIdentifier")
+    if instance.status == "deleting":
+        raise _wrong_state(instance, f"Instance {name} is already being deleted.")
+    if instance.deletion_protection:
+        message = (
+            "Cannot delete protected DB Instance, please disable deletion protection and try again."
+        )
+        raise AwsError("InvalidParameterCombination", message, 400)
+    if not skip and not snapshot:
+        message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
+        raise AwsError("InvalidParameterCombination", message, 400)
+    if skip and snapshot:
+        message = "FinalDBSnapshotIdentifier can not be specified with SkipFinalSnapshot."
+        raise AwsError("InvalidParameterCombination", message, 400)
+    if snapshot:
+        if instance.status == "creating":
+            message = f"Instance {name} is currently creating - a final snapshot cannot be taken."
+            raise _wrong_state(instance, message)
+        if snapshot in world.backend("rds", call.region).database_snapshots:
+            message = f"Cannot create the snapshot because a snapshot named {snapshot} exists."
+            raise AwsError("DBSnapshotAlreadyExists", message, 400)
+
+
+def _snapshot(world: World, region: str, instance: Any, name: str) -> None:
+    world.ask(
+        "rds",
+        "CreateDBSnapshot",
+        region,
+        DBInstanceIdentifier=instance.db_instance_identifier,
+        DBSnapshotIdentifier=name,
+    )
+    snapshot = world.backend("rds", region).database_snapshots[name]
+    if world.manners.states:
+        snapshot.status = "creating"
+        world.later(world.durations.snapshot, lambda: _set(snapshot, "available"))
+
+
+def _gone(world: World, call: Call, instance: Any) -> None:
+    """The end of a deletion."""
+    keep = call.get("DeleteAutomatedBackups") is False
+    instance.deletion_protection = False
+    world.ask(
+        "rds",
+        "DeleteDBInstance",
+        call.region,
+        DBInstanceIdentifier=call.get("DBInstanceIdentifier"),
+        SkipFinalSnapshot=True,
+        DeleteAutomatedBackups=not keep,
+    )
+    interfaces.release_rds(world, call.region, instance.arn)
+    backups = world.memory(Backups, call.region).by_id
+    if keep and instance.dbi_resource_id in backups:
+        backups[instance.dbi_resource_id]["Status"] = "retained"
+    else:
+        backups.pop(instance.dbi_resource_id, None)
+
+
+# Automated backups
+
+
+def describe_db_instance_automated_backups(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Those of instances that are there, and those kept of instances that are gone."""
+    found = list(world.memory(Backups, call.region).by_id.values())
+    for name in ("DBInstanceIdentifier", "DbiResourceId", "DBInstanceAutomatedBackupsArn"):
+        wanted = call.get(name)
+        if wanted:
+            found = [each for each in found if each[name] == wanted]
+            if not found and name != "DBInstanceIdentifier":
+                raise _no_backup(wanted)
+    for each in call.get("Filters", []):
+        member = {"status": "Status", "db-instance-id": "DBInstanceIdentifier"}.get(
+            each["Name"], "DbiResourceId"
+        )
+        found = [backup for backup in found if backup[member] in each["Values"]]
+    return {"DBInstanceAutomatedBackups": found}
+
+
+def delete_db_instance_automated_backup(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Only a retained one can be deleted."""
+    backups = world.memory(Backups, call.region).by_id
+    wanted = call.get("DbiResourceId", "")
+    if wanted not in backups:
+        raise _no_backup(wanted)
+    if backups[wanted]["Status"] != "retained":
+        message = f"The automated backup {wanted} is in use by a DB instance."
+        raise AwsError("InvalidDBInstanceAutomatedBackupState", message, 400)
+    rds = world.backend("rds", call.region)
+    name = backups[wanted]["DBInstanceIdentifier"]
+    for snapshot in list(rds.database_snapshots.values()):
+        if snapshot.db_instance_identifier == name and snapshot.snapshot_type == "automated":
+            rds.database_snapshots.pop(snapshot.db_snapshot_identifier, None)
+    return {"DBInstanceAutomatedBackup": {**backups.pop(wanted), "Status": "deleting"}}
+
+
+def _no_backup(name: str) -> AwsError:
+    message = f"No automated backup found for {name}."
+    return AwsError("DBInstanceAutomatedBackupNotFound", message, 404)
+
+
+# What they share
+
+
+def _find(world: World, call: Call) -> Any:
+    """moto's instance that the call names. Raises DBInstanceNotFound."""
+    name = call.get("DBInstanceIdentifier", "")
+    databases = world.backend("rds", call.region).databases
+    found = databases.get(name) or databases.get(name.lower())
+    if found is None:
+        raise AwsError("DBInstanceNotFound", f"DBInstance {name} not found.", 404)
+    return found
+
+
+def _described(world: World, call: Call) -> Answer:
+    name = call.get("DBInstanceIdentifier")
+    answer = world.ask("rds", "DescribeDBInstances", call.region, DBInstanceIdentifier=name)
+    _hide_endpoint(answer["DBInstances"][0])
+    return {"DBInstance": answer["DBInstances"][0]}
+
+
+def subnet_group(instance: Any) -> Any:
+    """moto's DB subnet group of an instance, or None."""
+    return getattr(instance, "db_subnet_group", None)
+
+
+def _key(region: str, instance: Any) -> tuple[str, str, str]:
+    return ("instance", region, instance.db_instance_identifier)
+
+
+def _set(thing: Any, status: str) -> None:
+    thing.status = status
+
+
+def _wrong_state(instance: Any, message: str) -> AwsError:
+    return AwsError("InvalidDBInstanceState", message, 400)

@@ -1,0 +1,410 @@
+"""RDS Proxy: the calls that moto lacks, AWS's states over time, target health, and refusals.
+
+Follows https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/ and the guide's "RDS Proxy".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.rehearsal.aws import network
+from provision.rehearsal.aws.behaviours import iam_roles, interfaces
+from provision.rehearsal.aws.behaviours import target_health as health
+from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.iam_policy import PolicyUnknownError
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.world import Proceed, World
+
+Answer = dict[str, Any]
+
+PORT = 3306
+_USABLE = {"available", "incompatible-network", "insufficient-resource-limits"}
+_REGISTERABLE = {"available", "modifying", "backing-up"}
+
+
+@dataclass
+class _Target:
+    """A registered target: since when it counts, and when it last had a problem."""
+
+    since: float
+    troubled: float = 0.0
+    problem: health.Problem | None = None
+
+
+@dataclass
+class Targets:
+    """Registered targets by proxy and instance."""
+
+    by_name: dict[tuple[str, str], _Target] = field(default_factory=dict)
+
+
+# Create, modify, delete
+
+
+def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
+    """`creating`, then `available`; the endpoint is known at once."""
+    if world.manners.refusals:
+        _check_new(world, call)
+    proceed()
+    proxy = _find(world, call)
+    proxy.endpoint = proxy.endpoint.replace(".db-proxy-", ".proxy-").lower()
+    proxy.auth = [_completed(auth) for auth in call.get("Auth", [])]
+    proxy.default_auth_scheme = "NONE"
+    proxy.require_tls = call.get("RequireTLS", False)  # moto has no defaults
+    proxy.debug_logging = call.get("DebugLogging", False)
+    proxy.idle_client_timeout = call.get("IdleClientTimeout", 1800)
+    subnets = proxy.vpc_subnet_ids
+    interfaces.for_rds(world, call.region, proxy.arn, subnets, proxy.vpc_security_group_ids)
+    _busy(world, call.region, proxy, "creating", world.durations.proxy_create)
+    if world.manners.leavings:
+        name = f"/aws/rds/proxy/{proxy.db_proxy_name}"
+        wait = world.durations.proxy_create if world.manners.states else 0.0
+        key = _key(call.region, proxy)
+        world.later(wait, lambda: make_log_group(world, call.region, name), key)
+    return _described(world, call)
+
+
+def modify_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
+    """moto has no ModifyDBProxy."""
+    proxy = _find(world, call)
+    _check_state(world, proxy)
+    for name, attribute in _MODIFIABLE.items():
+        if name in call.params:
+            setattr(proxy, attribute, call.params[name])
+    proxy.auth = [_completed(auth) for auth in call.get("Auth", proxy.auth)]
+    if "SecurityGroups" in call.params:
+        interfaces.change_groups(world, call.region, proxy.arn, call.params["SecurityGroups"])
+    _busy(world, call.region, proxy, "modifying", world.durations.proxy_modify)
+    return _described(world, call)
+
+
+_MODIFIABLE = {
+    "DebugLogging": "debug_logging",
+    "IdleClientTimeout": "idle_client_timeout",
+    "RequireTLS": "require_tls",
+    "RoleArn": "role_arn",
+    "SecurityGroups": "vpc_security_group_ids",
+}
+
+
+def delete_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
+    """`deleting`, then gone, its targets and interfaces with it. Its log group stays."""
+    proxy = _find(world, call)
+    _check_state(world, proxy)
+    answer = _described(world, call)
+    answer["DBProxy"]["Status"] = "deleting"
+    key = _key(call.region, proxy)
+    world.forget(key)
+
+    def gone() -> None:
+        world.backend("rds", call.region).db_proxies.pop(proxy.db_proxy_name, None)
+        interfaces.release_rds(world, call.region, proxy.arn)
+        targets = world.memory(Targets, call.region).by_name
+        for name in [name for name in targets if name[0] == proxy.db_proxy_name]:
+            del targets[name]
+
+    if world.manners.states:
+        proxy.status = "deleting"
+        world.later(world.durations.proxy_delete, gone, key)
+    else:
+        gone()
+    return answer
+
+
+def describe_db_proxies(world: World, call: Call, proceed: Proceed) -> None:
+    """A proxy that is not there: in AWS's words."""
+    if call.get("DBProxyName"):
+        _find(world, call)
+
+
+def _check_new(world: World, call: Call) -> None:
+    """Raises AwsError for a proxy that RDS would not make."""
+    name = call.get("DBProxyName", "")
+    if name.lower() in [each.lower() for each in world.backend("rds", call.region).db_proxies]:
+        message = f"A proxy named {name} already exists."
+        raise AwsError("DBProxyAlreadyExistsFault", message, 400)
+    if not re.fullmatch(r"[a-zA-Z](?:-?[a-zA-Z0-9]+)*", name) or len(name) > 63:
+        raise AwsError("InvalidParameterValue", f"The proxy name {name} is not valid.", 400)
+    if not iam_roles.has_service_linked_role(world):
+        message = (
+            "RDS is not authorized to assume service-linked role "
+            "arn:aws:iam::123456789012:role/aws-service-role/rds.amazonaws.com/"
+            "AWSServiceRoleForRDS. Check your RDS service-linked role and try again."
+        )
+        raise AwsError("InvalidParameterValue", message, 400)
+    if call.get("DefaultAuthScheme", "NONE") != "NONE" or not call.get("Auth"):
+        message = "Auth is required when DefaultAuthScheme is NONE."
+        raise AwsError("InvalidParameterCombination", message, 400)
+    if iam_roles.find(world, call.get("RoleArn", "")) is None:
+        message = f"IAM role ARN value {call.get('RoleArn')} is invalid."
+        raise AwsError("InvalidParameterValue", message, 400)
+    _check_network(world, call)
+
+
+def _check_network(world: World, call: Call) -> None:
+    ec2 = world.backend("ec2", call.region)
+    known = {s.id: s for each in ec2.subnets.values() for s in each.values()}
+    zones = set()
+    for name in call.get("VpcSubnetIds", []):
+        if name not in known:
+            message = f"Some input subnets in :[{name}] are invalid."
+            raise AwsError("InvalidSubnet", message, 400)
+        zones.add(known[name].availability_zone)
+    if len(zones) < 2:
+        message = "The proxy needs subnets in at least two Availability Zones."
+        raise AwsError("InvalidSubnet", message, 400)
+    for name in call.get("VpcSecurityGroupIds", []):
+        if ec2.get_security_group_from_id(name) is None:
+            message = f"Invalid security group , groupId= {name}, groupName=."
+            raise AwsError("InvalidParameterValue", message, 400)
+
+
+def _completed(auth: dict[str, Any]) -> dict[str, Any]:
+    """A proxy's `Auth` with what AWS fills in for MySQL."""
+    return {
+        "AuthScheme": "SECRETS",
+        "IAMAuth": "DISABLED",
+        "ClientPasswordAuthType": "MYSQL_CACHING_SHA2_PASSWORD",
+        **auth,
+    }
+
+
+# Target groups
+
+
+def describe_db_proxy_target_groups(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a proxy or a group that is not there."""
+    _find_group(world, call)
+
+
+def modify_db_proxy_target_group(world: World, call: Call, proceed: Proceed) -> Answer:
+    """What the pool's settings leave out goes back to AWS's default."""
+    proxy = _find(world, call)
+    group = _find_group(world, call)
+    _check_state(world, proxy)
+    config = call.get("ConnectionPoolConfig", {})
+    connections = config.get("MaxConnectionsPercent", 100)
+    idle = config.get("MaxIdleConnectionsPercent", connections // 2)
+    if world.manners.refusals and idle > connections:
+        message = "MaxIdleConnectionsPercent must not be above MaxConnectionsPercent."
+        raise AwsError("InvalidParameterValue", message, 400)
+    group.max_connections, group.max_idle_connections = connections, idle
+    group.borrow_timeout = config.get("ConnectionBorrowTimeout", 120)
+    group.session_pinning_filters = config.get("SessionPinningFilters", [])
+    name = proxy.db_proxy_name
+    answer = world.ask("rds", "DescribeDBProxyTargetGroups", call.region, DBProxyName=name)
+    return {"DBProxyTargetGroup": answer["TargetGroups"][0]}
+
+
+# Targets
+
+
+def register_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Only an instance in a state that takes connections, and only once."""
+    proxy = _find(world, call)
+    group = _find_group(world, call)
+    _check_state(world, proxy)
+    names = call.get("DBInstanceIdentifiers", [])
+    instances = world.backend("rds", call.region).databases
+    for name in names if world.manners.refusals else []:
+        if name not in instances:
+            raise AwsError("DBInstanceNotFound", f"DBInstance {name} not found.", 404)
+        if name in [target.rds_resource_id for target in group.targets]:
+            message = f"DB Instance {name} is already registered with the proxy."
+            raise AwsError("DBProxyTargetAlreadyRegisteredFault", message, 400)
+        if instances[name].status not in _REGISTERABLE:
+            state = instances[name].status.upper().replace("-", "_")
+            message = (
+                f"DB Instance {name} is in an unsupported state - {state}, needs to be in "
+                "[AVAILABLE, MODIFYING, BACKING_UP]"
+            )
+            raise AwsError("InvalidDBInstanceState", message, 400)
+    proceed()
+    targets = world.memory(Targets, call.region).by_name
+    for name in names:
+        targets[proxy.db_proxy_name, name] = _Target(world.clock.now())
+    return {"DBProxyTargets": [t for t in _targets(world, call) if t["RdsResourceId"] in names]}
+
+
+def deregister_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses what is not registered."""
+    proxy = _find(world, call)
+    group = _find_group(world, call)
+    _check_state(world, proxy)
+    registered = [target.rds_resource_id for target in group.targets]
+    for name in call.get("DBInstanceIdentifiers", []) if world.manners.refusals else []:
+        if name not in registered:
+            message = f"The target {name} is not registered with the proxy."
+            raise AwsError("DBProxyTargetNotFoundFault", message, 404)
+        world.memory(Targets, call.region).by_name.pop((proxy.db_proxy_name, name), None)
+
+
+def describe_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Each target with its health."""
+    proxy = _find(world, call)
+    _find_group(world, call)
+    _check_state(world, proxy)
+    return {"Targets": _targets(world, call)}
+
+
+def _targets(world: World, call: Call) -> list[Answer]:
+    proxy = _find(world, call)
+    instances = world.backend("rds", call.region).databases
+    found = []
+    for target in _find_group(world, call).targets:
+        instance = instances.get(target.rds_resource_id)
+        about = {
+            "RdsResourceId": target.rds_resource_id,
+            "Port": PORT,
+            "Type": "RDS_INSTANCE",
+            "Role": "READ_WRITE",
+            "TargetHealth": _health(world, call.region, proxy, instance, target),
+        }
+        if instance is not None and instance.status != "creating":
+            about["Endpoint"] = instance.address
+        found.append(about)
+    return found
+
+
+def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -> Answer:
+    """REGISTERING, UNAVAILABLE for want of capacity, then what is really the matter, or nothing."""
+    if instance is None:
+        text = f"The database {target.rds_resource_id} does not exist any more"
+        return _unavailable(health.Problem("CONNECTION_FAILED", text))
+    key = (proxy.db_proxy_name, target.rds_resource_id)
+    known = world.memory(Targets, region).by_name.setdefault(key, _Target(world.clock.now()))
+    waits, now = world.durations, world.clock.now()
+    if world.manners.states:
+        if now - known.since < waits.target_registering:
+            return {"State": "REGISTERING"}
+        if now - known.since < waits.target_capacity:
+            text = "DBProxy Target is waiting for proxy to scale to desired capacity"
+            return _unavailable(health.Problem("PENDING_PROXY_CAPACITY", text))
+    found = _problem(world, region, proxy, instance) if world.manners.refusals else None
+    if found is not None:
+        known.troubled, known.problem = now, found
+    elif not world.manners.consistency or now - known.troubled >= waits.target_policy_seen:
+        known.problem = None  # until then, what was repaired is not yet seen to be
+    if known.problem is not None:
+        return _unavailable(known.problem)
+    return {"State": "AVAILABLE"}
+
+
+def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.Problem | None:
+    """What keeps this proxy from this database, as AWS would find it."""
+    if instance.status in ("creating", "deleting"):
+        text = "DBProxy Target unavailable: the database does not answer"
+        return health.Problem("CONNECTION_FAILED", text)
+    answer = world.ask("ec2", "DescribeSecurityGroups", region)
+    source = _party(world, region, "proxy", proxy.vpc_security_group_ids, proxy.vpc_subnet_ids)
+    group = subnet_group(instance)
+    subnets = [subnet.id for subnet in group._subnets] if group else []
+    target = _party(world, region, "database", instance.vpc_security_group_ids, subnets)
+    blocked = network.blocked(answer["SecurityGroups"], source, target, PORT)
+    found = health.path_problem(blocked)
+    for auth in proxy.auth if found is None else []:
+        found = found or _login_problem(world, region, proxy, instance, auth.get("SecretArn", ""))
+    return found
+
+
+def _login_problem(
+    world: World, region: str, proxy: Any, instance: Any, secret: str
+) -> health.Problem | None:
+    try:
+        policies = iam_roles.policies(world, proxy.role_arn)
+    except PolicyUnknownError:
+        policies = []
+    trusted = iam_roles.trusts(world, proxy.role_arn, "rds.amazonaws.com")
+    return health.role_problem(trusted, policies, secret) or health.secret_problem(
+        _secret(world, region, secret), instance.master_username, instance._master_user_password
+    )
+
+
+def _secret(world: World, region: str, arn: str) -> str | None:
+    """The secret's text; None when there is none, or it waits for its deletion."""
+    try:
+        value = world.ask("secretsmanager", "GetSecretValue", region, SecretId=arn)
+    except AwsError:
+        return None
+    return str(value.get("SecretString"))
+
+
+def _party(
+    world: World, region: str, name: str, groups: list[str], subnets: list[str]
+) -> network.Party:
+    ec2 = world.backend("ec2", region)
+    known = {s.id: s.cidr_block for each in ec2.subnets.values() for s in each.values()}
+    cidrs = tuple(known[subnet] for subnet in subnets if subnet in known)
+    return network.Party(name, tuple(groups), cidrs)
+
+
+def _unavailable(problem: health.Problem) -> Answer:
+    return {
+        "State": "UNAVAILABLE",
+        "Reason": problem.reason,
+        "Description": problem.description,
+    }
+
+
+# What they share
+
+
+def make_log_group(world: World, region: str, name: str) -> None:
+    """Makes a log group, as AWS's services do where it is missing."""
+    try:
+        world.ask("logs", "CreateLogGroup", region, logGroupName=name)
+    except AwsError as error:
+        if error.code != "ResourceAlreadyExistsException":
+            raise
+
+
+def _find(world: World, call: Call) -> Any:
+    """moto's proxy that the call names. Raises DBProxyNotFoundFault."""
+    name = call.get("DBProxyName", "")
+    proxy = world.backend("rds", call.region).db_proxies.get(name)
+    if proxy is None:
+        message = f"The specified proxy name {name} does not exist."
+        raise AwsError("DBProxyNotFoundFault", message, 404)
+    return proxy
+
+
+def _find_group(world: World, call: Call) -> Any:
+    """moto's target group that the call names. Raises DBProxyTargetGroupNotFoundFault."""
+    name = call.get("TargetGroupName", "default")
+    group = _find(world, call).proxy_target_groups.get(name)
+    if group is None:
+        message = f"The target group {name} does not exist."
+        raise AwsError("DBProxyTargetGroupNotFoundFault", message, 404)
+    return group
+
+
+def _described(world: World, call: Call) -> Answer:
+    """The answer of the calls that tell about one proxy."""
+    name = call.get("DBProxyName")
+    proxies = world.ask("rds", "DescribeDBProxies", call.region, DBProxyName=name)["DBProxies"]
+    return {"DBProxy": proxies[0]}
+
+
+def _check_state(world: World, proxy: Any) -> None:
+    """Raises InvalidDBProxyStateFault while the proxy is busy."""
+    if world.manners.refusals and proxy.status not in _USABLE:
+        state = proxy.status.upper()
+        message = (
+            f"DB Proxy {proxy.db_proxy_name} is in an unsupported state - {state}, needs to be in "
+            "[AVAILABLE]"
+        )
+        raise AwsError("InvalidDBProxyStateFault", message, 400)
+
+
+def _busy(world: World, region: str, proxy: Any, status: str, aws_seconds: float) -> None:
+    if world.manners.states:
+        proxy.status = status
+        key = _key(region, proxy)
+        world.later(aws_seconds, lambda: setattr(proxy, "status", "available"), key)
+
+
+def _key(region: str, proxy: Any) -> tuple[str, str, str]:
+    return ("proxy", region, proxy.db_proxy_name)

@@ -1,0 +1,111 @@
+"""DB subnet groups, and tags of anything in RDS: AWS's refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provision.rehearsal.aws.behaviours import iam_roles
+from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.world import Proceed, World
+
+
+def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
+    """Needs RDS's service-linked role, and subnets of one VPC in two zones."""
+    if not world.manners.refusals:
+        return
+    name = call.get("DBSubnetGroupName", "").lower()
+    if name in world.backend("rds", call.region).subnet_groups:
+        message = f"The DB subnet group '{name}' already exists."
+        raise AwsError("DBSubnetGroupAlreadyExists", message, 400)
+    if not iam_roles.has_service_linked_role(world):
+        message = (
+            "Missing necessary credentials. The service-linked role AWSServiceRoleForRDS is "
+            "missing and could not be created."
+        )
+        raise AwsError("InvalidParameterValue", message, 400)
+    _check_subnets(world, call)
+
+
+def modify_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
+    """moto forgets a group that it does not find."""
+    _find(world, call)
+    if world.manners.refusals:
+        _check_subnets(world, call)
+
+
+def delete_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
+    """Refused while an instance is in it, also one that is being deleted."""
+    if not world.manners.refusals:
+        return
+    name = _find(world, call).name
+    for instance in world.backend("rds", call.region).databases.values():
+        group = subnet_group(instance)
+        if group is not None and group.name == name:
+            message = (
+                f"Cannot delete the subnet group '{name}' because at least one database instance: "
+                f"{instance.db_instance_identifier} is still using it."
+            )
+            raise AwsError("InvalidDBSubnetGroupStateFault", message, 400)
+
+
+def list_tags_for_resource(world: World, call: Call, proceed: Proceed) -> None:
+    """moto knows no tags of what is not there; AWS says that it is not there."""
+    _tagged(world, call)
+
+
+def add_tags_to_resource(world: World, call: Call, proceed: Proceed) -> None:
+    """See `list_tags_for_resource`."""
+    _tagged(world, call)
+
+
+def remove_tags_from_resource(world: World, call: Call, proceed: Proceed) -> None:
+    """See `list_tags_for_resource`."""
+    _tagged(world, call)
+
+
+_NOT_FOUND = {
+    "db": "DBInstanceNotFound",
+    "db-proxy": "DBProxyNotFoundFault",
+    "snapshot": "DBSnapshotNotFound",
+    "subgrp": "DBSubnetGroupNotFoundFault",
+}
+
+
+def _tagged(world: World, call: Call) -> None:
+    parts = call.get("ResourceName", "").split(":", 6)
+    if not world.manners.refusals or len(parts) < 7 or parts[5] not in _NOT_FOUND:
+        return
+    backend = world.backend("rds", call.region)
+    if backend._find_resource(parts[5], parts[6]) is None:
+        raise AwsError(_NOT_FOUND[parts[5]], f"{parts[6]} not found.", 404)
+
+
+def _check_subnets(world: World, call: Call) -> None:
+    ec2 = world.backend("ec2", call.region)
+    known = {s.id: s for each in ec2.subnets.values() for s in each.values()}
+    found = []
+    for name in call.get("SubnetIds", []):
+        if name not in known:
+            message = f"Some input subnets in :[{name}] are invalid."
+            raise AwsError("InvalidSubnet", message, 400)
+        found.append(known[name])
+    if len({subnet.vpc_id for subnet in found}) > 1:
+        raise AwsError("InvalidSubnet", "Subnets are in different VPCs.", 400)
+    zones = {subnet.availability_zone for subnet in found}
+    if len(zones) < 2:
+        message = (
+            "The DB subnet group doesn't meet Availability Zone (AZ) coverage requirement. "
+            f"Current AZ coverage: {', '.join(zones)}. Add subnets to cover at least 2 AZs."
+        )
+        raise AwsError("DBSubnetGroupDoesNotCoverEnoughAZs", message, 400)
+
+
+def _find(world: World, call: Call) -> Any:
+    name = call.get("DBSubnetGroupName", "").lower()
+    found = world.backend("rds", call.region).subnet_groups.get(name)
+    if found is None:
+        message = f"DB subnet group '{name}' does not exist."
+        raise AwsError("DBSubnetGroupNotFoundFault", message, 404)
+    return found

@@ -1,0 +1,59 @@
+"""What keeps an RDS Proxy from its database: the reasons that its target health tells.
+
+Pure functions over what AWS knows; see the guide's "Troubleshooting for RDS Proxy" for the reasons.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from provision.rehearsal.aws.iam_policy import Document, PolicyUnknownError, decide
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`Reason` and `Description` of a target that is UNAVAILABLE."""
+
+    reason: str
+    description: str
+
+
+NO_CREDENTIALS = "Proxy does not have any registered credentials"
+
+
+def secret_problem(secret: str | None, user: str | None, password: str | None) -> Problem | None:
+    """Whether the secret's text (None: no such secret) logs in as the instance's master user."""
+    if secret is None:
+        return Problem("AUTH_FAILURE", NO_CREDENTIALS)
+    try:
+        login = json.loads(secret)
+        given = login["username"], login["password"]
+    except (KeyError, TypeError, ValueError):
+        return Problem("AUTH_FAILURE", NO_CREDENTIALS)
+    if given != (user, password):
+        return Problem(
+            "AUTH_FAILURE",
+            "DBProxy Target unavailable: the database refuses the credentials in the secret of "
+            f"user {given[0]}",
+        )
+    return None
+
+
+def role_problem(trusts_rds: bool, policies: Iterable[Document], secret_arn: str) -> Problem | None:
+    """Whether the proxy can assume its role, and read the secret with it."""
+    if not trusts_rds:
+        return Problem("AUTH_FAILURE", NO_CREDENTIALS)
+    try:
+        readable = decide(policies, "secretsmanager:GetSecretValue", secret_arn).allowed
+    except PolicyUnknownError:
+        readable = False
+    return None if readable else Problem("AUTH_FAILURE", NO_CREDENTIALS)
+
+
+def path_problem(blocked: str) -> Problem | None:
+    """`blocked` says why no connection gets through; "" when one does."""
+    if not blocked:
+        return None
+    return Problem("UNREACHABLE", "DBProxy Target unavailable due to an internal error")

@@ -1,0 +1,361 @@
+"""moto as the account behind the rehearsal: asked in-process, through its own WSGI application.
+
+Only this module starts moto and speaks its wire formats. What it answers is turned into plain
+dicts by botocore's own parsers, so that the manners see what a boto3 user would see.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+from xml.sax.saxutils import escape
+
+import botocore.parsers
+import botocore.serialize
+import botocore.session
+from botocore.awsrequest import HeadersDict
+
+from provision.rehearsal.aws.calls import ACCOUNT, Call
+from provision.rehearsal.aws.refusals import AwsError
+
+SERVICES = {
+    "apigatewayv2": "apigateway",
+    "ec2": "ec2",
+    "iam": "iam",
+    "lambda": "lambda",
+    "logs": "logs",
+    "pricing": "pricing",
+    "rds": "rds",
+    "secretsmanager": "secretsmanager",
+    "sts": "sts",
+}
+"""The services that the rehearsal knows by heart (boto3's name: name in the signature)."""
+
+_PACKAGES = {"lambda": "awslambda"}
+_GLOBAL = {"iam", "sts"}
+
+Environ = dict[str, Any]
+
+
+@dataclass
+class Raw:
+    """An HTTP answer."""
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+
+
+class NotPlayed(AwsError):
+    """Neither moto nor the rehearsal can play this call."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__("InvalidAction", f"the rehearsal cannot play {what}", 400)
+
+
+class Moto:
+    """moto's backends and WSGI application. The backends are one per process: so is this."""
+
+    def __init__(self) -> None:
+        self._app = _load_moto()
+
+    def reset(self) -> None:
+        """An empty account, as moto makes it (with AWS's default VPC in each region)."""
+        from moto.core.base_backend import BackendDict
+        from moto.core.model_instances import reset_model_data
+
+        BackendDict.reset()
+        reset_model_data()
+
+    def backend(self, service: str, region: str) -> Any:
+        """moto's own object that holds what `service` has in `region`."""
+        package = _PACKAGES.get(service, service)
+        models = importlib.import_module(f"moto.{package}.models")
+        backends = getattr(
+            models, "lambda_backends" if service == "lambda" else f"{service}_backends"
+        )
+        from moto.utilities.utils import get_partition
+
+        return backends[ACCOUNT][get_partition(region) if service in _GLOBAL else region]
+
+    def serve(self, environ: Environ, body: bytes) -> Raw:
+        """moto's answer to an HTTP request, `body` being the request's body.
+
+        Raises NotPlayed for calls that moto lacks, AwsError (500) where it stumbles.
+        """
+        request = {k: v for k, v in environ.items() if not k.startswith("werkzeug.")}
+        request["wsgi.input"] = io.BytesIO(body)
+        request["CONTENT_LENGTH"] = str(len(body))
+        answer = Raw(500)
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            answer.status = int(status.split()[0])
+            answer.headers = headers
+
+        try:
+            answer.body = b"".join(self._app(request, start_response))
+        except NotImplementedError as error:
+            raise NotPlayed(str(error)) from None
+        except Exception as error:
+            raise AwsError("InternalFailure", f"moto stumbled: {error!r}", 500) from error
+        return answer
+
+    def ask(self, call: Call) -> dict[str, Any]:
+        """moto's answer to `call`, in-process. Raises AwsError where moto refuses."""
+        model = operation_model(call.service, call.operation)
+        protocol = model.service_model.protocol
+        request = botocore.serialize.create_serializer(protocol).serialize_to_request(
+            call.params, model
+        )
+        environ, body = _as_environ(request, call)
+        return parse_answer(self.serve(environ, body), call.service, call.operation)
+
+
+@cache
+def _load_moto() -> Callable[..., Iterable[bytes]]:
+    """moto's WSGI application, with only what the rehearsal needs loaded.
+
+    By itself moto loads the models of AWS's services once for each of their users, and all of
+    EC2's instance types and images, which nobody here reads: 1 s and 200 MiB more. It also reads
+    the user's AWS profile.
+    """
+    import boto3
+    from moto.core import base_backend
+    from moto.core import utils as models
+    from moto.utilities import utils
+
+    session, load = _moto_session(), utils.load_resource
+    base_backend.Session = models.Session = lambda: session
+    models.create_loader = _loader
+    utils.load_resource = lambda path: _unread(str(path)) or load(path)
+    of_boto3, boto3.Session = boto3.Session, base_backend.Session  # type: ignore[misc]
+    try:
+        importlib.import_module("moto.ec2.models")
+    finally:
+        utils.load_resource = load
+        boto3.Session = of_boto3  # type: ignore[misc]
+
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    dispatcher = DomainDispatcherApplication(create_backend_app)
+    # moto lists the folders of its own package for each request; they stay the same.
+    dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)
+    app: Callable[..., Iterable[bytes]] = dispatcher
+    return app
+
+
+def quiet_session() -> botocore.session.Session:
+    """A botocore session that reads neither the user's files nor a profile."""
+    nothing = (None, None, os.devnull, None)
+    session = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": nothing,
+            "credentials_file": nothing,
+        }
+    )
+    session.register_component("data_loader", _loader())
+    return session
+
+
+def _moto_session() -> Any:
+    import boto3
+
+    return boto3.Session(botocore_session=quiet_session())
+
+
+@cache
+def _loader() -> Any:
+    """The one loader of AWS's models here: each is read once."""
+    from moto.core.loaders import create_loader
+
+    return create_loader()
+
+
+class _Nothing(dict[str, Any]):
+    """An empty resource that is true, and serves as a list as well as a mapping."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _unread(path: str) -> _Nothing | None:
+    unread = ("instance_type", "resources/amis", "latest_amis", "optimized_amis")
+    return _Nothing() if any(part in path for part in unread) else None
+
+
+@cache
+def service_model(service: str) -> Any:
+    """botocore's model of `service`, in moto's dress."""
+    from moto.core.utils import get_service_model
+
+    return get_service_model(service)
+
+
+def operation_model(service: str, operation: str) -> Any:
+    """botocore's model of one operation."""
+    return service_model(service).operation_model(operation)
+
+
+def read_call(environ: Environ, body: bytes) -> Call:
+    """The call that an HTTP request makes. Raises NotPlayed when no model knows it."""
+    from moto.core.parse import PROTOCOL_PARSERS
+    from moto.core.request import Request
+    from moto.core.routing import get_service_router
+    from werkzeug.exceptions import NotFound
+
+    access_key, region, service = credential_scope(environ)
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    if service not in SERVICES:
+        target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        name = target or f"{method} {path}"
+        return Call(service, name, {}, region, access_key, method, path)
+    request = Request({**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    try:
+        model, uri_params = get_service_router(service).match(request)
+    except NotFound:
+        raise NotPlayed(f"{service} {method} {path}") from None
+    parser = PROTOCOL_PARSERS[model.service_model.protocol](model)
+    params = parser.parse(
+        {
+            "method": method,
+            "values": request.values,
+            "headers": request.headers,
+            "body": body,
+            "url_path": path,
+            "url_params": uri_params,
+        }
+    )
+    return Call(service, model.name, dict(params or {}), region, access_key, method, path)
+
+
+def credential_scope(environ: Environ) -> tuple[str, str, str]:
+    """Access key, region and boto3's service name, from the request's SigV4 signature.
+
+    Raises AwsError for a request that is not signed.
+    """
+    header = environ.get("HTTP_AUTHORIZATION", "")
+    _, _, scope = header.partition("Credential=")
+    parts = scope.split(",")[0].split("/")
+    if len(parts) != 5:
+        raise AwsError("MissingAuthenticationToken", "Missing Authentication Token", 403)
+    key, _, region, signed_for, _ = parts
+    if signed_for == "apigateway" and environ["PATH_INFO"].startswith("/v2/"):
+        return key, region, "apigatewayv2"
+    return key, region, signed_for
+
+
+def parse_answer(raw: Raw, service: str, operation: str) -> dict[str, Any]:
+    """`raw` as a boto3 user would get it, without ResponseMetadata. Raises AwsError for errors."""
+    model = operation_model(service, operation)
+    parser = botocore.parsers.create_parser(model.service_model.protocol)
+    headers = HeadersDict(dict(raw.headers))
+    response = {"body": raw.body, "headers": headers, "status_code": raw.status}
+    parsed: dict[str, Any] = parser.parse(response, model.output_shape)
+    parsed.pop("ResponseMetadata", None)
+    if raw.status >= 300:
+        error = parsed.get("Error", {})
+        raise AwsError(str(error.get("Code", raw.status)), error.get("Message", ""), raw.status)
+    return parsed
+
+
+def write_answer(call: Call, answer: Mapping[str, Any]) -> Raw:
+    """`answer` in the wire format of the call's service."""
+    from moto.core.serialize import SerializationContext, get_serializer_class
+
+    model = operation_model(call.service, call.operation)
+    serializer = get_serializer_class(call.service, model.service_model.protocol)
+    request_id = str(uuid.uuid4())
+    written = serializer(model, context=SerializationContext(request_id)).serialize(answer)
+    body = written["body"] or b""
+    headers = [*written["headers"].items(), ("x-amzn-RequestId", request_id)]
+    status = _status_in(answer, model.output_shape) or written["status_code"]
+    return Raw(status, headers, body.encode() if isinstance(body, str) else body)
+
+
+def _status_in(answer: Mapping[str, Any], shape: Any) -> int | None:
+    """The HTTP status, where the model keeps it in a member of the answer (Lambda's Invoke)."""
+    for name, member in (shape.members if shape else {}).items():
+        if member.serialization.get("location") == "statusCode":
+            return answer.get(name)
+    return None
+
+
+def write_error(service: str, error: AwsError) -> Raw:
+    """`error` as `service` words it over HTTP."""
+    protocol = service_model(service).protocol if service in SERVICES else "json"
+    status = error.status or _modelled_status(service, error.code) or 400
+    request_id = str(uuid.uuid4())
+    headers = [("x-amzn-RequestId", request_id)]
+    if protocol in ("query", "ec2"):
+        xml = _QUERY_ERROR if protocol == "query" else _EC2_ERROR
+        fault = "Receiver" if status >= 500 else "Sender"
+        body = xml.format(
+            fault=fault, code=escape(error.code), message=escape(error.message), id=request_id
+        )
+        return Raw(status, [*headers, ("Content-Type", "text/xml")], body.encode())
+    content = {"__type": error.code, "message": error.message, **error.extra}
+    headers += [("x-amzn-ErrorType", error.code), ("Content-Type", "application/json")]
+    return Raw(status, headers, json.dumps(content).encode())
+
+
+_QUERY_ERROR = (
+    "<ErrorResponse><Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message>"
+    "</Error><RequestId>{id}</RequestId></ErrorResponse>"
+)
+_EC2_ERROR = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error><Code>{code}</Code>'
+    "<Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
+)
+
+
+def _modelled_status(service: str, code: str) -> int | None:
+    """The HTTP status that botocore's model gives `code`, if it gives one."""
+    if service not in SERVICES:
+        return None
+    for shape in service_model(service).error_shapes:
+        if code in (shape.name, shape.error_code):
+            status = shape.metadata.get("error", {}).get("httpStatusCode")
+            return int(status) if status else None
+    return None
+
+
+def _as_environ(request: Mapping[str, Any], call: Call) -> tuple[Environ, bytes]:
+    """A WSGI environ for botocore's serialized `request`, signed for `call` in name only."""
+    body = request["body"]
+    if isinstance(body, dict):
+        body = urlencode(body)
+    raw = body.encode() if isinstance(body, str) else bytes(body or b"")
+    query = request.get("query_string") or ""
+    signed_for = SERVICES[call.service]
+    scope = f"{call.access_key}/20260101/{call.region}/{signed_for}/aws4_request"
+    environ: Environ = {
+        "REQUEST_METHOD": request["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": request["url_path"].partition("?")[0],
+        "RAW_URI": request["url_path"],
+        "QUERY_STRING": urlencode(query) if isinstance(query, dict) else str(query),
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "127.0.0.1",
+        "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0",
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": io.StringIO(),
+        "wsgi.version": (1, 0),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in request["headers"].items():
+        key = name.upper().replace("-", "_")
+        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = str(value)
+    return environ, raw

@@ -1,0 +1,137 @@
+"""What the rehearsed AWS knows beside moto: its clock, its manners, and what is still to happen."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.clock import Clock, Durations
+from provision.rehearsal.aws.moto_app import Moto
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+INSIDE_KEY = "AKIAREHEARSALINSIDE0"
+"""The access key of the rehearsal's own calls: they go straight to moto."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Manners:
+    """Which habits of the real AWS the rehearsal shows. Calls that moto lacks are always there.
+
+    states       things take time and pass through AWS's states on the way
+    consistency  a new id, role or policy is not seen everywhere at once
+    refusals     what is in use, in a wrong state, missing or malformed is refused, in AWS's words
+    leavings     what AWS makes by itself: log groups, backups, network interfaces that linger
+    throttling   a token bucket per service
+    paging       lists come in pages, of `page_size` things
+    speed        AWS seconds that pass in one real second
+    latency_seconds  real seconds that every answer takes longer
+    """
+
+    states: bool = True
+    consistency: bool = True
+    refusals: bool = True
+    leavings: bool = True
+    throttling: bool = True
+    paging: bool = True
+    page_size: int = 2
+    speed: float = 600.0
+    latency_seconds: float = 0.0
+
+    @classmethod
+    def plain(cls) -> Manners:
+        """moto as it is, only with the calls that it lacks."""
+        return cls(
+            states=False,
+            consistency=False,
+            refusals=False,
+            leavings=False,
+            throttling=False,
+            paging=False,
+        )
+
+
+@dataclass(order=True)
+class _Event:
+    due: float
+    n: int
+    action: Callable[[], None] = field(compare=False)
+    key: Hashable = field(default=None, compare=False)
+
+
+class World:
+    """One rehearsed AWS: what the manners read and write. Used under its `lock` only."""
+
+    def __init__(
+        self, moto: Moto, manners: Manners, region: str, durations: Durations | None = None
+    ) -> None:
+        self.moto = moto
+        self.manners = manners
+        self.region = region
+        self.durations = durations or Durations()
+        self.clock = Clock(manners.speed)
+        self.data_plane: Any = None
+        self.lock = threading.RLock()
+        self._memories: dict[tuple[type, str], Any] = {}
+        self._events: list[_Event] = []
+        self._numbers = itertools.count()
+
+    def memory(self, kind: type[T], region: str = "") -> T:
+        """What a group of manners remembers about `region`: one `kind()`, made at first use."""
+        memory: T = self._memories.setdefault((kind, region), None) or kind()
+        self._memories[kind, region] = memory
+        return memory
+
+    def later(self, aws_seconds: float, action: Callable[[], None], key: Hashable = None) -> None:
+        """Lets `action` happen once `aws_seconds` have passed; see `settle`."""
+        due = self.clock.now() + aws_seconds
+        self._events.append(_Event(due, next(self._numbers), action, key))
+
+    def forget(self, key: Hashable) -> None:
+        """Takes back everything that was still to happen under `key`."""
+        self._events = [event for event in self._events if event.key != key]
+
+    @contextmanager
+    def unlocked(self) -> Iterator[None]:
+        """Lets other calls in meanwhile: for a manner that waits for something outside."""
+        self.lock.release()
+        try:
+            yield
+        finally:
+            self.lock.acquire()
+
+    def settle(self) -> None:
+        """Does what has become due, in order. Called before each call: no thread needed."""
+        while due := sorted(e for e in self._events if e.due <= self.clock.now()):
+            self._events.remove(due[0])
+            due[0].action()
+
+    def ask(
+        self, service: str, operation: str, region: str | None = None, **params: Any
+    ) -> dict[str, Any]:
+        """moto's own answer to a call that no client made. Raises AwsError."""
+        return self.moto.ask(Call(service, operation, params, region or self.region, INSIDE_KEY))
+
+    def ask_as(self, call: Call, **changes: Any) -> dict[str, Any]:
+        """moto's answer to `call` with some parameters changed; None leaves one out."""
+        params = {k: v for k, v in {**call.params, **changes}.items() if v is not None}
+        return self.moto.ask(replace(call, params=params))
+
+    def backend(self, service: str, region: str | None = None) -> Any:
+        """moto's own object for `service`, for what no call can tell or change."""
+        return self.moto.backend(service, region or self.region)
+
+
+Proceed = Callable[[], dict[str, Any]]
+"""Lets the next one answer; the answer as a boto3 user would see it. Raises AwsError."""
+
+Manner = Callable[[World, Call, Proceed], "Mapping[str, Any] | None"]
+"""Answers a call. None: moto's own answer, as it is."""

@@ -1,0 +1,1 @@
+"""The rehearsed data plane: HTTP API, functions, and what they reach."""

@@ -1,0 +1,1 @@
+"""The stand-in RDS Proxy, and the databases behind it."""

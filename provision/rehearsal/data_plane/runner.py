@@ -1,0 +1,421 @@
+"""Runs the rehearsed account's functions: the uploaded zips, with the uploaded layers.
+
+As Lambda does, under the credentials of the function's own role, in execution environments that
+are kept warm until code, configuration or layers change; with its log lines, in its log group; and
+with its errors. Where Lambda would start ever more environments, this waits for one of a few.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import shutil
+import tempfile
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority, trust_in_folder
+from provision.rehearsal.data_plane.rehearsed_aws import Credentials, RehearsedAws, code_bytes
+from provision.rehearsal.data_plane.report import Report
+from provision.rehearsal.data_plane.sandbox import (
+    Reply,
+    Routes,
+    Sandbox,
+    SandboxExitError,
+    SandboxTimeoutError,
+)
+
+ENVIRONMENTS = 4
+"""Of one function at a time; each takes about 40 MiB."""
+ANSWER_LIMIT = 6 * 1024 * 1024 + 100  # bytes, as Lambda words it in its error
+LOG_TAIL = 4096  # bytes, in LogResult
+_DEFAULT_TIMEOUT, _DEFAULT_MEMORY = 3, 128  # seconds, MiB
+
+Configuration = Mapping[str, Any]
+Network = Callable[[Configuration], tuple[Routes, Mapping[str, str]]]
+"""Says where a function can connect to, and for each closed endpoint why."""
+
+
+class InvokeError(AwsError):
+    """Lambda refuses the invocation itself."""
+
+
+@dataclass
+class Environment:
+    """An execution environment, and what it was made from."""
+
+    sandbox: Sandbox
+    version: str
+    credentials: Credentials
+    stream: str
+    failure: Reply | None = None
+    init_seconds: float | None = None  # told once, in the first request's log
+
+    def usable(self, version: str) -> bool:
+        """Whether it can still serve requests to this version."""
+        return self.version == version and self.credentials.fresh
+
+
+class Runner:
+    """Invokes functions; safe to use from many threads."""
+
+    def __init__(
+        self,
+        aws: RehearsedAws,
+        report: Report,
+        authority: CertificateAuthority,
+        network: Network,
+        environments: int = ENVIRONMENTS,
+    ) -> None:
+        self._aws, self._report, self._authority = aws, report, authority
+        self._network, self._most = network, environments
+        self._folder = tempfile.TemporaryDirectory(prefix="rehearsal-functions-")
+        self._lock = threading.Lock()
+        self._pools: dict[str, Pool] = {}
+        self._unpacked: dict[str, Path] = {}
+        self._closed = False
+
+    def invoke(self, function_name: str, payload: bytes) -> dict[str, Any]:
+        """Call a function and wait for its answer, as Invoke with RequestResponse does.
+
+        Returns StatusCode, ExecutedVersion, Payload (bytes), LogResult (base64 of the log's last
+        4 KiB), and FunctionError when it failed. Raises InvokeError.
+        """
+        configuration = self._configuration(function_name)
+        call = Call(self._aws, self._report, configuration, payload)
+        with self._pool(configuration["FunctionArn"]).environment(
+            _version(configuration), lambda version: self._start(configuration, version)
+        ) as environment:
+            return call.run(environment, *self._network(configuration))
+
+    def close(self) -> None:
+        """End every process. Twice is once."""
+        with self._lock:
+            self._closed = True
+            pools = list(self._pools.values())
+        for pool in pools:
+            pool.close()
+        with contextlib.suppress(FileNotFoundError):
+            self._folder.cleanup()
+
+    def _configuration(self, function_name: str) -> Configuration:
+        get_function = self._aws.client("lambda").get_function
+        try:
+            answer = self._aws.reads.get(
+                ("function", function_name), lambda: get_function(FunctionName=function_name)
+            )
+        except ClientError as error:
+            given = error.response["Error"]
+            raise InvokeError(given["Code"], given["Message"], 404) from error
+        configuration: Configuration = answer["Configuration"]
+        if configuration.get("State") in ("Pending", "Failed"):
+            text = (
+                "The operation cannot be performed at this time. The function is currently in the "
+                f"following state: {configuration['State']}"
+            )
+            raise InvokeError("ResourceConflictException", text, 409)
+        return configuration
+
+    def _pool(self, arn: str) -> Pool:
+        with self._lock:
+            if self._closed:
+                raise InvokeError("ServiceException", "The rehearsal has ended", 500)
+            return self._pools.setdefault(arn, Pool(self._most))
+
+    def _start(self, configuration: Configuration, version: str) -> Environment:
+        name, role = configuration["FunctionName"], configuration["Role"]
+        trusted = self._aws.trusts(role, "lambda.amazonaws.com")
+        if not trusted.allowed:
+            self._report.refused(f"function {name}", "AccessDeniedException", trusted.reason)
+            text = "The role defined for the function cannot be assumed by Lambda."
+            raise InvokeError("AccessDeniedException", text, 403)
+        credentials = self._aws.credentials(role, name)
+        stream = f"{datetime.now(UTC):%Y/%m/%d}/[$LATEST]{uuid.uuid4().hex}"
+        task, layers = self._unpack(configuration)
+        variables = environment_variables(configuration, credentials, stream, self._aws.region)
+        handler = configuration.get("Handler", "")
+        sandbox = Sandbox(task, layers, handler, {**variables, "LAMBDA_TASK_ROOT": str(task)})
+        environment = Environment(sandbox, version, credentials, stream)
+        try:
+            environment.failure, environment.init_seconds = sandbox.wait_ready()
+        except (SandboxTimeoutError, SandboxExitError) as error:
+            environment.failure = _init_failed(error)
+        return environment
+
+    def _unpack(self, configuration: Configuration) -> tuple[Path, list[Path]]:
+        """Unpack code and layers, once for each content; Lambda puts `python/` of layers on path.
+
+        The Amazon root certificate, where the code has it, is replaced by the rehearsal's own.
+        """
+        arns = [layer["Arn"] for layer in configuration.get("Layers") or []]
+        key = sha256(json.dumps([configuration["CodeSha256"], arns]).encode()).hexdigest()[:24]
+        with self._lock:
+            folder = self._unpacked.get(key)
+            if folder is None:
+                folder = Path(self._folder.name) / key
+                self._extract(folder, code_bytes(configuration["FunctionArn"], arns))
+                self._unpacked[key] = folder
+        return folder / "task", [folder / "opt" / "python"] if arns else []
+
+    def _extract(self, folder: Path, zips: list[bytes]) -> None:
+        try:
+            for n, content in enumerate(zips):
+                # All layers are unpacked over each other, in their order, as in Lambda's /opt.
+                target = folder / ("opt" if n else "task")
+                with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                    archive.extractall(target)
+        except zipfile.BadZipFile as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            text = (
+                "Could not unzip uploaded file. Please check your file, then try to upload again."
+            )
+            raise InvokeError("InvalidZipFileException", text, 502) from error
+        trust_in_folder(folder, self._authority)
+
+
+class Pool:
+    """The environments of one function: at most so many, each for one request at a time."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free: list[Environment] = []
+        self._all: list[Environment] = []
+        self._starting = 0
+        self._changed = threading.Condition()
+        self._closed = False
+
+    @contextlib.contextmanager
+    def environment(
+        self, version: str, start: Callable[[str], Environment]
+    ) -> Iterator[Environment]:
+        """Lend an environment, a warm one if there is one; it is given up if it broke."""
+        environment = self._take(version) or self._add(start, version)
+        kept = False
+        try:
+            yield environment
+            kept = environment.failure is None
+        finally:
+            self._give_back(environment, kept)
+
+    def close(self) -> None:
+        """End all environments, those at work too."""
+        with self._changed:
+            self._closed = True
+            ending, self._all, self._free = self._all, [], []
+            self._changed.notify_all()
+        for environment in ending:
+            environment.sandbox.close()
+
+    def _take(self, version: str) -> Environment | None:
+        """Return a warm environment, or None when a new one may be started (it is counted)."""
+        with self._changed:
+            while True:
+                if self._closed:
+                    raise InvokeError("ServiceException", "The rehearsal has ended", 500)
+                for stale in [e for e in self._free if not e.usable(version)]:
+                    self._drop(stale)
+                if self._free:
+                    return self._free.pop()
+                if len(self._all) + self._starting < self._most:
+                    self._starting += 1
+                    return None
+                self._changed.wait()
+
+    def _add(self, start: Callable[[str], Environment], version: str) -> Environment:
+        environment = None
+        try:
+            environment = start(version)
+            return environment
+        finally:
+            with self._changed:
+                self._starting -= 1
+                if environment is not None:
+                    self._all.append(environment)
+                self._changed.notify()
+
+    def _give_back(self, environment: Environment, kept: bool) -> None:
+        with self._changed:
+            if kept and not self._closed:
+                self._free.append(environment)
+            else:
+                self._drop(environment)
+            self._changed.notify()
+
+    def _drop(self, environment: Environment) -> None:
+        for environments in (self._free, self._all):
+            if environment in environments:
+                environments.remove(environment)
+        environment.sandbox.close()
+
+
+class Call:
+    """One invocation in an environment that is lent to it."""
+
+    def __init__(
+        self, aws: RehearsedAws, report: Report, configuration: Configuration, payload: bytes
+    ) -> None:
+        self._aws, self._report, self._configuration = aws, report, configuration
+        self._payload = payload.decode("utf-8", "replace")
+        self._id = str(uuid.uuid4())
+        self._name = configuration["FunctionName"]
+        self._seconds = configuration.get("Timeout") or _DEFAULT_TIMEOUT
+
+    def run(
+        self, environment: Environment, routes: Routes, closed: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return what Invoke answers; a broken environment has its `failure` set afterwards."""
+        started = time.monotonic()
+        failure = environment.failure  # of the start, which took the handler's place
+        reply = failure or self._ask(environment, routes)
+        seconds = time.monotonic() - started
+        if not reply.failed and len(reply.payload.encode()) > ANSWER_LIMIT:
+            reply = _too_large(reply)
+        self._report_refused(reply, closed)
+        log = self._log(environment, reply, seconds)
+        self._write(environment.stream, log)
+        answer = {
+            "StatusCode": 200,
+            "ExecutedVersion": "$LATEST",
+            "Payload": reply.payload.encode(),
+            "LogResult": base64.b64encode(log.encode()[-LOG_TAIL:]).decode(),
+        }
+        if reply.failed:
+            answer["FunctionError"] = "Unhandled"
+            told = json.loads(reply.payload)
+            reason = f"{told.get('errorType', 'error')}: {told.get('errorMessage', '')}"
+            self._report.refused(f"function {self._name}", "FunctionError", reason)
+        return answer
+
+    def _ask(self, environment: Environment, routes: Routes) -> Reply:
+        arn = self._configuration["FunctionArn"]
+        try:
+            return environment.sandbox.invoke(self._id, arn, self._payload, self._seconds, routes)
+        except SandboxTimeoutError:
+            text = f"RequestId: {self._id} Error: Task timed out after {self._seconds:.2f} seconds"
+            environment.failure = _failed("Sandbox.Timedout", text)
+        except SandboxExitError as error:
+            text = f"RequestId: {self._id} Error: Runtime exited with error: {error}"
+            environment.failure = _failed("Runtime.ExitError", text)
+        return environment.failure
+
+    def _report_refused(self, reply: Reply, closed: Mapping[str, str]) -> None:
+        for host, port in reply.refused:
+            reason = closed.get(host) or "nothing in its VPC leads there"
+            where = f"function {self._name}"
+            self._report.refused(where, "ETIMEDOUT", f"{host}:{port} is out of reach: {reason}")
+
+    def _log(self, environment: Environment, reply: Reply, seconds: float) -> str:
+        milliseconds = seconds * 1000
+        memory = self._configuration.get("MemorySize") or _DEFAULT_MEMORY
+        init, environment.init_seconds = environment.init_seconds, None
+        facts = [
+            f"REPORT RequestId: {self._id}",
+            f"Duration: {milliseconds:.2f} ms",
+            f"Billed Duration: {int(milliseconds) + 1} ms",
+            f"Memory Size: {memory} MB",
+            f"Max Memory Used: {reply.peak_mib} MB",
+            *([f"Init Duration: {init * 1000:.2f} ms"] if init is not None else []),
+        ]
+        printed = environment.sandbox.take_log()
+        if printed and not printed.endswith("\n"):
+            printed += "\n"
+        if reply.failed and "Task timed out" in reply.payload:
+            when = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3]
+            printed += f"{when}Z {self._id} Task timed out after {self._seconds:.2f} seconds\n"
+        return (
+            f"START RequestId: {self._id} Version: $LATEST\n{printed}"
+            f"END RequestId: {self._id}\n" + "\t".join(facts) + "\n"
+        )
+
+    def _write(self, stream: str, log: str) -> None:
+        """Put the log where Lambda puts it, making group and stream, if the role may write it."""
+        group = _log_group(self._configuration)
+        now = int(time.time() * 1000)
+        events = [{"timestamp": now, "message": line} for line in log.splitlines(keepends=True)]
+        logs = self._aws.client("logs")
+        names = {"logGroupName": group, "logStreamName": stream}
+        with contextlib.suppress(ClientError):  # of a stream that is not there yet
+            logs.put_log_events(**names, logEvents=events)
+            return
+        _, partition, _, region, account, *_ = self._configuration["FunctionArn"].split(":")
+        arn = f"arn:{partition}:logs:{region}:{account}:log-group:{group}:log-stream:{stream}"
+        if not self._aws.may(self._configuration["Role"], "logs:PutLogEvents", arn).allowed:
+            return
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(**names)
+        logs.put_log_events(**names, logEvents=events)
+
+
+def environment_variables(
+    configuration: Configuration, credentials: Credentials, stream: str, region: str
+) -> dict[str, str]:
+    """Return a function's environment: its own variables, and those that Lambda sets.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+    """
+    runtime = configuration.get("Runtime", "")
+    key = credentials.key
+    reserved = {
+        "AWS_ACCESS_KEY_ID": key.access_key_id,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{runtime}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(configuration.get("MemorySize") or _DEFAULT_MEMORY),
+        "AWS_LAMBDA_FUNCTION_NAME": configuration["FunctionName"],
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": _log_group(configuration),
+        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        "AWS_REGION": region,
+        "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
+        "AWS_SESSION_TOKEN": key.session_token,
+        "LANG": "en_US.UTF-8",
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUTF8": "1",
+        "TZ": ":UTC",
+        "_HANDLER": configuration.get("Handler", ""),
+    }
+    own: Mapping[str, str] = configuration.get("Environment", {}).get("Variables", {})
+    return {**own, **reserved}
+
+
+def _log_group(configuration: Configuration) -> str:
+    given = configuration.get("LoggingConfig", {}).get("LogGroup")
+    return str(given or f"/aws/lambda/{configuration['FunctionName']}")
+
+
+def _version(configuration: Configuration) -> str:
+    """Return a digest of all that an environment is made from."""
+    told = {key: value for key, value in configuration.items() if key != "ResponseMetadata"}
+    return sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _failed(kind: str, message: str) -> Reply:
+    payload = json.dumps({"errorType": kind, "errorMessage": message})
+    return Reply(payload, failed=True, refused=[], peak_mib=0)
+
+
+def _init_failed(error: Exception) -> Reply:
+    if isinstance(error, SandboxTimeoutError):
+        return _failed("Sandbox.Timedout", "The function did not start in time")
+    return _failed("Runtime.ExitError", f"Runtime exited with error: {error}")
+
+
+def _too_large(reply: Reply) -> Reply:
+    text = f"Response payload size exceeded maximum allowed payload size ({ANSWER_LIMIT} bytes)."
+    failed = _failed("Function.ResponseSizeTooLarge", text)
+    return Reply(failed.payload, True, reply.refused, reply.peak_mib)

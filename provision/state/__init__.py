@@ -1,0 +1,1 @@
+"""What is known of the environment, kept where the next run finds it."""

@@ -1,0 +1,1 @@
+"""Whether it works: calls both routes, gathers evidence, names causes."""

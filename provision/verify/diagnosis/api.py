@@ -1,0 +1,140 @@
+"""Causes in the HTTP API: the address, stage, route, integration, and the right to invoke.
+
+API Gateway tells a client only 404 or 500, so these are read from its settings. See the API Gateway
+Developer Guide, "Troubleshooting issues with HTTP API Lambda integrations".
+"""
+
+from __future__ import annotations
+
+from provision.verify.diagnosis.cause import CHECK, Cause, differing, is_should
+from provision.verify.diagnosis.evidence import Evidence
+from provision.verify.diagnosis.policies import allowed_on, allows, trusted, trusts
+
+API_SERVICE = "apigateway.amazonaws.com"
+INVOKE = "lambda:InvokeFunction"
+
+
+def api_missing(evidence: Evidence) -> Cause | None:
+    """The API that was called is not there any more."""
+    if not evidence.missing("api"):
+        return None
+    return Cause(
+        "the HTTP API is missing", f"no HTTP API has the environment's tags; {evidence.answered}"
+    )
+
+
+def endpoint_disabled(evidence: Evidence) -> Cause | None:
+    """The API's own address is switched off."""
+    change = evidence.change("api", "DisableExecuteApiEndpoint")
+    if not change:
+        return None
+    return Cause(
+        "the API's own address is switched off", differing("DisableExecuteApiEndpoint", change)
+    )
+
+
+def api_unreachable(evidence: Evidence) -> Cause | None:
+    """Nothing came back at all: between this machine and AWS, not at AWS."""
+    if evidence.answer is None or evidence.answer.status:
+        return None
+    return Cause(
+        "this machine does not reach the API",
+        evidence.answered,
+        f"Is the network up, and a proxy between set right (HTTPS_PROXY)? Then: {CHECK}",
+        certain=False,
+    )
+
+
+def stage_missing(evidence: Evidence) -> Cause | None:
+    """Without a `$default` stage every path is answered with 404."""
+    if not evidence.missing("stage"):
+        return None
+    return Cause("the API has no stage $default", f"GetStage: no $default; {evidence.answered}")
+
+
+def route_missing(evidence: Evidence) -> Cause | None:
+    """A path without a route is answered with 404."""
+    route = evidence.route
+    if not evidence.missing(route.step):
+        return None
+    return Cause(
+        f"the API has no route GET {route.path}",
+        f"GetRoutes: no GET {route.path}; {evidence.answered}",
+    )
+
+
+def integration_missing(evidence: Evidence) -> Cause | None:
+    """A route to an integration that is gone is answered with 500."""
+    step = evidence.of("integration")
+    if not evidence.missing(step):
+        return None
+    leads = evidence.is_(evidence.route.step, "Target")
+    return Cause(
+        f"the API has no integration for the {evidence.login} function",
+        f"GetIntegrations: no {step}; GET {evidence.route.path} leads to {leads or 'nothing'}",
+    )
+
+
+def route_wrong(evidence: Evidence) -> Cause | None:
+    """The route leads to another integration, or asks for authorization."""
+    route = evidence.route
+    if change := evidence.change(route.step, "Target"):
+        sentence = f"the route GET {route.path} does not lead to the {evidence.login} function"
+        return Cause(sentence, differing("its target", change))
+    if change := evidence.change(route.step, "AuthorizationType"):
+        sentence = f"the route GET {route.path} asks for authorization"
+        return Cause(sentence, differing("AuthorizationType", change))
+    return None
+
+
+def integration_wrong(evidence: Evidence) -> Cause | None:
+    """The integration calls another function, in another way, or with another role."""
+    step = evidence.of("integration")
+    names = ("IntegrationUri", "CredentialsArn", "IntegrationType", "PayloadFormatVersion")
+    for name in (*names, "IntegrationMethod"):
+        if change := evidence.change(step, name):
+            sentence = (
+                f"the API's integration does not call the {evidence.login} function as it should"
+            )
+            return Cause(sentence, differing(name, change))
+    return None
+
+
+def api_may_not_invoke(evidence: Evidence) -> Cause | None:
+    """API Gateway cannot use its role, or the role may not invoke the function."""
+    step = "role-api"
+    if evidence.missing(step):
+        return Cause("the API's role is missing", f"GetRole: no {evidence.name(step)}")
+    trust = evidence.is_(step, "AssumeRolePolicyDocument")
+    if trust is not None and not trusts(trust, API_SERVICE):
+        return Cause(
+            "API Gateway may not assume its role",
+            is_should(f"who may assume {evidence.name(step)}", trusted(trust), API_SERVICE),
+        )
+    function, policies = evidence.seen(evidence.of("function")), evidence.is_(step, "Policies")
+    if function is None or policies is None:
+        return None
+    arn = function.outputs["arn"]
+    if allows(policies.values(), INVOKE, arn):
+        return None
+    allowed = allowed_on(policies.values(), INVOKE)
+    return Cause(
+        f"the API's role may not invoke the {evidence.login} function",
+        is_should(f"{INVOKE} of {evidence.name(step)}", allowed, arn),
+    )
+
+
+def api_not_spread_yet(evidence: Evidence) -> Cause | None:
+    """API Gateway answers by itself, though all its settings are as they should be."""
+    answer = evidence.answer
+    if not answer or answer.error or evidence.logged or not evidence.steps:
+        return None
+    if answer.status not in (404, 500, 503):
+        return None
+    return Cause(
+        "API Gateway does not call the function, though stage, route, integration and role are as "
+        "they should be: a new API or role takes a minute or two to reach it",
+        evidence.answered,
+        CHECK,
+        certain=False,
+    )

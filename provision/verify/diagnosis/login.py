@@ -1,0 +1,165 @@
+"""Causes in the login itself: the connect policy, TLS, the token, and what the proxy answers.
+
+The proxy tells a client little (1045 for most), so what AWS has is compared first, and the answer
+is read last. Follows the Amazon RDS User Guide, "Connecting to a database using IAM
+authentication" and "Troubleshooting for RDS Proxy".
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from provision.verify.diagnosis.cause import CHECK, RESET_PASSWORD, UP, Cause, differing, is_should
+from provision.verify.diagnosis.evidence import Evidence
+from provision.verify.diagnosis.policies import allowed_on, allows, denies
+
+CONNECT = "rds-db:connect"
+PROXY_LOG = f"{UP} --set proxy.debug_logging=true, then {CHECK}, and read the log group {{group}}"
+
+
+def may_not_connect(evidence: Evidence) -> Cause | None:
+    """The IAM function's role has no `rds-db:connect` on its proxy's id and user."""
+    step = evidence.of("role-function")
+    policies, proxy = evidence.is_(step, "Policies"), evidence.seen(evidence.of("proxy"))
+    if evidence.login != "iam" or policies is None or proxy is None:
+        return None
+    documents, needed = list(policies.values()), connect_arn(evidence)
+    if allows(documents, CONNECT, needed):
+        return None
+    name = evidence.name(step)
+    given = allowed_on(documents, CONNECT)
+    if denies(documents, CONNECT, needed):
+        return Cause(f"a policy denies {CONNECT} to the function's role", f"{name} on {needed}")
+    if not given:
+        sentence = f"the function's role has no policy that allows {CONNECT}"
+    else:
+        sentence = f"the function's role may connect, but {mistake(evidence, given[0], needed)}"
+    return Cause(sentence, is_should(f"{CONNECT} of {name}", given, needed))
+
+
+def connect_arn(evidence: Evidence) -> str:
+    """Return the resource on which the function's role has to be allowed to connect."""
+    role = evidence.should(evidence.of("role-function"))
+    return allowed_on(role.policies.values(), CONNECT)[0]
+
+
+def mistake(evidence: Evidence, given: str, needed: str) -> str:
+    """Return in words what is wrong with the resource of a connect policy."""
+    is_, should = parts(given), parts(needed)
+    if is_ is None or should is None:
+        return "the policy's resource is not the ARN of a database user"
+    if is_["id"] != should["id"]:
+        return f"the policy names {what_is(evidence, is_['id'])} instead of the proxy's id"
+    if is_["user"] != should["user"]:
+        return f"as the user {is_['user']}, not as {should['user']}"
+    return "in another region, account or partition"
+
+
+def parts(arn: str) -> dict[str, str] | None:
+    """Return id and user of `arn:PARTITION:rds-db:REGION:ACCOUNT:dbuser:ID/USER`."""
+    match = re.fullmatch(r"arn:[^:]*:rds-db:[^:]*:[^:]*:dbuser:(?P<id>[^/]+)/(?P<user>.+)", arn)
+    return match.groupdict() if match else None
+
+
+def what_is(evidence: Evidence, given: str) -> str:
+    """Return in words what stands where a policy should have the proxy's id."""
+    if given == evidence.name(evidence.of("proxy")):
+        return "the proxy's name"
+    if given.startswith("db-") or given == evidence.name("db-instance"):
+        return "the DB instance"
+    for login in ("password", "iam"):
+        proxy = evidence.seen(f"proxy-{login}")
+        if proxy and proxy.outputs.get("resource_id") == given:
+            return f"the {login} proxy"
+    return "another proxy" if given.startswith("prx-") else given
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What an answer means, when nothing that AWS has explains it."""
+
+    words: str  # a pattern of the function's error
+    sentence: str
+    next_step: str = CHECK
+    login: str = ""  # of this login alone
+    certain: bool = False
+
+
+OLD_OR_UNKNOWN = (
+    "the proxy refuses the token, though policy, user and endpoint are right: it is over its 15 "
+    "minutes or signed with expired credentials (a clock that is wrong?), or the policy has not "
+    "reached the proxy yet"
+)
+REFUSALS = (
+    Refusal(
+        r"\b3159\b|requires TLS|only with SSL|mysql_clear_password requires SSL|\b2061\b",
+        "the function connects without TLS, and the proxy requires it",
+        UP,
+        certain=True,
+    ),
+    Refusal(
+        r"\b2059\b|mysql_clear_password.*cannot be loaded|plugin not enabled",
+        "the function's MySQL connector lacks a login plugin, or may not use it",
+        UP,
+    ),
+    Refusal(
+        r"ubyte format requires", "the layer's MySQL connector is too old for a token's length", UP
+    ),
+    Refusal(r"\b2026\b|SSL connection error|\[SSL", "the TLS handshake with the proxy fails", UP),
+    Refusal(
+        r"has no credentials for the role", "the proxy's secret is for another user", RESET_PASSWORD
+    ),
+    Refusal(r"using password: NO", "the function sends an empty token or password", UP),
+    Refusal(r"\b1045\b", OLD_OR_UNKNOWN, PROXY_LOG, "iam"),
+    Refusal(
+        r"\b1045\b",
+        "the proxy refuses the password, though it is the secret's: it may still hold an older one",
+        RESET_PASSWORD,
+        "password",
+    ),
+    Refusal(
+        r"\b9501\b",
+        "no connection to the database comes free in time: the proxy warms up, the pool "
+        "is used up, or the database is overloaded",
+    ),
+    Refusal(r"\b1040\b|rate limit exceeded", "too many new connections at once"),
+    Refusal(r"\b1049\b|Unknown database", "the database that DB_NAME names is not there", UP),
+    Refusal(r"\b1105\b|Unknown error", "an error on AWS's side", PROXY_LOG),
+    Refusal(
+        r"no answer after|Task timed out|\b2003\b",
+        "the function gets no answer from the proxy in time, though every rule lets it through",
+    ),
+)
+
+
+def proxy_refuses(evidence: Evidence) -> Cause | None:
+    """What the answer alone says, when all that AWS has is as it should be."""
+    error = evidence.error
+    if not error:
+        return None
+    for refusal in REFUSALS:
+        wanted = refusal.login in ("", evidence.login)
+        if wanted and re.search(refusal.words, str(error), re.IGNORECASE):
+            code = evidence.change(evidence.of("function"), "CodeSha256")
+            drift = f"; {differing('CodeSha256 of its code', code)}" if code else ""
+            proof = f"{error}{drift}{evidence.proxy_said}"
+            group = f"/aws/rds/proxy/{evidence.name(evidence.of('proxy'))}"
+            next_step = UP if code else refusal.next_step.format(group=group)
+            return Cause(refusal.sentence, proof, next_step, refusal.certain)
+    return None
+
+
+def throttled(evidence: Evidence) -> Cause | None:
+    """The API's stage lets fewer requests through than came."""
+    if evidence.answer is None or evidence.answer.status != 429:
+        return None
+    sentence = "the API throttles: others call it, or api.throttle_rate_per_second is very low"
+    return Cause(sentence, evidence.said(), CHECK, certain=False)
+
+
+def function_fails(evidence: Evidence) -> Cause | None:
+    """What Lambda's log tells, when the function did not even answer."""
+    if evidence.logged is None:
+        return None
+    return Cause("the function fails before it can answer", evidence.said(), UP, certain=False)

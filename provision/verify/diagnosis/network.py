@@ -1,0 +1,93 @@
+"""Causes in the network: the groups' rules from function to proxy to database, on MySQL's port.
+
+Both sides need a rule; security groups are stateful, so answers need none.
+https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from ipaddress import ip_network
+
+from provision.resources.ec2 import MYSQL_PORT
+from provision.verify.diagnosis.cause import Cause, is_should
+from provision.verify.diagnosis.evidence import Evidence
+
+FUNCTION, PROXY, DATABASE = "function", "proxy", "database"
+SUBNETS = {
+    FUNCTION: ("subnet-function",),
+    PROXY: ("subnet-database-1", "subnet-database-2"),
+    DATABASE: ("subnet-database-1", "subnet-database-2"),
+}
+
+
+def function_outside_its_network(evidence: Evidence) -> Cause | None:
+    """The function is in another subnet or security group, or in no VPC at all."""
+    step = evidence.of("function")
+    for name in ("VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"):
+        if change := evidence.change(step, name):
+            sentence = "the function is not in its subnet and security group"
+            return Cause(sentence, is_should(name, change.is_, change.should))
+    return None
+
+
+def function_cannot_reach_proxy(evidence: Evidence) -> Cause | None:
+    """No rule lets the function out to the proxy, or in at the proxy."""
+    return closed(evidence, FUNCTION, PROXY)
+
+
+def proxy_cannot_reach_database(evidence: Evidence) -> Cause | None:
+    """No rule lets the proxy out to the database, or in at the database; or their groups differ."""
+    for step, what in ((evidence.of("proxy"), "the proxy"), ("db-instance", "the database")):
+        change = evidence.change(step, "VpcSecurityGroupIds")
+        if change and not set(change.should) <= set(change.is_):
+            sentence = f"{what} is not in its security group"
+            return Cause(sentence, is_should("VpcSecurityGroupIds", change.is_, change.should))
+    return closed(evidence, PROXY, DATABASE)
+
+
+def closed(evidence: Evidence, source: str, target: str) -> Cause | None:
+    """Return which of the two rules between source and target is missing, if one is."""
+    for direction, here, peer in (("Egress", source, target), ("Ingress", target, source)):
+        rules = evidence.is_(f"rules-{here}", direction)
+        group = evidence.seen(f"security-group-{peer}")
+        if rules is None or group is None:
+            continue
+        if any(lets(rule, group.outputs["id"], cidrs(evidence, peer)) for rule in rules):
+            continue
+        way = f"out to the {peer}" if direction == "Egress" else f"in from the {peer}"
+        name = evidence.name(f"security-group-{here}")
+        return Cause(
+            f"the security group of the {here} lets nothing {way} on port {MYSQL_PORT}",
+            is_should(f"{direction} of {name}", rules, f"tcp {MYSQL_PORT} {group.outputs['id']}"),
+        )
+    return None
+
+
+def cidrs(evidence: Evidence, part: str) -> list[str]:
+    """Return the address ranges in which a part stands."""
+    found = [evidence.is_(step, "CidrBlock") for step in SUBNETS[part]]
+    return [cidr for cidr in found if cidr]
+
+
+def lets(rule: str, group_id: str, ranges: Collection[str]) -> bool:
+    """Return whether a rule (`PROTOCOL PORT PEER`) lets MySQL through to or from a peer."""
+    protocol, ports, peer = rule.split()
+    low, _, high = ports.partition("-")
+    if protocol not in ("-1", "tcp", "6"):
+        return False
+    if ports != "all" and not int(low) <= MYSQL_PORT <= int(high or low):
+        return False
+    return peer == group_id or ("/" in peer and covers(peer, ranges))
+
+
+def covers(cidr: str, ranges: Iterable[str]) -> bool:
+    """Return whether an address range holds all of the others."""
+    whole = ip_network(cidr, strict=False)
+    inner = [ip_network(each) for each in ranges]
+    if whole.prefixlen == 0:
+        return whole.version == 4
+    return bool(inner) and all(
+        whole.version == each.version and each.subnet_of(whole)  # type: ignore[arg-type]
+        for each in inner
+    )

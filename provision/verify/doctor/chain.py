@@ -1,0 +1,174 @@
+"""The chain from the client to the database, link by link, as AWS has it. Calls no route.
+
+Each link is looked at by itself, with the causes of the diagnosis, so that a broken one does not
+hide the next. Every login has its own chain; what they share is shown once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from provision.context import Run
+from provision.engine.plan import Plan
+from provision.verify.diagnosis import api, database, function, login, network
+from provision.verify.diagnosis.cause import CHECK, UP, Cause
+from provision.verify.diagnosis.evidence import Evidence, Step, steps_of
+from provision.verify.doctor.finding import Finding, Verdict
+from provision.verify.http_client import LOGIN_ROUTES
+from provision.waiting.poll import Verdict as Readiness
+
+Find = Callable[[Evidence], Cause | None]
+LOGINS = ("password", "iam")
+BOTH = "both"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One link: the steps that it is made of, and the causes that can break it."""
+
+    name: str
+    parts: tuple[str, ...]  # `{login}` stands for the login, `{route}` for each route's step
+    causes: tuple[Find, ...] = ()
+
+
+LINKS = (
+    Link(
+        "client -> API",
+        ("api", "stage", "{route}"),
+        (api.api_missing, api.endpoint_disabled, api.stage_missing, api.route_missing),
+    ),
+    Link(
+        "API -> function",
+        ("integration-{login}", "role-api"),
+        (api.integration_missing, api.route_wrong, api.integration_wrong, api.api_may_not_invoke),
+    ),
+    Link(
+        "function",
+        ("function-{login}", "layer", "log-group-{login}"),
+        (
+            function.function_missing,
+            function.function_role_unusable,
+            function.function_not_ready,
+            function.handler_wrong,
+            function.layer_missing,
+            function.setting_wrong,
+            function.code_differs,
+        ),
+    ),
+    Link(
+        "function -> group -> proxy",
+        (
+            "subnet-function",
+            "security-group-function",
+            "rules-function",
+            "security-group-proxy",
+            "rules-proxy",
+        ),
+        (
+            network.function_outside_its_network,
+            function.points_at_another_proxy,
+            network.function_cannot_reach_proxy,
+        ),
+    ),
+    Link(
+        "login to the proxy",
+        ("role-function-{login}",),
+        (login.may_not_connect, database.function_has_another_password),
+    ),
+    Link(
+        "proxy",
+        ("proxy-{login}", "log-group-proxy-{login}"),
+        (
+            database.proxy_missing,
+            database.proxy_not_available,
+            database.proxy_takes_another_login,
+            database.tls_not_required,
+        ),
+    ),
+    Link(
+        "proxy -> secret",
+        ("secret", "role-proxy"),
+        (database.secret_unusable, database.proxy_cannot_read_secret),
+    ),
+    Link(
+        "proxy -> group -> database",
+        (
+            "subnet-database-1",
+            "subnet-database-2",
+            "security-group-database",
+            "rules-database",
+            "db-subnet-group",
+        ),
+        (network.proxy_cannot_reach_database,),
+    ),
+    Link(
+        "proxy -> target",
+        ("target-{login}",),
+        (
+            database.target_not_registered,
+            database.database_refuses_secret,
+            database.target_not_available,
+        ),
+    ),
+    Link("database", ("db-instance",), (database.database_not_available,)),
+)
+
+
+def chain_findings(run: Run, plan: Plan) -> list[Finding]:
+    """Return a finding for each link, those of both logins joined where they are the same."""
+    steps = steps_of(run.aws, plan)
+    findings = []
+    for link in LINKS:
+        password, iam = (look_at(link, each, steps) for each in LOGINS)
+        if replace(password, login=BOTH) == replace(iam, login=BOTH):
+            findings.append(replace(password, login=BOTH))
+        else:
+            findings += [password, iam]
+    return findings
+
+
+def look_at(link: Link, login: str, steps: Mapping[str, Step]) -> Finding:
+    """Return what is found of a link of one login's chain."""
+    routes = [route for route in LOGIN_ROUTES if route.login == login]
+    for find in link.causes:
+        for route in routes:
+            evidence = Evidence(route, steps=steps)
+            if cause := find(evidence):
+                proof = cause.proof.removesuffix(f"; {evidence.answered}")
+                reason = f"{cause.sentence} ({proof})"
+                return Finding(link.name, Verdict.BAD, reason, cause.next_step, login)
+    parts = [
+        steps[name]
+        for part in link.parts
+        for name in dict.fromkeys(part.format(login=login, route=each.step) for each in routes)
+    ]
+    return look_at_parts(link, parts, login)
+
+
+def look_at_parts(link: Link, parts: list[Step], login: str) -> Finding:
+    """Return what is found of a link that no cause breaks: missing, on its way, different, good."""
+    if missing := [part for part in parts if part.seen is None]:
+        reason = "missing: " + ", ".join(part.resource.step for part in missing)
+        return Finding(link.name, Verdict.BAD, reason, UP, login)
+    for part in parts:
+        look = part.resource.look(part.seen)
+        if look.verdict is not Readiness.READY:
+            reason = f"{part.resource.step} is {look.status}" + (look.reason and f": {look.reason}")
+            return Finding(link.name, Verdict.BAD, reason, CHECK, login)
+    if differing := [part for part in parts if part.changes]:
+        reason = "not as config.toml wants it: " + "; ".join(
+            f"{part.resource.step}: {', '.join(change.property for change in part.changes)}"
+            for part in differing
+        )
+        shows = "python -m provision plan"
+        return Finding(link.name, Verdict.WARNING, reason, shows, login)
+    reason = ", ".join(dict.fromkeys(described(part) for part in parts))
+    return Finding(link.name, Verdict.GOOD, reason, login=login)
+
+
+def described(part: Step) -> str:
+    """Return a part in a few words: its name or id, and AWS's status where it has one."""
+    assert part.seen is not None  # noqa: S101 - the caller has looked
+    name = part.resource.name or part.seen.outputs.get("id") or part.resource.step
+    return f"{name} {part.seen.status}" if part.resource.ready else name

@@ -1,0 +1,295 @@
+"""Whether the account and the region can have the environment: asked before anything costs money.
+
+All reads go out at once, so this takes little longer than AWS's slowest answer. What AWS does not
+tell (a permission is missing, a call is unknown) is a warning: AWS itself will say no, if it does.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator
+
+from provision.aws.account import absent, calling, pages
+from provision.context import Run
+from provision.engine.action import Action
+from provision.engine.plan import Plan
+from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
+from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version
+from provision.verify.doctor.finding import (
+    Finding,
+    bad,
+    bad_ones,
+    good,
+    in_words,
+    next_steps,
+    warning,
+)
+
+Check = Callable[[Run, Plan], Iterable[Finding]]
+
+STANDARD = "open-source-rds-standard-support"
+# When RDS ends the standard support of MySQL's majors, for when AWS does not tell: AWS's release
+# calendar ("Supported MySQL major versions on Amazon RDS") as of November 2026.
+STANDARD_SUPPORT_ENDS = {
+    "8.0": datetime.date(2026, 7, 31),
+    "8.4": datetime.date(2029, 7, 31),
+}
+SOON_DAYS = 180
+# Default quotas of what no call counts against its own (they can be raised): Amazon VPC User Guide,
+# "Amazon VPC quotas", per region; Amazon RDS User Guide, "Quotas and limitations for RDS Proxy".
+DEFAULT_VPCS, DEFAULT_PROXIES = 5, 20
+INCREASE = "Free some, or ask for more in Service Quotas, if that was not done before."
+
+
+def preflight(run: Run, plan: Plan) -> list[Finding]:
+    """Look at account and region when a DB instance or a proxy is to be made; else ask nothing.
+
+    Returns what was found. Raises ForeignResource or ReplacementRefused for what stands in the way,
+    ProvisionError with everything else that makes it certain that AWS will refuse.
+    """
+    plan.refuse()
+    if not costly(plan):
+        return []
+    findings = account_findings(run, plan)
+    if hopeless := bad_ones(findings):
+        raise ProvisionError(
+            "this cannot succeed, so nothing was made:\n" + in_words(hopeless),
+            next_step=next_steps(hopeless),
+        )
+    return findings
+
+
+def costly(plan: Plan) -> bool:
+    """Return whether a DB instance or a proxy is to be made."""
+    return bool(new(plan, DBInstance) or new(plan, DBProxy))
+
+
+def new(plan: Plan, kind: type) -> int:
+    """Return how many resources of a kind are to be made in addition to those that are there."""
+    return sum(
+        isinstance(each.resource, kind) and each.action is Action.CREATE for each in plan.steps
+    )
+
+
+def account_findings(run: Run, plan: Plan) -> list[Finding]:
+    """Return what is found of account and region, good or bad. Changes nothing.
+
+    Raises CredentialsError, UnreachableError or Interrupted.
+    """
+    reads = [lambda title=title, check=check: told(title, check, run, plan)
+             for title, check in CHECKS.items()]  # fmt: skip
+    return [each for found in run.aws.together(*reads) for each in found]
+
+
+def told(title: str, check: Check, run: Run, plan: Plan) -> list[Finding]:
+    """Return what a check finds; a warning where AWS does not tell."""
+    try:
+        with calling(""):
+            return list(check(run, plan))
+    except (CredentialsError, Interrupted):
+        raise
+    except AwsCallError as error:
+        answer = error.answer
+        reason = f"cannot be told: {answer.operation} answered {answer.code}"
+        return [warning(title, reason, error.next_step)]
+
+
+# --- the checks -----------------------------------------------------------------------------------
+
+
+def credentials(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Who is calling."""
+    who = run.aws.identity
+    reason = f"{who.arn}, account {who.account}, region {run.aws.region}"
+    if who.arn.endswith(":root"):
+        yield warning("credentials", f"{reason}: the root user", "Use a role or a user instead.")
+    else:
+        yield good("credentials", reason)
+
+
+def names(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether somebody else's resource stands where ours should, a deleted secret included."""
+    for refusal in plan.refused:
+        yield bad("names", refusal.message, refusal.next_step)
+    if not plan.refused:
+        named = sum(bool(each.resource.name) for each in plan.steps)
+        yield good("names", f"none of the {named} names is taken by anything that is not ours")
+    for each in plan.steps:
+        if each.seen and each.seen.properties.get("DeletedDate") and not plan.refused:
+            yield warning(
+                "names",
+                f"the {each.resource.title} {each.resource.name} of an earlier environment is "
+                "scheduled for deletion: `up` restores it",
+            )
+
+
+def linked_role(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether the account has RDS's own role; `up` makes a missing one."""
+    step = next(each for each in plan.steps if each.step == "service-linked-role")
+    there = "AWSServiceRoleForRDS is there" if step.seen else "not there yet: `up` makes it"
+    yield good("service-linked role", there)
+
+
+def engine_version(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether RDS offers the version of MySQL (DescribeDBEngineVersions)."""
+    wanted = run.config.database.engine_version
+    listed = pages(run.aws.rds, "describe_db_engine_versions", "DBEngineVersions", Engine="mysql")
+    offered = sorted((each["EngineVersion"] for each in listed), key=version)
+    if not offered:
+        yield warning("engine version", f"RDS lists no version of MySQL in {run.aws.region}")
+        return
+    fitting = [each for each in offered if f"{each}.".startswith(f"{wanted}.")]
+    if fitting:
+        yield good("engine version", f"MySQL {wanted} is offered, up to {fitting[-1]}")
+        return
+    yield bad(
+        "engine version",
+        f"database.engine_version = {wanted!r}: not offered in {run.aws.region}",
+        f"Set database.engine_version to one of {', '.join(offered[::-1][:5])}, or to a "
+        "major.minor of them.",
+    )
+
+
+def standard_support(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether the version is still in standard support (DescribeDBMajorEngineVersions).
+
+    Outside of it AWS refuses the instance, since we never enrol in paid Extended Support.
+    """
+    major = ".".join(run.config.database.engine_version.split(".")[:2])
+    ends, source = support_at_aws(run, major), "AWS"
+    if ends is None:
+        ends, source = STANDARD_SUPPORT_ENDS.get(major), "AWS's calendar of November 2026"
+    title = "standard support"
+    if ends is None:
+        yield warning(title, f"when MySQL {major} leaves it is not known")
+        return
+    left = (ends - datetime.datetime.now(datetime.UTC).date()).days
+    reason = f"MySQL {major} {'leaves' if left >= 0 else 'left'} it on {ends} ({source})"
+    newer = "Set database.engine_version to a newer major.minor version."
+    if left < 0:
+        yield bad(title, reason, newer)
+    elif left < SOON_DAYS:
+        yield warning(title, reason, newer)
+    else:
+        yield good(title, reason)
+
+
+def support_at_aws(run: Run, major: str) -> datetime.date | None:
+    """Return the last day of a major's standard support, or None where AWS does not tell."""
+    try:
+        with calling(""), absent("InvalidParameterValue"):
+            majors = pages(
+                run.aws.rds,
+                "describe_db_major_engine_versions",
+                "DBMajorEngineVersions",
+                Engine="mysql",
+                MajorEngineVersion=major,
+            )
+            for each in majors:
+                for lifecycle in each.get("SupportedEngineLifecycles", ()):
+                    if lifecycle["LifecycleSupportName"] == STANDARD:
+                        ends: datetime.datetime = lifecycle["LifecycleSupportEndDate"]
+                        return ends.date()
+    except AwsCallError:
+        pass
+    return None
+
+
+def zones(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether two zones offer the instance class and take RDS Proxy, as `up` looks them up."""
+    title, lookup = "zones and instance class", run.resource("availability-zones")
+    try:
+        chosen = lookup.create(run.aws)
+    except AwsCallError:
+        raise
+    except ProvisionError as error:
+        yield bad(title, error.message, error.next_step)
+        return
+    name = run.config.database.instance_class
+    yield good(title, f"{chosen['first']} and {chosen['second']} offer {name} and take RDS Proxy")
+
+
+def storage(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether the class takes encrypted gp3 of this size (DescribeOrderableDBInstanceOptions)."""
+    wanted = run.config.database
+    options = pages(
+        run.aws.rds,
+        "describe_orderable_db_instance_options",
+        "OrderableDBInstanceOptions",
+        Engine="mysql",
+        EngineVersion=wanted.engine_version,
+        DBInstanceClass=wanted.instance_class,
+        Vpc=True,
+    )
+    title, size = "storage", wanted.allocated_storage_gib
+    if not options:
+        return  # zones() says that the class is not offered
+    gp3 = [each for each in options if each.get("StorageType") == "gp3"]
+    encrypted = [each for each in gp3 if each.get("SupportsStorageEncryption", True)]
+    fitting = [
+        each
+        for each in encrypted
+        if each.get("MinStorageSize", size) <= size <= each.get("MaxStorageSize", size)
+    ]
+    if fitting:
+        yield good(title, f"{wanted.instance_class} takes {size} GiB of encrypted gp3")
+        return
+    what = "gp3 storage" if not gp3 else "encrypted storage" if not encrypted else f"{size} GiB"
+    yield bad(
+        title,
+        f"{wanted.instance_class} does not take {what} with MySQL {wanted.engine_version}",
+        "Choose another database.instance_class"
+        + (" or database.allocated_storage_gib." if encrypted else "."),
+    )
+
+
+def rds_quotas(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether RDS's quotas leave room, in numbers (DescribeAccountAttributes)."""
+    instances = new(plan, DBInstance)
+    needed = {
+        "DBInstances": instances,
+        "AllocatedStorage": instances * run.config.database.allocated_storage_gib,
+        "DBSubnetGroups": new(plan, DBSubnetGroup),
+    }
+    quotas = run.aws.rds.describe_account_attributes()["AccountQuotas"]
+    for quota in quotas:
+        more = needed.get(name := quota["AccountQuotaName"])
+        if more is None:
+            continue
+        reason = f"{name}: {quota['Used']} of {quota['Max']} used, {more} more needed"
+        full = more and quota["Used"] + more > quota["Max"]
+        yield bad("RDS quota", reason, INCREASE) if full else good("RDS quota", reason)
+
+
+def proxy_count(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether the proxies fit into AWS's default quota."""
+    there = len(pages(run.aws.rds, "describe_db_proxies", "DBProxies"))
+    yield from against_default("RDS Proxies", there, new(plan, DBProxy), DEFAULT_PROXIES)
+
+
+def vpc_count(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether the VPC fits into AWS's default quota."""
+    there = len(pages(run.aws.ec2, "describe_vpcs", "Vpcs"))
+    more = sum(each.step == "vpc" and each.action is Action.CREATE for each in plan.steps)
+    yield from against_default("VPCs", there, more, DEFAULT_VPCS)
+
+
+def against_default(what: str, there: int, more: int, default: int) -> Iterator[Finding]:
+    """Yield whether so many more fit; a warning only, since AWS's default may have been raised."""
+    reason = f"{there} there, {more} more needed; AWS's default quota is {default}"
+    full = more and there + more > default
+    yield warning(what, reason, INCREASE) if full else good(what, reason)
+
+
+CHECKS: dict[str, Check] = {
+    "credentials": credentials,
+    "names": names,
+    "service-linked role": linked_role,
+    "engine version": engine_version,
+    "standard support": standard_support,
+    "zones and instance class": zones,
+    "storage": storage,
+    "RDS quota": rds_quotas,
+    "RDS Proxies": proxy_count,
+    "VPCs": vpc_count,
+}

@@ -1,0 +1,112 @@
+"""A summary for GitHub Actions: what a job's page shows of `up`, `check` and `teardown`.
+
+GitHub names a file in GITHUB_STEP_SUMMARY and shows the Markdown in it:
+https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions#adding-a-job-summary
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from provision.engine.events import Output, Summary
+from provision.views.words import counts_in_words, duration
+
+VARIABLE = "GITHUB_STEP_SUMMARY"
+COMMANDS = ("up", "check", "teardown")  # and their rehearsals
+COLUMNS = ("route", "login", "works", "TLS", "login ms", "whole ms", "rows")
+
+
+def markdown(summary: Summary, logins: Sequence[Mapping[str, Any]], cost: Sequence[str]) -> str:
+    """Return a section about a run: how it ended, both logins, and what it costs.
+
+    `logins` are the records of `check`, one for each route; `cost` lines for a person.
+    """
+    verdict = "done" if summary.ok else "NOT DONE"
+    lines = [f"### {summary.command}: {verdict} in {duration(summary.seconds)}", ""]
+    if happened := counts_in_words(summary):
+        lines += [f"{happened}.", ""]
+    if logins:
+        lines += [row(COLUMNS), row("---" for _ in COLUMNS)]
+        lines += [row(cells(login)) for login in logins]
+        lines.append("")
+    lines += [f"- {text(line)}" for line in cost]
+    if summary.error:
+        fence = "~~~~"
+        told = [summary.error.message, *filter(None, [summary.error.next_step])]
+        lines += ["", fence, "\nnext: ".join(told).replace(fence, "~ ~ ~"), fence]
+    return "\n".join(lines).rstrip() + "\n\n"
+
+
+def cells(login: Mapping[str, Any]) -> list[str]:
+    """Return a route's line of the table."""
+    times = ["-" if login[key] is None else f"{login[key]:.0f}" for key in ("login_ms", "ms")]
+    rows = "-" if login["rows"] is None else str(login["rows"])
+    works = "yes" if login["ok"] else f"NO: {login['cause']}"
+    return [f"GET {login['route']}", login["login"], works, login["tls"] or "-", *times, rows]
+
+
+def row(cells: Any) -> str:
+    """Return a line of a Markdown table."""
+    return "| " + " | ".join(text(str(cell)) for cell in cells) + " |"
+
+
+def text(words: str) -> str:
+    """Return words that stay within a table's cell and make no markup."""
+    kept = " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return kept.replace("|", "\\|").replace("`", "\\`")
+
+
+class StepSummary(Output):
+    """Listens to a command, and appends a section to `path` when it has ended."""
+
+    def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
+        self._path = path
+        self._complain = complain
+        self._logins: list[Mapping[str, Any]] = []
+
+    def record(self, event: str, **values: Any) -> None:
+        if event == "check":
+            self._logins.append(values)
+
+    def summary(self, summary: Summary) -> None:
+        logins, self._logins = self._logins, []
+        if summary.command.split()[0] not in COMMANDS:
+            return
+        section = markdown(summary, logins, summary.notes)
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(section)
+        except OSError as error:  # a summary that is not shown is no reason to fail
+            self._complain(f"{VARIABLE}: {self._path} cannot be written: {error.strerror}")
+
+
+class Both(Output):
+    """Tells everything to two outputs; a person looks at the second."""
+
+    def __init__(self, first: Output, second: Output) -> None:
+        self.outputs = (first, second)
+        self.colours = second.colours
+
+
+def to_both(name: str) -> Callable[..., None]:
+    """Return the method that calls the method of this name of both outputs."""
+
+    def tell(self: Both, *args: Any, **kwargs: Any) -> None:
+        for output in self.outputs:
+            getattr(output, name)(*args, **kwargs)
+
+    return tell
+
+
+for _name, _value in list(vars(Output).items()):
+    if callable(_value) and not _name.startswith("_"):
+        setattr(Both, _name, to_both(_name))
+
+
+def with_step_summary(output: Output, environ: Mapping[str, str] = os.environ) -> Output:
+    """Return `output`, with a summary for GitHub beside it where GitHub asks for one."""
+    path = environ.get(VARIABLE)
+    return Both(StepSummary(Path(path), output.note), output) if path else output

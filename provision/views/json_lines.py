@@ -1,0 +1,79 @@
+"""`--output json`: one JSON object a line on stdout, as things happen, and nothing else there."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, TextIO
+
+from provision.engine.events import Output, Summary
+from provision.errors import ProvisionError
+
+if TYPE_CHECKING:
+    from provision.engine.plan import Plan
+    from provision.resources.base import Resource
+
+
+class JsonLines(Output):
+    """Events for programs. The last line is the summary."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._lock = threading.Lock()
+
+    def record(self, event: str, **values: Any) -> None:
+        line = json.dumps({"event": event} | values, default=str)
+        with self._lock:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def planned(self, plan: Plan, about: Any = None) -> None:
+        for each in plan.steps:
+            if each.resource.lookup or not each.resource.made:
+                continue
+            self.record(
+                "planned",
+                step=each.step,
+                kind=each.resource.kind,
+                action=each.action.value,
+                changes=[change.as_dict() for change in each.changes],
+            )
+
+    def began(self, resource: Resource, doing: str) -> None:
+        self.record("begin", step=resource.step, doing=doing)
+
+    def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        self.record("status", step=resource.step, status=status, reason=reason)
+
+    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        self.record(
+            "step", step=resource.step, action=action, id=identity, seconds=round(seconds, 3)
+        )
+
+    def failed(self, resource: Resource, error: ProvisionError) -> None:
+        self.record(
+            "step",
+            step=resource.step,
+            action="failed",
+            id=resource.name,
+            seconds=None,
+            error=error.as_dict(),
+        )
+
+    def skipped(self, resource: Resource, reason: str) -> None:
+        self.record("skipped", step=resource.step, reason=reason)
+
+    def summary(self, summary: Summary) -> None:
+        self.record(
+            "summary",
+            ok=summary.ok,
+            created=summary.created,
+            adopted=summary.adopted,
+            updated=summary.updated,
+            unchanged=summary.unchanged,
+            deleted=summary.deleted,
+            seconds=round(summary.seconds, 3),
+            url=summary.url,
+            error=summary.error.as_dict() if summary.error else None,
+        )

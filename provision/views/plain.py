@@ -1,0 +1,181 @@
+"""`--output plain`: lines, for CI logs, pipes and terminals without a cursor.
+
+Results go to stdout, progress to stderr. A line is written when something changes, and once a
+minute, while anything is under way, a heartbeat says what is waited for and why.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from provision.engine.events import Output, Summary
+from provision.errors import ProvisionError
+from provision.views.progress import Progress, View, Wait
+from provision.views.words import (
+    duration,
+    error_lines,
+    failure_line,
+    plan_lines,
+    summary_lines,
+    table_lines,
+    time_left,
+)
+
+if TYPE_CHECKING:
+    from provision.engine.plan import Plan
+    from provision.resources.base import Resource
+
+HEARTBEAT_SECONDS = 60.0
+
+
+class Plain(Output):
+    """Lines for a person. `clock` counts seconds; `beats`: a thread calls `beat` each minute."""
+
+    def __init__(
+        self,
+        out: TextIO | None = None,
+        progress: TextIO | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        beats: bool = True,
+    ) -> None:
+        self._out = out or sys.stdout
+        self._err = progress or sys.stderr
+        self._lock = threading.RLock()
+        self._progress = Progress(clock)
+        self._command = ""
+        self._table_width: int | None = None  # cells; None: as wide as need be
+        self._ended = threading.Event()
+        self._beats = beats
+        self._heart: threading.Thread | None = None
+
+    # --- a run ------------------------------------------------------------------------------------
+
+    def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
+        self._command = command
+        self._progress.start(resources, asking=True)
+        self._tell([f"{command}: {about}"])
+        if self._beats and self._heart is None:
+            self._heart = threading.Thread(target=self._run, daemon=True)
+            self._heart.start()
+
+    def expect(self, *, speed: float = 1.0, earlier: Mapping[str, float] | None = None) -> None:
+        self._progress.speed, self._progress.earlier = speed, earlier or {}
+
+    def planned(self, plan: Plan, about: Any = None) -> None:
+        self._progress.planned(plan)
+        show = self._print if self._command == "plan" else self._tell
+        show(plan_lines(plan))
+
+    def removing(self, resources: Sequence[Resource]) -> None:
+        self._progress.removing(resources)
+
+    def began(self, resource: Resource, doing: str) -> None:
+        if self._progress.began(resource, doing):
+            self._stamped(f"{resource.step}: {doing}")
+
+    def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        if self._progress.status(resource, status, reason) and status:
+            self._stamped(f"{resource.step}: {said(status, reason)}")
+
+    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        self._progress.finished(resource, action)
+        if action != "unchanged":
+            took = f" in {duration(seconds)}" if seconds >= 1 else ""
+            self._stamped(f"{resource.step}: {action}{took}  {identity}".rstrip())
+
+    def failed(self, resource: Resource, error: ProvisionError) -> None:
+        self._progress.failed(resource)
+        self._stamped(failure_line(resource.step, error))
+
+    def skipped(self, resource: Resource, reason: str) -> None:
+        self._progress.skipped(resource)
+        self._stamped(f"{resource.step}: not done: {reason}")
+
+    # --- results ----------------------------------------------------------------------------------
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        self._print(["", *table_lines(title, columns, rows, width=self._table_width)])
+
+    def document(self, text: str) -> None:
+        self._print([text])
+
+    def note(self, text: str) -> None:
+        self._tell([text])
+
+    def error(self, error: ProvisionError) -> None:
+        self._tell(error_lines(error))
+
+    def summary(self, summary: Summary) -> None:
+        view = self._progress.view()
+        if view.waits and not summary.ok:
+            self._tell(["not waited for to the end: " + ", ".join(map(in_brief, view.waits))])
+        self._progress.start(())
+        if not summary.silent:
+            self._print(["", *summary_lines(summary)])
+
+    def close(self) -> None:
+        self._ended.set()
+
+    # --- telling ----------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """Say what is waited for, if anything is."""
+        view = self._progress.view()
+        if view.waits:
+            self._stamped(heartbeat(view))
+
+    def _run(self) -> None:
+        """Work on a thread of its own until the output is closed."""
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            self.beat()
+
+    def _stamped(self, text: str) -> None:
+        self._tell([f"{duration(self._progress.seconds):>7}  {text}"])
+
+    def _tell(self, lines: Iterable[str]) -> None:
+        """Write lines of progress."""
+        with self._lock:
+            print("\n".join(lines), file=self._err, flush=True)
+
+    def _print(self, lines: Iterable[str]) -> None:
+        """Write lines of a result."""
+        with self._lock:
+            print("\n".join(lines), file=self._out, flush=True)
+
+
+def said(status: str, reason: str) -> str:
+    """Return AWS's status with its reason."""
+    return f"{status}: {reason}" if reason else status
+
+
+def in_brief(wait: Wait) -> str:
+    """Return a step under way, what AWS says of it, and since when."""
+    return f"{wait.step} ({wait.status}, {duration(wait.seconds)})"
+
+
+def holding_up(view: View) -> Wait:
+    """Return the step under way that holds up the end of the run."""
+    by_step = {wait.step: wait for wait in view.waits}
+    return next((by_step[step] for step in view.chain if step in by_step), view.waits[0])
+
+
+def waited_on(wait: Wait) -> str:
+    """Return what is waited for, and why: AWS's word and reason."""
+    usual = f", usually {duration(wait.usual)}" if wait.usual and not wait.overdue else ""
+    return (
+        f"waiting on {wait.step} because AWS says {said(wait.status, wait.reason)} "
+        f"(for {duration(wait.seconds)}{usual})"
+    )
+
+
+def heartbeat(view: View) -> str:
+    """Return in one line how far the run is."""
+    last = holding_up(view)
+    also = ", ".join(in_brief(wait) for wait in view.waits if wait is not last)
+    parts = [f"{view.done} of {view.total} done", time_left(*view.left), waited_on(last)]
+    return "; ".join([*parts, f"also under way: {also}"] if also else parts)

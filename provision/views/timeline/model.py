@@ -1,0 +1,200 @@
+"""A run as bars: each step's waits by AWS's status, the longest chain, and where it stood idle.
+
+Made of the record that history.py keeps in the state file; asks nobody. All times are seconds since
+the run began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from provision.resources.base import Resource, references
+from provision.views.progress import GONE, removal_needs
+
+ASKED = "asked"  # a call is under way, or AWS has said nothing of the resource yet
+THERE = "there"  # AWS shows the resource; its kind has no status
+LEAST_GAP = 0.001  # seconds: the resolution of the record
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a run."""
+
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasted."""
+        return self.ended - self.began
+
+
+@dataclass(frozen=True)
+class Phase(Span):
+    """A stretch of a step in which AWS said the same of it."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Bar(Span):
+    """One step of a run."""
+
+    step: str
+    doing: str  # creating, updating, deleting, or checking: there already, not ready yet
+    action: str  # created, adopted, updated, unchanged, deleted, failed; "" when no end was seen
+    phases: tuple[Phase, ...]
+    error: str = ""
+    on_chain: bool = False
+
+
+@dataclass(frozen=True)
+class Link(Span):
+    """A step of the longest chain, and what it added once the step before it had ended."""
+
+    step: str
+
+
+@dataclass(frozen=True)
+class Gap(Span):
+    """A stretch in which no step of the longest chain was under way."""
+
+    after: str  # the step of the chain before it, "" at the beginning of the run
+    before: str  # the step of the chain after it, "" at the end of the run
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A run."""
+
+    command: str
+    began_at: str  # ISO 8601
+    seconds: float
+    ok: bool | None  # None when no end was recorded: it was killed, or is still under way
+    bars: tuple[Bar, ...]  # in the order in which they began
+    chain: tuple[Link, ...]
+    gaps: tuple[Gap, ...]
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The steps that were under way when the run ended without them."""
+        return [bar.step for bar in self.bars if not bar.action and bar.ended >= self.seconds]
+
+
+def timeline(run: Mapping[str, Any], resources: Sequence[Resource]) -> Timeline:
+    """Return a run's record as a timeline; `resources` say which step needs which."""
+    seconds = float(run["seconds"])
+    lookups = {each.step for each in resources if each.lookup}
+    bars = [
+        bar_of(step, entry, seconds) for step, entry in run["steps"].items() if step not in lookups
+    ]
+    bars.sort(key=lambda bar: (bar.began, bar.ended, bar.step))
+    chain = longest_chain(bars, needs_of(bars, resources))
+    steps = {link.step for link in chain}
+    return Timeline(
+        command=run["command"],
+        began_at=run["began"],
+        seconds=seconds,
+        ok=run["ok"],
+        bars=tuple(replace(bar, on_chain=bar.step in steps) for bar in bars),
+        chain=tuple(chain),
+        gaps=tuple(gaps_of(chain, seconds)),
+    )
+
+
+def bar_of(step: str, entry: Mapping[str, Any], run_seconds: float) -> Bar:
+    """Return one step's bar.
+
+    Nobody tells the end of what AWS itself made: it is over when it is gone. Any other step whose
+    end was not told was under way until the run ended.
+    """
+    told = entry["statuses"]
+    gone = told[-1][0] if told and told[-1][1] == GONE else run_seconds
+    began, ended = float(entry["began"]), float(entry.get("ended", gone))
+    return Bar(
+        began,
+        ended,
+        step,
+        entry["doing"],
+        entry.get("action", ""),
+        tuple(phases_of(told, began, ended)),
+        entry.get("error", ""),
+    )
+
+
+def phases_of(told: Sequence[Sequence[Any]], began: float, ended: float) -> Iterator[Phase]:
+    """Yield what AWS said of a step, each with when it began and ended."""
+    starts = [(began, ASKED, ""), *((at, status or THERE, reason) for at, status, reason in told)]
+    ends = [*(at for at, _, _ in starts[1:]), ended]
+    for (at, status, reason), until in zip(starts, ends, strict=True):
+        yield Phase(at, max(at, until), status, reason)
+
+
+def needs_of(bars: Sequence[Bar], resources: Sequence[Resource]) -> dict[str, set[str]]:
+    """Return for each step the steps that had to come before it."""
+    declared = {each.step: each for each in resources}
+    there = [declared[bar.step] for bar in bars if bar.step in declared]
+    needs: dict[str, set[str]] = {}
+    for bar in bars:
+        resource = declared.get(bar.step)
+        if resource is None:  # no longer in the environment
+            needs[bar.step] = set()
+        elif bar.doing == "deleting":
+            needs[bar.step] = removal_needs(resource, there)
+        else:
+            needs[bar.step] = {step for step, _ in references(resource)}
+    return needs
+
+
+def longest_chain(bars: Sequence[Bar], needs: Mapping[str, set[str]]) -> list[Link]:
+    """Return the steps that the end of the run waited for, each needing the one before it.
+
+    From the step that ended last, back to whichever of its needs ended last, and so on: shortening
+    any other step would not have shortened the run.
+    """
+    by_step = {bar.step: bar for bar in bars}
+    chain: list[Bar] = []
+    last = max(bars, key=lambda bar: bar.ended, default=None)
+    while last is not None:
+        chain.insert(0, last)
+        earlier = [by_step[step] for step in needs[last.step] if step in by_step]
+        earlier = [bar for bar in earlier if bar.ended <= chain[0].ended and bar not in chain]
+        last = max(earlier, key=lambda bar: (bar.ended, bar.step), default=None)
+    links: list[Link] = []
+    for bar in chain:
+        before = links[-1].ended if links else bar.began
+        links.append(Link(max(bar.began, before), bar.ended, bar.step))
+    return links
+
+
+def gaps_of(chain: Sequence[Link], seconds: float) -> Iterator[Gap]:
+    """Yield where no step of the chain was under way."""
+    at, after = 0.0, ""
+    for link in chain:
+        if link.began - at >= LEAST_GAP:
+            yield Gap(at, link.began, after, link.step)
+        at, after = link.ended, link.step
+    if chain and seconds - at >= LEAST_GAP:
+        yield Gap(at, seconds, after, "")
+
+
+def time_by_status(bars: Sequence[Bar]) -> dict[str, float]:
+    """Return the seconds that steps spent in each status together, most first, but for ASKED."""
+    total: dict[str, float] = {}
+    for bar in bars:
+        for phase in bar.phases:
+            if phase.seconds > 0 and phase.status != ASKED:
+                total[phase.status] = total.get(phase.status, 0.0) + phase.seconds
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def ticks(seconds: float, most: int) -> list[float]:
+    """Return round times to mark on an axis: 0, and at most `most` after it."""
+    steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
+    step = next((step for step in steps if seconds / step <= most), steps[-1])
+    while seconds / step > most:
+        step *= 2
+    return [number * step for number in range(int(seconds / step + 1e-9) + 1)]

@@ -1,0 +1,199 @@
+"""A timeline as lines of text: one bar a step, readable without colour."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from provision.views.timeline.model import ASKED, Bar, Gap, Phase, Timeline, ticks, time_by_status
+from provision.views.words import duration
+
+LEAST_WIDTH = 60
+TIME_CELLS = 8
+LEAST_SHARE = 0.02  # of a run: a shorter gap is not worth a word
+FILLS = {  # for AWS's statuses, the longest first; then one for all others
+    "unicode": ("█", "▒", "░", "▚", "=", "+", "x", "o", "·"),
+    "ascii": ("#", "=", ":", "%", "+", "x", "o", "~", "."),
+}
+CALL = {"unicode": "─", "ascii": "-"}
+CHAIN = {"unicode": "━", "ascii": "="}
+IDLE = {"unicode": "·", "ascii": "."}
+# In a terminal's own colours (ECMA-48, "select graphic rendition"), which suit its background.
+BOLD, DIM, RED = "1", "2", "31"
+COLOURS = ("36", "33", "35", "32", "34")  # of the fills, the longest first; the others have none
+
+Paint = Callable[[str, str], str]  # text and a colour -> text
+
+
+def coloured(text: str, colour: str) -> str:
+    """Return text in a terminal's colour; spaces need none."""
+    return f"\x1b[{colour}m{text}\x1b[0m" if colour and text.strip() else text
+
+
+def plain(text: str, colour: str) -> str:
+    """Return text as it is."""
+    return text
+
+
+def timeline_lines(
+    timeline: Timeline, width: int, *, charset: str = "unicode", paint: Paint = plain
+) -> Iterator[str]:
+    """Yield a timeline in lines of at most `width` cells (at least LEAST_WIDTH).
+
+    `charset` is unicode or ascii; `paint` is `coloured` or `plain`.
+    """
+    width = max(LEAST_WIDTH, width)
+    labels = max((len(bar.step) for bar in timeline.bars), default=0) + 2
+    cells = width - labels - TIME_CELLS - 2
+    fills = fills_for(timeline.bars, charset)
+    colours = {CALL[charset]: DIM} | dict(zip(FILLS[charset], COLOURS, strict=False))
+    yield paint(heading(timeline), BOLD if timeline.ok else RED)
+    yield ""
+    yield paint(f"{'':{labels}} {axis(timeline.seconds, cells)}".rstrip(), DIM)
+    for bar in timeline.bars:
+        look = RED if bar.action == "failed" else BOLD if bar.on_chain else ""
+        label = f"{('* ' if bar.on_chain else '  ') + bar.step:{labels}}"
+        line = painted(cells_of(bar.phases, timeline.seconds, cells, fills), colours, paint)
+        yield f"{paint(label, look)} {line} {paint(f'{took(bar):>{TIME_CELLS}}', look)}"
+    yield f"{'* longest chain':{labels}} {chain_line(timeline, cells, charset)}"
+    yield ""
+    yield from wrapped("bars: ", legend(fills), width)
+    yield from wrapped("longest chain (*): ", chain_words(timeline), width)
+    yield from wrapped("idle on it: ", idle_words(timeline) or ["nowhere"], width)
+    yield from (paint(line, RED) for line in failures(timeline, width))
+
+
+def heading(timeline: Timeline) -> str:
+    """Return which run it was, and how it ended."""
+    took = duration(timeline.seconds)
+    ended = {
+        True: f"done in {took}",
+        False: f"NOT DONE in {took}",
+        None: f"KILLED, or still under way; recorded up to {took}",
+    }[timeline.ok]
+    return f"{timeline.command}, {moment(timeline.began_at)}: {ended}"
+
+
+def moment(text: str) -> str:
+    """Return an ISO 8601 time as a person reads it; what is none is returned as it is."""
+    try:
+        at = datetime.datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{at.astimezone(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+# --- bars -----------------------------------------------------------------------------------------
+
+
+def fills_for(bars: Sequence[Bar], charset: str) -> dict[str, str]:
+    """Return the character of each status; those that took longest have one of their own."""
+    *own, other = FILLS[charset]
+    statuses = list(time_by_status(bars))
+    return {
+        ASKED: CALL[charset],
+        **dict(zip(statuses, own, strict=False)),
+        **dict.fromkeys(statuses[len(own) :], other),
+    }
+
+
+def legend(fills: Mapping[str, str]) -> Iterator[str]:
+    """Yield each character with the statuses that it stands for."""
+    for fill in dict.fromkeys(fills.values()):
+        yield f"{fill} " + " or ".join(status for status, own in fills.items() if own == fill)
+
+
+def cells_of(phases: Sequence[Phase], seconds: float, cells: int, fills: Mapping[str, str]) -> str:
+    """Return a bar, `cells` wide. However short, it is seen."""
+    line = [" "] * cells
+    size = (seconds or 1.0) / cells
+    for cell in range(cells):
+        middle = (cell + 0.5) * size
+        for phase in phases:
+            if phase.began <= middle < phase.ended:
+                line[cell] = fills[phase.status]
+    if phases and not "".join(line).strip():
+        longest = max(phases, key=lambda phase: phase.seconds)
+        line[min(cells - 1, int(longest.began / size))] = fills.get(longest.status, fills[ASKED])
+    return "".join(line)
+
+
+def painted(line: str, colours: Mapping[str, str], paint: Paint) -> str:
+    """Return a bar, each character in its colour."""
+    runs = ("".join(run) for _, run in itertools.groupby(line))
+    return "".join(paint(run, colours.get(run[0], "")) for run in runs)
+
+
+def took(bar: Bar) -> str:
+    """Return how long a step took, marked when it failed."""
+    return duration(bar.seconds) + ("!" if bar.action == "failed" else "")
+
+
+def axis(seconds: float, cells: int) -> str:
+    """Return a line of times above the bars."""
+    line = ""
+    for at in ticks(seconds, max(1, cells // 9)):
+        text, place = tick(at), round(at / (seconds or 1.0) * cells)
+        if place >= len(line) and place + len(text) <= cells:
+            line = f"{line:<{place}}{text}"
+    return line
+
+
+def tick(seconds: float) -> str:
+    """Return a round time as briefly as possible: 0, 0.5s, 30s, 2m, 2m30s."""
+    if seconds < 60:
+        return f"{seconds:.3g}s" if seconds else "0"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}m{rest:02d}s" if rest else f"{minutes}m"
+
+
+def chain_line(timeline: Timeline, cells: int, charset: str) -> str:
+    """Return the longest chain as one bar, its idle gaps dotted."""
+    phases = [Phase(link.began, link.ended, "chain") for link in timeline.chain]
+    phases += [Phase(gap.began, gap.ended, "idle") for gap in timeline.gaps]
+    fills = {"chain": CHAIN[charset], "idle": IDLE[charset], ASKED: CHAIN[charset]}
+    total = sum(link.seconds for link in timeline.chain)
+    line = cells_of(phases, timeline.seconds, cells, fills)
+    return f"{line} {duration(total):>{TIME_CELLS}}"
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def chain_words(timeline: Timeline) -> list[str]:
+    """Return the longest chain, step by step, with what each added."""
+    return [f"{link.step} {duration(link.seconds)}" for link in timeline.chain]
+
+
+def idle_words(timeline: Timeline) -> list[str]:
+    """Return where nothing of the longest chain was under way, for long enough to matter."""
+    least = LEAST_SHARE * timeline.seconds
+    return [gap_words(gap) for gap in timeline.gaps if gap.seconds >= least]
+
+
+def gap_words(gap: Gap) -> str:
+    """Return a gap in words."""
+    where = f"before {gap.before}" if gap.before else f"after {gap.after}"
+    return f"{duration(gap.seconds)} {where}"
+
+
+def failures(timeline: Timeline, width: int) -> Iterator[str]:
+    """Yield which steps failed, and why, and which were under way when the run ended."""
+    for bar in timeline.bars:
+        if bar.error:
+            yield f"{bar.step} FAILED: {bar.error.removeprefix(f'{bar.step}: ')}"
+    if timeline.unfinished:
+        yield from wrapped("under way at the end: ", timeline.unfinished, width)
+
+
+def wrapped(first: str, parts: Iterable[str], width: int) -> Iterator[str]:
+    """Yield parts, separated by commas, in lines of at most `width` cells where they fit."""
+    line, comma = first, ""
+    for part in parts:
+        if comma and len(line) + len(comma) + len(part) + 1 > width:
+            yield line + ","
+            line, comma = " " * len(first), ""
+        line += comma + part
+        comma = ", "
+    yield line

@@ -1,0 +1,256 @@
+"""Plans, changes, tables, errors, summaries and durations in words: plain and live say the same."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from provision.engine.action import Action
+from provision.engine.events import Summary
+from provision.errors import AwsCallError, ProvisionError
+from provision.resources.base import HIDDEN, Change
+
+if TYPE_CHECKING:
+    from provision.engine.plan import Plan, Planned
+
+VERBS = {
+    Action.CREATE: "create",
+    Action.ADOPT: "adopt",
+    Action.UPDATE: "update",
+    Action.REPLACE: "REPLACE",
+    Action.NONE: "leave",
+}
+LONG_VALUES = 60  # characters of both values together, above which a change is shown as a diff
+
+
+# --- durations ------------------------------------------------------------------------------------
+
+
+def duration(seconds: float) -> str:
+    """Return a time span as a person says it: 0.4 s, 12 s, 3m05s, 1h02m."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"
+
+
+def time_left(low: float, high: float) -> str:
+    """Return a range of seconds as words: `about 3 to 8 min left`, `up to 20 s left`.
+
+    An infinite `high` means that what is waited for has taken longer than it ever should.
+    """
+    if math.isinf(high):
+        return "taking longer than usual"
+    size, unit = (60, "min") if high >= 90 else (1, "s") if high < 10 else (5, "s")
+    scale = 60 if unit == "min" else 1
+    least = math.floor(low / size) * size // scale
+    most = max(1, math.ceil(high / size) * size // scale)
+    if least <= 0:
+        return f"up to {most} {unit} left"
+    return f"about {least} to {most} {unit} left" if least < most else f"about {most} {unit} left"
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield a plan: a line for each step at which there is something to do, its changes below."""
+    if not plan.to_do:
+        yield "nothing to do: everything is as it should be"
+        return
+    width = max(len(each.step) for each in plan.to_do)
+    for each in plan.to_do:
+        yield step_line(each, width)
+        for change in each.changes:
+            yield from (f"      {line}" for line in change_lines(change))
+    counts = {action: sum(each.action is action for each in plan.steps) for action in Action}
+    some = ", ".join(
+        f"{counts[action]} to {action.value}"
+        for action in VERBS
+        if counts[action] and action is not Action.NONE
+    )
+    left = sum(
+        each.action is Action.NONE and each.resource.made and not each.resource.lookup
+        for each in plan.steps
+    )
+    yield f"plan: {some}" + (f", {left} to leave" if left else "")
+
+
+def step_line(planned: Planned, width: int = 0) -> str:
+    """Return one step of a plan; what a replacement loses is said with it."""
+    resource = planned.resource
+    line = f"  {VERBS[planned.action]:<7}  {planned.step:<{width}}  {resource.title}"
+    if resource.name:
+        line += f" {resource.name}"
+    if planned.action is Action.REPLACE:
+        line += ": deleted and made anew" + (", ITS DATA IS LOST" if resource.holds_data else "")
+    return line
+
+
+# --- changes --------------------------------------------------------------------------------------
+
+
+def change_lines(change: Change) -> Iterator[str]:
+    """Yield one change as `property: is -> should`, or as a diff where the values are long."""
+    if change.hidden:
+        yield f"{change.property}: {HIDDEN}"
+        return
+    ends = "  (AWS cannot change this in place)" if change.replaces else ""
+    yield from difference(change.property, change.is_, change.should, ends)
+
+
+def difference(name: str, is_: Any, should: Any, ends: str = "") -> Iterator[str]:
+    """Yield how a property differs; of two mappings only the entries that do."""
+    before, after = value(is_), value(should)
+    if len(before) + len(after) <= LONG_VALUES:
+        yield f"{name}: {before} -> {after}{ends}"
+        return
+    there, wanted = structured(is_), structured(should)
+    if isinstance(there, dict) and isinstance(wanted, dict):
+        for key in sorted(there.keys() | wanted.keys()):
+            if there.get(key) != wanted.get(key):
+                yield from difference(f"{name}.{key}", there.get(key), wanted.get(key), ends)
+    elif there is None and wanted is None:
+        yield f"{name}:{ends}"
+        yield f"  - {before}"
+        yield f"  + {after}"
+    else:
+        yield f"{name}:{ends}"
+        yield from (f"  {line}" for line in diff_lines(there, wanted))
+
+
+def diff_lines(before: Any, after: Any) -> Iterator[str]:
+    """Yield what differs between two values, in JSON: `-` as it is, `+` as it should be.
+
+    A line before and after each difference is kept; `...` stands for what is the same.
+    """
+    import difflib
+
+    is_, should = pretty(before).splitlines(), pretty(after).splitlines()
+    for line in difflib.unified_diff(is_, should, n=1, lineterm=""):
+        if line.startswith(("---", "+++", "@@ -0,", "@@ -1,")):
+            continue  # the names of the two, and a difference right at the beginning
+        yield "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
+
+
+def pretty(thing: Any) -> str:
+    """Return a value over several lines, its keys in order; nothing for None."""
+    if thing is None:
+        return ""
+    return json.dumps(thing, indent=2, sort_keys=True, default=str, ensure_ascii=False)
+
+
+def structured(thing: Any) -> Any:
+    """Return a mapping or list, also one that comes as JSON text; None for anything else."""
+    if isinstance(thing, str) and thing.lstrip().startswith(("{", "[")):
+        try:
+            thing = json.loads(thing)
+        except ValueError:
+            return None
+    if isinstance(thing, Mapping):
+        return dict(thing)
+    return list(thing) if isinstance(thing, list | tuple) else None
+
+
+def value(thing: Any) -> str:
+    """Return a property's value as a person reads it, on one line."""
+    if thing is None:
+        return "nothing"
+    if isinstance(thing, bool):
+        return "true" if thing else "false"
+    if isinstance(thing, Mapping):
+        return json.dumps(dict(thing), sort_keys=True, default=str, ensure_ascii=False)
+    if isinstance(thing, list | tuple):
+        return ", ".join(value(each) for each in thing) or "none"
+    return str(thing) or '""'
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+def error_lines(error: ProvisionError) -> Iterator[str]:
+    """Yield an error, and under it what to do next."""
+    first, *rest = error.message.splitlines() or [type(error).__name__]
+    yield f"error: {first}"
+    yield from (f"       {line}" for line in rest)
+    if error.next_step:
+        yield f"next:  {error.next_step}"
+
+
+def failure_line(step: str, error: ProvisionError) -> str:
+    """Return why a step failed: the call, AWS's code and AWS's message, where AWS said no."""
+    if isinstance(error, AwsCallError):
+        answer = error.answer
+        return f"{step}: FAILED: {answer.operation} answered {answer.code}: {answer.message}"
+    return f"{step}: FAILED: {error.message.removeprefix(f'{step}: ')}"
+
+
+# --- results --------------------------------------------------------------------------------------
+
+
+def table_lines(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None
+) -> Iterator[str]:
+    """Yield a table in columns as wide as their widest cell. Nothing is cut.
+
+    On a terminal, `width` cells wide, what the last column has no room for goes on below it, from
+    word to word.
+    """
+    if title:
+        yield title
+    if not rows:
+        return
+    lines = [columns, *rows]
+    widths = [max(len(row[index]) for row in lines) for index in range(len(columns))]
+    last = " " * sum(cells + 2 for cells in widths[:-1])
+    for row in lines:
+        line = "  ".join(map(str.ljust, row, widths)).rstrip()
+        if width is None or len(line) <= width:
+            yield line
+        else:
+            yield from textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=last,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+
+
+def summary_lines(summary: Summary) -> Iterator[str]:
+    """Yield how a command ended: what happened, the URLs, what it costs, what to type next."""
+    verdict = "done" if summary.ok else "NOT DONE"
+    happened = counts_in_words(summary)
+    yield f"{summary.command}: {verdict} in {duration(summary.seconds)}" + (
+        f": {happened}" if happened else ""
+    )
+    if summary.url:
+        yield f"  password login  {summary.url}/func1"
+        yield f"  IAM login       {summary.url}/func2"
+    yield from (f"  {note}" for note in summary.notes)
+    if summary.next_commands:
+        yield "next:"
+        width = max(len(command) for command, _ in summary.next_commands)
+        for command, does in summary.next_commands:
+            yield f"  {command:<{width}}  {does}"
+
+
+def counts_in_words(summary: Summary) -> str:
+    """Return what happened to how many resources, or ""."""
+    counted = [
+        f"{number} {word}"
+        for word in ("created", "adopted", "updated", "deleted")
+        if (number := getattr(summary, word))
+    ]
+    if summary.unchanged:
+        counted += [f"{summary.unchanged} unchanged"] if counted else []
+        return ", ".join(counted) or f"nothing changed, {summary.unchanged} as they should be"
+    return ", ".join(counted)

@@ -1,0 +1,396 @@
+"""The engine with things that know no AWS: order, threads, failures, and what is recorded."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provision.aws.account import Identity
+from provision.engine.action import Action
+from provision.engine.executor import Engine
+from provision.engine.plan import Looker, Plan, compare
+from provision.errors import Interrupted, ProvisionError, ResourceFailed
+from provision.resources.base import Change, Output, Resource, Seen
+from provision.state.document import CREATING, MADE, READY, State
+from provision.waiting.poll import Pace
+
+SECONDS = 30  # that two steps may take to meet: far more than they need
+
+
+@dataclass
+class Cloud:
+    """What there is, what was done in which order, and what goes wrong or is waited for."""
+
+    there: dict[str, dict[str, Any]] = field(default_factory=dict)
+    done: list[str] = field(default_factory=list)
+    trouble: dict[str, Callable[[], object]] = field(default_factory=dict)  # by what is done
+    environment: str = "demo"
+    extra_tags: Mapping[str, str] = field(default_factory=dict)
+    region: str = "eu-west-1"
+    identity: Identity = field(default_factory=lambda: Identity("123456789012", "aws", "arn"))
+
+    def do(self, what: str) -> None:
+        """Note what is done; or have it go wrong."""
+        if what in self.trouble:
+            self.trouble[what]()
+        self.done.append(what)
+
+
+@dataclass(frozen=True)
+class Thing(Resource):
+    """Something with a size, that may refer to others; its state never changes by itself."""
+
+    needs: tuple[str, ...] = ()
+    size: int = 1
+    fixed: int = 1  # a property that cannot be changed in place
+
+    kind = "Demo::Thing"
+    title = "thing"
+    ready = frozenset({"ready"})
+    failed = frozenset({"broken"})
+    replace_on = frozenset({"Fixed"})
+
+    id = Output()
+
+    def find(self, aws: Any, known: Mapping[str, str]) -> Seen | None:
+        thing = aws.there.get(self.step)
+        if thing is None:
+            return None
+        properties = {"Size": thing["size"], "Fixed": thing["fixed"]}
+        reason = thing.get("reason", "")
+        return Seen({"id": thing["id"]}, properties, status=thing["status"], reason=reason)
+
+    def properties(self) -> dict[str, Any]:
+        return {"Size": self.size, "Fixed": self.fixed}
+
+    def create(self, aws: Any) -> dict[str, str]:
+        aws.do(f"create {self.step} {' '.join(self.needs)}".strip())
+        thing = {"size": self.size, "fixed": self.fixed, "status": "ready"}
+        aws.there[self.step] = thing | {"id": f"id-of-{self.step}"}
+        return {"id": f"id-of-{self.step}"}
+
+    def update(self, aws: Any, seen: Seen, changes: Mapping[str, Change]) -> None:
+        aws.do(f"update {self.step}")
+        aws.there[self.step]["size"] = self.size
+
+    def delete(self, aws: Any, seen: Seen) -> None:
+        aws.do(f"delete {self.step}")
+        del aws.there[self.step]
+
+
+class Watcher:
+    """Keeps what is told of the steps."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, ...]] = []
+
+    def began(self, resource: Resource, doing: str) -> None:
+        self.told.append(("began", resource.step, doing))
+
+    def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        self.told.append(("status", resource.step, status, reason))
+
+    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        self.told.append(("finished", resource.step, action, identity))
+
+    def failed(self, resource: Resource, error: ProvisionError) -> None:
+        self.told.append(("failed", resource.step, error.message))
+
+    def skipped(self, resource: Resource, reason: str) -> None:
+        self.told.append(("skipped", resource.step, reason))
+
+
+@dataclass
+class World:
+    """A cloud, and the engine at work on it."""
+
+    path: Path
+    cloud: Cloud = field(default_factory=Cloud)
+    watcher: Watcher = field(default_factory=Watcher)
+
+    def engine(self, *things: Thing) -> Engine:
+        """An engine as a new process would have it: with what is in the state file."""
+        state = State.load(self.path, environment="demo", account="1", region="eu-west-1")
+        pace = Pace(timeout_seconds=1000, speed=1000)
+        watcher: Any = self.watcher
+        aws: Any = self.cloud
+        return Engine(aws, things, state, pace, (watcher,))
+
+    def plan(self, engine: Engine, replace: tuple[str, ...] = ()) -> Plan:
+        """What is to be done."""
+        seen = Looker(engine.aws, engine.resources, engine.state, engine.pace).look()
+        return compare(engine.aws, engine.resources, seen, engine.state, replace=replace)
+
+    def up(self, *things: Thing, replace: tuple[str, ...] = ()) -> Engine:
+        """Look, plan, carry out."""
+        engine = self.engine(*things)
+        engine.carry_out(self.plan(engine, replace))
+        return engine
+
+    def down(self, *things: Thing) -> Engine:
+        """Remove everything."""
+        engine = self.engine(*things)
+        seen = Looker(engine.aws, engine.resources, engine.state, engine.pace).look()
+        engine.remove(things, seen)
+        return engine
+
+    def phases(self) -> dict[str, str]:
+        """What the state file says of each step."""
+        steps = json.loads(self.path.read_text())["steps"]
+        return {name: step["phase"] for name, step in steps.items()}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path / "state.json")
+    yield made
+    threads = [each.name for each in threading.enumerate() if each.name.startswith("ThreadPool")]
+    assert threads == []  # nobody waits any more
+
+
+def fails(message: str = "AWS said no") -> Callable[[], None]:
+    def trouble() -> None:
+        raise ProvisionError(message)
+
+    return trouble
+
+
+NETWORK, DATABASE = Thing("network"), Thing("database")
+PROXY = Thing("proxy", needs=(NETWORK.id, DATABASE.id))
+FUNCTION = Thing("function", needs=(PROXY.id,))
+ALL = (NETWORK, DATABASE, PROXY, FUNCTION)
+
+
+# --- up -------------------------------------------------------------------------------------------
+
+
+def test_each_is_made_when_what_it_refers_to_is_there_and_with_its_value(world: World) -> None:
+    engine = world.up(*ALL)
+    assert set(world.cloud.done[:2]) == {"create network", "create database"}
+    assert world.cloud.done[2:] == [
+        "create proxy id-of-network id-of-database",
+        "create function id-of-proxy",
+    ]
+    assert engine.counts.created == 4
+    assert world.phases() == dict.fromkeys(("network", "database", "proxy", "function"), READY)
+
+
+def test_what_needs_nothing_of_another_runs_at_the_same_time(world: World) -> None:
+    both = threading.Barrier(2, timeout=SECONDS)  # each create waits until the other has begun
+    world.cloud.trouble |= {"create network": both.wait, "create database": both.wait}
+    assert world.up(NETWORK, DATABASE).counts.created == 2
+
+
+def test_as_it_should_be_nothing_is_done(world: World) -> None:
+    world.up(*ALL)
+    world.cloud.done.clear()
+    engine = world.up(*ALL)
+    assert world.cloud.done == [] and engine.counts.unchanged == 4
+
+
+def test_what_differs_is_changed_in_place_and_the_rest_left(world: World) -> None:
+    world.up(*ALL)
+    world.cloud.done.clear()
+    engine = world.up(NETWORK, Thing("database", size=2), PROXY, FUNCTION)
+    assert world.cloud.done == ["update database"]
+    assert (engine.counts.updated, engine.counts.unchanged) == (1, 3)
+
+
+def test_what_cannot_be_changed_is_deleted_before_it_is_made_anew(world: World) -> None:
+    world.up(*ALL)
+    world.cloud.done.clear()
+    world.up(NETWORK, Thing("database", fixed=2), PROXY, FUNCTION)
+    assert world.cloud.done == ["delete database", "create database"]
+
+
+def test_what_was_found_and_is_not_in_the_state_is_adopted(world: World) -> None:
+    world.up(*ALL)
+    world.path.unlink()
+    engine = world.up(*ALL)
+    assert engine.counts.adopted == 4 and set(world.phases().values()) == {READY}
+
+
+# --- failures -------------------------------------------------------------------------------------
+
+
+def test_an_error_is_told_with_the_step_and_who_needs_it_is_not_begun(world: World) -> None:
+    world.cloud.trouble["create database"] = fails()
+    with pytest.raises(ProvisionError, match="AWS said no"):
+        world.up(*ALL)
+    assert ("failed", "database", "AWS said no") in world.watcher.told
+    assert not any("proxy" in each or "function" in each for each in world.cloud.done)
+    assert world.phases()["database"] == CREATING  # it was asked for: the next run looks first
+
+
+def test_what_is_under_way_when_another_fails_is_recorded(world: World) -> None:
+    """The answer of a create that was on its way is not thrown away."""
+    failed, begun = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        assert begun.wait(SECONDS)
+        failed.set()
+        raise ProvisionError("AWS said no")
+
+    def slow() -> None:
+        begun.set()
+        assert failed.wait(SECONDS)
+
+    world.cloud.trouble |= {"create database": fail, "create network": slow}
+    with pytest.raises(ProvisionError, match="AWS said no"):
+        world.up(*ALL)
+    assert "network" in world.cloud.there and world.phases()["network"] in (MADE, READY)
+    world.cloud.trouble.clear()
+    assert world.up(*ALL).counts.created == 3  # network is not made twice
+    assert world.cloud.done.count("create network") == 1
+
+
+def test_a_state_that_does_not_become_good_ends_the_run_with_its_reason(world: World) -> None:
+    world.up(*ALL)
+    world.cloud.there["database"] |= {"status": "broken", "reason": "storage is full"}
+    with pytest.raises(ResourceFailed, match=r"database: broken \(storage is full\)") as caught:
+        world.up(*ALL)
+    assert "python -m provision doctor" in caught.value.next_step
+
+
+def test_a_bug_in_one_step_is_raised_as_it_is_and_nobody_waits_for_it(world: World) -> None:
+    def bug() -> None:
+        raise ZeroDivisionError("a bug")
+
+    world.cloud.trouble["create database"] = bug
+    with pytest.raises(ZeroDivisionError):
+        world.up(*ALL)
+    assert "create proxy" not in " ".join(world.cloud.done)
+
+
+def test_an_interruption_begins_nothing_more_and_records_what_is_there(world: World) -> None:
+    engine = world.engine(*ALL)
+    world.cloud.trouble["create database"] = engine.pace.stop.set  # Ctrl-C while it is asked for
+    with pytest.raises(Interrupted):
+        engine.carry_out(world.plan(engine))
+    assert "database" in world.cloud.there and world.phases()["database"] in (MADE, READY)
+    assert "proxy" not in world.phases() and not any("proxy" in each for each in world.cloud.done)
+    world.cloud.trouble.clear()
+    world.up(*ALL)
+    assert world.cloud.done.count("create database") == 1
+    assert set(world.phases().values()) == {READY}
+
+
+# --- down -----------------------------------------------------------------------------------------
+
+
+def test_each_goes_when_nobody_refers_to_it_any_more(world: World) -> None:
+    world.up(*ALL)
+    world.cloud.done.clear()
+    engine = world.down(*ALL)
+    assert world.cloud.done[:2] == ["delete function", "delete proxy"]
+    assert set(world.cloud.done[2:]) == {"delete database", "delete network"}
+    assert engine.counts.deleted == 4 and world.phases() == {} and world.cloud.there == {}
+
+
+def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: World) -> None:
+    other = Thing("other")
+    world.up(*ALL, other)
+    world.cloud.trouble["delete proxy"] = fails("it is protected")
+    with pytest.raises(ProvisionError, match="it is protected"):
+        world.down(*ALL, other)
+    assert set(world.cloud.there) == {"network", "database", "proxy"}
+    assert ("skipped", "database", "proxy failed") in world.watcher.told
+    assert set(world.phases()) == {"network", "database", "proxy"}
+    world.cloud.trouble.clear()
+    assert world.down(*ALL, other).counts.deleted == 3
+
+
+def test_a_teardown_of_nothing_deletes_nothing(world: World) -> None:
+    assert world.down(*ALL).counts.deleted == 0 and world.cloud.done == []
+
+
+# --- what AWS takes in portions, or never shows ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Keyed(Thing):
+    """Something with a key that nobody can read again, and that has to be awake to be changed."""
+
+    key: str = ""
+    unseen = {"Key": "key"}  # noqa: RUF012
+    urgent = frozenset({"Awake"})
+
+    def find(self, aws: Any, known: Mapping[str, str]) -> Seen | None:
+        seen = super().find(aws, known)
+        if seen is None or not aws.there[self.step].get("asleep"):
+            return seen
+        return replace(seen, properties={**seen.properties, "Awake": False})
+
+    def properties(self) -> dict[str, Any]:
+        return {**super().properties(), "Awake": True}
+
+    def update(self, aws: Any, seen: Seen, changes: Mapping[str, Change]) -> None:
+        aws.do(f"update {self.step}: {' '.join(sorted(changes))}")
+        if "Awake" in changes:
+            del aws.there[self.step]["asleep"]
+        else:
+            aws.there[self.step]["size"] = self.size
+
+
+def test_what_nobody_can_see_is_written_when_what_it_comes_from_is_new(world: World) -> None:
+    keyed = Keyed("keyed", key=f"key of {NETWORK.id}")
+    world.up(NETWORK, keyed)
+    world.cloud.done.clear()
+    world.up(NETWORK, keyed)
+    assert world.cloud.done == []
+    world.up(NETWORK, keyed, replace=("network",))
+    assert world.cloud.done == ["delete network", "create network", "update keyed: Key"]
+
+
+def test_it_is_written_again_when_nobody_knows_whether_it_was(world: World) -> None:
+    keyed = Keyed("keyed", key=f"key of {NETWORK.id}")
+    world.up(NETWORK, keyed)
+    world.cloud.trouble["update keyed: Key"] = fails()
+    with pytest.raises(ProvisionError, match="AWS said no"):
+        world.up(NETWORK, keyed, replace=("network",))
+    world.cloud.trouble.clear()
+    world.cloud.done.clear()
+    world.up(NETWORK, keyed)
+    world.up(NETWORK, keyed)
+    assert world.cloud.done == ["update keyed: Key"]
+
+
+def test_what_is_asleep_is_woken_before_it_is_changed_and_nothing_is_forgotten(
+    world: World,
+) -> None:
+    keyed = Keyed("keyed", key=f"key of {NETWORK.id}", size=2)
+    world.up(NETWORK, replace(keyed, size=1))
+    world.cloud.there["keyed"]["asleep"] = True
+    world.cloud.done.clear()
+    world.up(NETWORK, keyed, replace=("network",))
+    assert world.cloud.done[2:] == ["update keyed: Awake", "update keyed: Key Size"]
+
+
+# --- plans ----------------------------------------------------------------------------------------
+
+
+def test_a_plan_goes_in_the_order_of_the_environment_and_changes_nothing(world: World) -> None:
+    world.up(NETWORK, DATABASE)
+    world.cloud.done.clear()
+    engine = world.engine(NETWORK, Thing("database", size=2), PROXY, FUNCTION)
+    plan = world.plan(engine)
+    assert [(each.step, each.action) for each in plan.steps] == [
+        ("network", Action.NONE),
+        ("database", Action.UPDATE),
+        ("proxy", Action.CREATE),
+        ("function", Action.CREATE),
+    ]
+    assert world.cloud.done == []
+
+
+def test_a_step_is_replaced_by_name_though_nothing_demands_it(world: World) -> None:
+    world.up(*ALL)
+    world.cloud.done.clear()
+    world.up(*ALL, replace=("network",))
+    assert world.cloud.done == ["delete network", "create network"]

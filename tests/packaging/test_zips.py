@@ -1,0 +1,358 @@
+"""The zips of functions and layer: reproducible, complete, and refused when something is off."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from provision.packaging import wheel, zips
+from provision.packaging.wheel import PackageError
+from provision.packaging.zips import Package, function_package, layer_package
+
+Name = Literal["password", "iam"]
+NAMES: tuple[Name, ...] = ("password", "iam")
+SHARED = {"AmazonRootCA1.pem", "database.py", "deadline.py", "http_api.py", "timestamps.py"}
+BUILDS: dict[str, Callable[[], Package]] = {
+    "password": lambda: function_package("password"),
+    "iam": lambda: function_package("iam"),
+    "layer": layer_package,
+}
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def entries(content: bytes) -> list[zipfile.ZipInfo]:
+    return zipfile.ZipFile(io.BytesIO(content)).infolist()
+
+
+def names(content: bytes) -> list[str]:
+    return [entry.filename for entry in entries(content)]
+
+
+@pytest.fixture(scope="session")
+def good_wheel() -> bytes:
+    """The pinned wheel, from the cache of this checkout or from the package index."""
+    return wheel.content(wheel.pinned())
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the packed folders, from which the packages are then built."""
+    root = tmp_path / "checkout"
+    for folder in ("functions", "layer", "certs"):
+        shutil.copytree(
+            ROOT / folder, root / folder, ignore=shutil.ignore_patterns(".cache", "__pycache__")
+        )
+    monkeypatch.setattr(zips, "FUNCTIONS", root / "functions")
+    monkeypatch.setattr(zips, "CERTIFICATE", root / "certs" / "AmazonRootCA1.pem")
+    monkeypatch.setattr(zips, "FINGERPRINT", root / "certs" / "AmazonRootCA1.sha256")
+    monkeypatch.setattr(wheel, "REQUIREMENTS", root / "layer" / "requirements.txt")
+    monkeypatch.setattr(wheel, "CACHE", root / "layer" / ".cache")
+    monkeypatch.setattr(wheel, "SPARE_CACHE", tmp_path / "spare")
+    return root
+
+
+@pytest.fixture
+def index(good_wheel: bytes, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """In the package index's place: gives out what is in this list, the right wheel at first."""
+    stock = [good_wheel]
+
+    def fetch(wanted: wheel.Wheel) -> bytes:
+        return stock.pop()
+
+    monkeypatch.setattr(wheel, "_fetch", fetch)
+    return stock
+
+
+# What is in them
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_has_its_code_the_shared_code_and_the_certificate(name: Name) -> None:
+    content = function_package(name).content
+    assert set(names(content)) == SHARED | {"index.py"}
+    source = zipfile.ZipFile(io.BytesIO(content)).read("index.py")
+    assert source == (ROOT / "functions" / name / "index.py").read_bytes()
+
+
+def test_the_two_functions_differ_in_their_index_alone() -> None:
+    password, iam = (
+        {entry.filename: entry.CRC for entry in entries(function_package(name).content)}
+        for name in NAMES
+    )
+    assert {name for name in password if password[name] != iam[name]} == {"index.py"}
+
+
+def test_the_layer_is_the_whole_wheel_under_python() -> None:
+    packed = layer_package().content
+    source = zipfile.ZipFile(io.BytesIO(wheel.content(wheel.pinned())))
+    assert sorted(names(packed)) == sorted(f"python/{name}" for name in source.namelist())
+    assert "python/mysql/connector/__init__.py" in names(packed)
+    assert not [name for name in names(packed) if name.endswith((".pyc", ".so"))]
+
+
+def test_the_layer_holds_the_connectors_licence() -> None:
+    assert [name for name in names(layer_package().content) if "LICENSE" in name]
+
+
+def test_a_function_runs_with_nothing_but_its_zip_and_the_layer(tmp_path: Path) -> None:
+    for name, build in BUILDS.items():
+        zipfile.ZipFile(io.BytesIO(build().content)).extractall(tmp_path / name)
+    code = (
+        "import index, mysql.connector as c\n"
+        "class Context: get_remaining_time_in_millis = lambda self: 1000\n"
+        "print(c.__file__, index.lambda_handler({}, Context())['body'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": f"{tmp_path / 'password'}{os.pathsep}{tmp_path / 'layer' / 'python'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(str(tmp_path / "layer" / "python" / "mysql"))
+    assert "DB_PROXY_ENDPOINT_ADDRESS is not set" in done.stdout
+
+
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
+def test_the_hash_is_lambdas(build: Callable[[], Package]) -> None:
+    built = build()
+    assert base64.b64decode(built.sha256) == hashlib.sha256(built.content).digest()
+
+
+# The same bytes, always
+
+
+@pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)
+def test_entries_are_sorted_and_carry_nothing_of_the_machine(build: Callable[[], Package]) -> None:
+    packed = entries(build().content)
+    assert [entry.filename for entry in packed] == sorted(entry.filename for entry in packed)
+    assert {entry.date_time for entry in packed} == {(1980, 1, 1, 0, 0, 0)}
+    assert {entry.create_system for entry in packed} == {3}
+    assert {entry.external_attr >> 16 for entry in packed} == {0o100644}
+    assert {entry.compress_type for entry in packed} == {zipfile.ZIP_STORED}
+    assert {entry.extra for entry in packed} == {b""}
+
+
+def test_the_bytes_depend_on_no_property_of_the_checkout(
+    checkout: Path, index: list[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expected = {name: build().sha256 for name, build in BUILDS.items()}
+    for file in checkout.rglob("*"):
+        if file.suffix in {".py", ".pem", ".sha256", ".txt"}:
+            file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+            file.chmod(0o600)
+            os.utime(file, (1e9, 1e9))
+    (checkout / "functions" / "iam" / "__pycache__").mkdir()
+    (checkout / "functions" / "iam" / "__pycache__" / "index.pyc").write_bytes(b"x")
+    (checkout / "functions" / "shared" / "notes.txt").write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    before = os.umask(0o077)
+    try:
+        assert {name: build().sha256 for name, build in BUILDS.items()} == expected
+    finally:
+        os.umask(before)
+
+
+def test_other_code_gives_another_hash(checkout: Path) -> None:
+    before = [function_package(name).sha256 for name in NAMES]
+    with (checkout / "functions" / "iam" / "index.py").open("a") as file:
+        file.write("# changed\n")
+    after = [function_package(name).sha256 for name in NAMES]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False]
+
+
+# The wheel
+
+
+def test_the_wheel_is_fetched_once(checkout: Path, index: list[bytes]) -> None:
+    first = layer_package()
+    assert index == []
+    assert layer_package() == first
+    (kept,) = (checkout / "layer" / ".cache").iterdir()
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == wheel.pinned().sha256
+
+
+def test_a_wheel_with_another_hash_is_refused_and_not_kept(
+    checkout: Path, index: list[bytes]
+) -> None:
+    index.append(b"not the wheel")
+    with pytest.raises(PackageError, match=r"not the pinned 85643c8a") as caught:
+        layer_package()
+    assert caught.value.next_step
+    assert not (checkout / "layer" / ".cache").exists()
+
+
+@pytest.mark.parametrize("damage", [b"", b"cut off", None])
+def test_a_damaged_wheel_in_the_cache_is_fetched_again(
+    checkout: Path, index: list[bytes], damage: bytes | None
+) -> None:
+    layer_package()
+    (kept,) = (checkout / "layer" / ".cache").iterdir()
+    good = kept.read_bytes()
+    kept.write_bytes(good[:-1] if damage is None else damage)
+    index.append(good)
+    layer_package()
+    assert kept.read_bytes() == good
+
+
+def test_a_checkout_that_cannot_be_written_to_uses_another_folder(
+    checkout: Path, index: list[bytes], tmp_path: Path
+) -> None:
+    (checkout / "layer" / ".cache").write_text("a file where the folder should be")
+    first = layer_package()
+    assert layer_package() == first
+    assert [file.suffix for file in (tmp_path / "spare").iterdir()] == [".whl"]
+
+
+def test_a_build_goes_on_when_the_wheel_can_be_kept_nowhere(
+    checkout: Path, index: list[bytes], tmp_path: Path
+) -> None:
+    for folder in (checkout / "layer" / ".cache", tmp_path / "spare"):
+        folder.write_text("a file where the folder should be")
+    index *= 2
+    assert layer_package() == layer_package()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "mysql-connector-python==26.10.0",
+        "mysql-connector-python>=26.10.0 --hash=sha256:" + "0" * 64,
+        "mysql-connector-python==26.10.0 --hash=md5:" + "0" * 32,
+        ("one==1 --hash=sha256:" + "0" * 64 + "\n") * 2,
+    ],
+)
+def test_requirements_that_pin_nothing_or_too_much_are_refused(checkout: Path, text: str) -> None:
+    (checkout / "layer" / "requirements.txt").write_text(text)
+    with pytest.raises(PackageError, match="must pin one package"):
+        layer_package()
+
+
+def fake_pip(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Let `sys.executable -m pip` run a script of ours."""
+    (folder / "pip.py").write_text(script)
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+def test_what_pip_says_is_passed_on_with_a_way_out(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error = "ERROR: No matching distribution found"
+    fake_pip(tmp_path, monkeypatch, f"import sys; sys.exit('noise\\n{error}\\n[notice] a hint')")
+    with pytest.raises(PackageError, match=error) as caught:
+        layer_package()
+    assert "py2.py3-none-any.whl" in caught.value.next_step
+
+
+def test_pip_is_asked_for_the_pure_wheel_by_hash(
+    good_wheel: bytes, checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = tmp_path / "good"
+    good.write_bytes(good_wheel)
+    fake_pip(
+        tmp_path,
+        monkeypatch,
+        "import shutil, sys\n"
+        "args = sys.argv[1:]\n"
+        "wanted = {'download', 'any', '--only-binary=:all:', '--no-deps', '--require-hashes'}\n"
+        "assert wanted <= set(args), args\n"
+        f"shutil.copy({str(good)!r}, args[args.index('--dest') + 1] + '/a.whl')\n",
+    )
+    assert wheel.content(wheel.pinned()) == good.read_bytes()
+
+
+def test_pip_that_hangs_is_ended(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fake_pip(tmp_path, monkeypatch, "import time; time.sleep(60)")
+    monkeypatch.setattr(wheel, "PIP_SECONDS", 0.2)
+    with pytest.raises(PackageError, match="pip gave no answer within"):
+        layer_package()
+
+
+# Sources that are missing
+
+
+@pytest.mark.parametrize("missing", ["functions/iam", "functions/shared", "certs"])
+def test_an_incomplete_checkout_is_told(checkout: Path, missing: str) -> None:
+    shutil.rmtree(checkout / missing)
+    with pytest.raises(PackageError) as caught:
+        function_package("iam")
+    assert Path(missing).name in caught.value.message
+    assert "complete checkout" in caught.value.next_step
+
+
+def test_without_requirements_there_is_no_layer(checkout: Path) -> None:
+    (checkout / "layer" / "requirements.txt").unlink()
+    with pytest.raises(PackageError, match=r"cannot read .*requirements\.txt"):
+        layer_package()
+
+
+# The command
+
+
+def run_module(*flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *flags, "-m", "provision.packaging.zips"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_the_command_prints_sizes_and_hashes() -> None:
+    done = run_module()
+    assert done.returncode == 0, done.stderr
+    for build in BUILDS.values():
+        assert f"{len(build().content):,} bytes  CodeSha256 {build().sha256}" in done.stdout
+
+
+def test_building_needs_no_aws_library() -> None:
+    loaded = run_module("-X", "importtime").stderr
+    assert "zipfile" in loaded
+    assert "boto" not in loaded
+
+
+def test_the_command_says_what_is_missing(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(checkout / "functions")
+    assert zips.main() == 1
+    assert "no code there" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_processes_at_once_build_the_same(good_wheel: bytes, tmp_path: Path) -> None:
+    """All find no wheel at times, all keep theirs, and none ever reads half a file."""
+    code = (
+        "import sys; from pathlib import Path; from provision.packaging import wheel, zips\n"
+        "good = Path(sys.argv[1]).read_bytes()\n"
+        "wheel._fetch = lambda wanted: good\n"
+        "wheel.CACHE = Path(sys.argv[2])\n"
+        "for _ in range(20):\n"
+        "    print(zips.layer_package().sha256)\n"
+        "    (wheel.CACHE / wheel.pinned().filename).unlink(missing_ok=True)\n"
+    )
+    good = tmp_path / "good"
+    good.write_bytes(good_wheel)
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(good), str(tmp_path / "cache")],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    printed = [process.communicate(timeout=120)[0].split() for process in processes]
+    assert {sha for lines in printed for sha in lines} == {layer_package().sha256}
+    assert [len(lines) for lines in printed] == [20, 20, 20]

@@ -1,0 +1,53 @@
+"""Records of runs and state files to draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from provision.resources.base import Resource
+from provision.views.timeline.model import Timeline
+from provision.views.timeline.page import page
+from provision.views.timeline.things import things_in_state
+
+
+def step(began: float, ended: float | None, *said: tuple[float, str, str], **more: Any) -> Any:
+    """A step's entry of a record."""
+    end = {} if ended is None else {"ended": ended, "action": "created"}
+    return {"began": began, "doing": "creating", "statuses": [list(s) for s in said]} | end | more
+
+
+UP: dict[str, Any] = {
+    "command": "up",
+    "began": "2026-11-24T08:00:00Z",
+    "seconds": 100.0,
+    "ok": True,
+    "steps": {
+        "vpc": step(10, 12, (11, "available", "")),
+        "availability-zones": step(10, None),
+        "secret": step(10, 14),
+        "subnet-database-1": step(12, 14),
+        "db-subnet-group": step(15, 16),
+        "db-instance": step(16, 80, (17, "creating", "")),
+        "proxy-iam": step(14, 50, (15, "creating", "")),
+        "target-iam": step(
+            20,
+            95,
+            (21, "waiting", "not yet"),
+            (80, "UNAVAILABLE", "PENDING_PROXY_CAPACITY"),
+            (95, "AVAILABLE", ""),
+        ),
+    },
+}
+
+
+def whole_page(up: Timeline, resources: list[Resource], steps: Any, about: str = "x") -> str:
+    return page(about, "from the state file", up, resources, things_in_state(resources, steps))
+
+
+def all_ready(resources: list[Resource], *lost: str) -> dict[str, Any]:
+    """A state file's steps, all ready but for the lost ones."""
+    return {
+        each.step: {"phase": "ready", "outputs": {"id": f"id-{each.step}"}, "since": ""}
+        for each in resources
+        if each.step not in lost
+    }

@@ -1,0 +1,277 @@
+"""Waiting: until it is ready, bad beyond repair, out of time, or interrupted. Nobody sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from provision.errors import (
+    AwsAnswer,
+    AwsCallError,
+    Interrupted,
+    ProvisionError,
+    ResourceFailed,
+    WaitTimeout,
+)
+from provision.waiting.poll import BUDGET_SPEED, Look, Pace, Verdict, until, until_accepted
+from tests.support.clock import Clock
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """The time, for everybody."""
+    ticking = Clock()
+    with ticking.ticking():
+        yield ticking
+
+
+class Told(list[tuple[str, str]]):
+    """Keeps what is told while waiting."""
+
+    def __call__(self, status: str, reason: str = "") -> None:
+        self.append((status, reason))
+
+
+def looks(*those: Look) -> Callable[[], Look]:
+    """Look after look, the last one for ever."""
+    rest = list(those)
+    return lambda: rest.pop(0) if len(rest) > 1 else rest[0]
+
+
+READY = Look(Verdict.READY, "available")
+CREATING = Look(Verdict.WAIT, "creating")
+
+
+def suspect(grace: float, reason: str = "AUTH_FAILURE") -> Look:
+    return Look(Verdict.SUSPECT, "UNAVAILABLE", reason, grace)
+
+
+# --- until ----------------------------------------------------------------------------------------
+
+
+def test_what_is_ready_is_not_waited_for(clock: Clock) -> None:
+    told = Told()
+    until(looks(READY), what="db-instance", pace=clock.pace(), tell=told)
+    assert clock.now == 0 and told == [("available", "")]
+
+
+def test_every_look_is_told_and_an_unknown_status_is_waited_on(clock: Clock) -> None:
+    told = Told()
+    unheard = Look(Verdict.WAIT, "polishing", "a status of next year's")
+    until(looks(CREATING, unheard, unheard, READY), what="x", pace=clock.pace(), tell=told)
+    assert told == [
+        ("creating", ""),
+        ("polishing", "a status of next year's"),
+        ("polishing", "a status of next year's"),
+        ("available", ""),
+    ]
+    assert clock.now == 3
+
+
+def test_a_failed_state_ends_it_at_once_with_awss_reason(clock: Clock) -> None:
+    failed = Look(Verdict.FAILED, "incompatible-network", "no free address in subnet-1")
+    with pytest.raises(ResourceFailed) as caught:
+        until(
+            looks(CREATING, failed, READY),
+            what="db-instance",
+            pace=clock.pace(),
+            tell=Told(),
+            advice="Look there.",
+        )
+    words = "db-instance: incompatible-network (no free address in subnet-1)"
+    assert (caught.value.message, caught.value.next_step) == (words, "Look there.")
+    assert clock.now == 1
+
+
+def test_what_may_pass_has_its_grace_time(clock: Clock) -> None:
+    with pytest.raises(ResourceFailed, match=r"target: UNAVAILABLE \(AUTH_FAILURE\)"):
+        until(looks(suspect(300)), what="target", pace=clock.pace(), tell=Told())
+    assert 300 <= clock.now <= 305
+
+
+def test_what_passed_within_its_grace_is_ready(clock: Clock) -> None:
+    until(looks(suspect(300), suspect(300), READY), what="x", pace=clock.pace(), tell=Told())
+    assert clock.now == 2
+
+
+def test_the_grace_begins_anew_after_it_was_better(clock: Clock) -> None:
+    """Of 1.6 seconds' grace, 1 is used, then it is better for a while, then all 1.6 are there."""
+    seen = looks(suspect(1.6), CREATING, suspect(1.6), suspect(1.6), CREATING, READY)
+    until(seen, what="x", pace=clock.pace(), tell=Told())
+    assert clock.now == 5
+
+
+def test_the_grace_is_of_the_present_trouble(clock: Clock) -> None:
+    seen = looks(suspect(300, "PENDING"), suspect(0, "PROMOTED"))
+    with pytest.raises(ResourceFailed, match="PROMOTED"):
+        until(seen, what="x", pace=clock.pace(), tell=Told())
+    assert clock.now == 1
+
+
+def test_out_of_time_names_what_how_long_and_what_then(clock: Clock) -> None:
+    waiting = Look(Verdict.WAIT, "modifying", "resizing the storage")
+    with pytest.raises(WaitTimeout) as caught:
+        until(looks(waiting), what="db-instance", pace=clock.pace(timeout=1800), tell=Told())
+    words = "db-instance: still modifying (resizing the storage) after 30 minutes"
+    assert caught.value.message == words
+    assert "wait.timeout_minutes" in caught.value.next_step
+    assert 1800 <= clock.now <= 1800 + 5
+
+
+def test_not_there_at_all_is_told_as_that(clock: Clock) -> None:
+    with pytest.raises(WaitTimeout, match=r"proxy: still not there after 0\.5 minutes"):
+        until(looks(Look(Verdict.WAIT, "")), what="proxy", pace=clock.pace(timeout=30), tell=Told())
+
+
+def test_ctrl_c_ends_a_wait_at_once(clock: Clock) -> None:
+    clock.at[60] = clock.set
+    asked: list[float] = []
+
+    def look() -> Look:
+        asked.append(clock.now)
+        return CREATING
+
+    with pytest.raises(Interrupted) as caught:
+        until(look, what="db-instance", pace=clock.pace(), tell=Told())
+    assert caught.value.exit_code == 130 and "teardown" in caught.value.next_step
+    assert clock.now == 60 and max(asked) <= 60
+
+
+def test_an_error_of_a_look_is_no_wait(clock: Clock) -> None:
+    def look() -> Look:
+        raise ProvisionError("denied")
+
+    with pytest.raises(ProvisionError, match="denied"):
+        until(look, what="x", pace=clock.pace(), tell=Told())
+    assert clock.now == 0
+
+
+# --- until_accepted -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Soon:
+    """A refusal that passes."""
+
+    because: str = "the new role is not known yet"
+    seconds: float = 60.0
+
+
+def refusal(code: str = "NoSuchEntity") -> AwsCallError:
+    return AwsCallError("role", AwsAnswer("PutRolePolicy", code, "no such role"))
+
+
+def soon(error: BaseException) -> Soon | None:
+    """The one that knows which refusals pass."""
+    known = isinstance(error, AwsCallError) and error.answer.code == "NoSuchEntity"
+    return Soon() if known else None
+
+
+def calls(answers: Iterable[Exception | str]) -> Callable[[], str]:
+    rest = iter(answers)
+
+    def call() -> str:
+        answer = next(rest)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return call
+
+
+def test_a_call_is_repeated_until_aws_takes_it(clock: Clock) -> None:
+    told = Told()
+    call = calls([refusal(), refusal(), "done"])
+    assert until_accepted(call, passing=soon, pace=clock.pace(), tell=told) == "done"
+    assert clock.now == 2
+    ((status, reason), again) = told
+    assert status == "waiting" and again == (status, reason)
+    assert reason.startswith("the new role is not known yet (role: PutRolePolicy answered NoSuch")
+
+
+def test_a_refusal_that_outlasts_its_budget_is_raised_as_it_is(clock: Clock) -> None:
+    last = refusal()
+
+    def call() -> str:
+        raise last
+
+    with pytest.raises(AwsCallError) as caught:
+        until_accepted(call, passing=soon, pace=clock.pace(), tell=Told())
+    assert caught.value is last and 60 <= clock.now <= 65
+
+
+def test_any_other_error_is_raised_at_once(clock: Clock) -> None:
+    with pytest.raises(AwsCallError, match="LimitExceeded"):
+        until_accepted(
+            calls([refusal(), refusal("LimitExceeded")]),
+            passing=soon,
+            pace=clock.pace(),
+            tell=Told(),
+        )
+    assert clock.now == 1
+
+
+def test_ctrl_c_ends_the_repeating_too(clock: Clock) -> None:
+    clock.at[20] = clock.set
+    with pytest.raises(Interrupted):
+        until_accepted(calls([refusal()] * 99), passing=soon, pace=clock.pace(), tell=Told())
+    assert clock.now == 20
+
+
+# --- the pace -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("pace", "poll", "budget"),
+    [
+        (Pace(), 5.0, 600.0),
+        (Pace(timeout_seconds=60), 5.0, 60.0),  # never longer than a person allows
+        (Pace(speed=300), 0.05 / 3, 6.0),  # a rehearsal: AWS is quicker, our own work is not
+        (Pace(speed=5000), 0.01, 6.0),
+        (Pace(poll_seconds=0.001), 0.01, 600.0),
+    ],
+)
+def test_a_pace_in_seconds(pace: Pace, poll: float, budget: float) -> None:
+    assert pace.poll == pytest.approx(poll)
+    assert pace.budget(600.0) == pytest.approx(budget)
+
+
+def test_budgets_shrink_a_hundredfold_at_most() -> None:
+    assert Pace(speed=BUDGET_SPEED).budget(600) == Pace(speed=10 * BUDGET_SPEED).budget(600)
+
+
+@pytest.mark.parametrize(
+    ("waited", "usual", "gap"),
+    [
+        (0, 0, 1.0),  # dense at first
+        (4, 0, 1.0),
+        (10, 0, 2.5),  # then a quarter of what was waited
+        (20, 0, 5.0),
+        (1000, 0, 5.0),  # never sparser than a person allows
+        (100, 400, 5.0),  # not due yet
+        (200, 400, 2.0),  # from half to twice of what AWS usually takes
+        (800, 400, 2.0),
+        (801, 400, 5.0),  # overdue: nobody knows when
+        (1, 2, 1.0),
+    ],
+)
+def test_looks_are_dense_while_something_is_due(waited: float, usual: float, gap: float) -> None:
+    assert Pace().gap(waited, usual) == pytest.approx(gap)
+
+
+def test_a_rehearsals_gaps_are_scaled() -> None:
+    assert Pace(speed=10).gap(40, 400) == pytest.approx(0.2)
+    assert Pace(speed=10).gap(100, 0) == pytest.approx(0.5)
+    assert Pace(speed=5000).gap(0, 400) == 0.01
+
+
+def test_what_is_due_is_seen_sooner(clock: Clock) -> None:
+    """An instance that takes seven minutes is seen at most 2 seconds after it is there."""
+
+    def look() -> Look:
+        return READY if clock.now >= 420 else CREATING
+
+    until(look, what="db-instance", pace=clock.pace(), tell=Told(), usual=420)
+    assert 420 <= clock.now <= 422
