@@ -17,7 +17,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from provision.rehearsal import Manners, Rehearsal
+from provision.rehearsal import Behaviours, Rehearsal
 from provision.rehearsal.data_plane.data_plane import OWN_SERVER
 from tests.rehearsal.data_plane.environment import LOGINS, Answer, Environment
 
@@ -39,7 +39,7 @@ def main() -> int:
         help=f"{OWN_SERVER} (started here) or HOST:PORT; default: SQLite",
     )
     options = parser.parse_args()
-    with Rehearsal(Manners.plain(), database=options.database) as rehearsal:
+    with Rehearsal(Behaviours.plain(), database=options.database) as rehearsal:
         environment = Environment(rehearsal.client, rehearsal.data_plane)
         print(f"Database: {options.database or 'SQLite'}. Times in milliseconds.\n")
         print(f"{'':28}{'n':>5}{'median':>9}{'mean':>9}{'stdev':>9}{'min':>9}{'max':>9}")

@@ -25,7 +25,7 @@ from rich.text import Text
 
 from provision.__main__ import arguments_of
 from provision.cli.parser import Job, execute
-from provision.rehearsal import Manners, Rehearsal
+from provision.rehearsal import Behaviours, Rehearsal
 from provision.views.live import Live, drawing
 from provision.views.progress import View
 from tests.support.browser import Browser, find_browser
@@ -108,7 +108,7 @@ def main() -> int:
         rehearsed = film(*slowly)
         save("up-midway", slowly, midway(rehearsed.frames)[-HEIGHT:])
         save("up", slowly, rehearsed.lines[-HEIGHT:])
-        with Rehearsal(Manners(speed=SPEED)) as rehearsal, rehearsal.applied():
+        with Rehearsal(Behaviours(speed=SPEED)) as rehearsal, rehearsal.applied():
             film("up")
             for command in ("status", "check", "doctor", "compare", "timeline"):
                 save(command, (command,), film(command).lines)

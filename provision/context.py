@@ -21,7 +21,7 @@ from provision.errors import ProvisionError, StateError, UsageError
 from provision.pricing.table import estimate, note_of
 from provision.resources.base import Change, Resource, Seen
 from provision.state.document import State, locked
-from provision.waiting.poll import Pace, interrupted
+from provision.waiting.poll import PollPolicy, interrupted
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Run:
     config: Config
     aws: Aws
     state: State
-    pace: Pace
+    poll_policy: PollPolicy
     output: Output
     resources: list[Resource]
     engine: Engine
@@ -43,8 +43,8 @@ class Run:
     def look(self) -> dict[str, Seen | None]:
         """Return every resource as AWS has it now."""
         looker, self.begun = self.begun, None
-        seen = (looker or Looker(self.aws, self.resources, self.state, self.pace)).look()
-        if self.pace.stop.is_set():
+        seen = (looker or Looker(self.aws, self.resources, self.state, self.poll_policy)).look()
+        if self.poll_policy.stop.is_set():
             raise interrupted()
         return seen
 
@@ -94,11 +94,13 @@ class Run:
         return Summary(self.command, **values)
 
 
-def begin_to_look(aws: Aws, config: Config, state: State, pace: Pace) -> Looker | None:
+def begin_to_look(aws: Aws, config: Config, state: State, poll_policy: PollPolicy) -> Looker | None:
     """Begin to look at everything, if anything is known of last time. Returns at once."""
     if not state.steps:
         return None
-    looker = Looker(aws, environment(config, packed=False), state, pace)  # zips are made meanwhile
+    looker = Looker(
+        aws, environment(config, packed=False), state, poll_policy
+    )  # zips are made meanwhile
     aws.begin()
     looker.begin()
     return looker
@@ -133,7 +135,7 @@ def opened(
         call_log=options.call_log,
     )
     path = options.state or Path(".provision") / f"{settings.name}.json"
-    pace = Pace(
+    poll_policy = PollPolicy(
         poll_seconds=config.wait.poll_seconds,
         timeout_seconds=config.wait.timeout_minutes * 60,
         speed=options.speed,
@@ -145,15 +147,15 @@ def opened(
         if writes:
             stack.enter_context(locked(path, command))
         state = State.load(path, environment=settings.name, region=settings.region, writes=writes)
-        begun = begin_to_look(aws, config, state, pace) if looks else None
+        begun = begin_to_look(aws, config, state, poll_policy) if looks else None
         if begun is not None:
             stack.callback(begun.close)
         resources = environment(config, packed=packed, final_snapshot=final_snapshot)
         state.belong_to(aws.identity.account)
         recorder = Recorder()
         state.under_way = lambda: recorder.run(command, ok=None)
-        engine = Engine(aws, resources, state, pace, (output, recorder))
-        run = Run(command, config, aws, state, pace, output, resources, engine, begun=begun)
+        engine = Engine(aws, resources, state, poll_policy, (output, recorder))
+        run = Run(command, config, aws, state, poll_policy, output, resources, engine, begun=begun)
         if not looks:
             resume_collecting()
         output.expect(speed=options.speed, earlier=usual_seconds(state.runs, "creating"))

@@ -74,7 +74,7 @@ def _server() -> Iterator[Remote]:
 
 @pytest.fixture
 def rehearsal(_server: Remote) -> Remote:
-    """A rehearsed AWS with nothing in it: its journal, faults, policy, manners and time."""
+    """A rehearsed AWS with nothing in it: its journal, faults, policy, behaviours and time."""
     _server.reset()
     return _server
 

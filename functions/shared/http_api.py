@@ -57,7 +57,7 @@ def handler(login: str, password: Callable[[Database], str]) -> Callable[[Event,
             target=lambda: answers.put(request.answer(event, password)), daemon=True
         ).start()
         try:
-            return answers.get(timeout=request.deadline.left)
+            return answers.get(timeout=max(0.0, request.deadline.left))
         except queue.Empty:
             return request.failure(TimeoutError())
 

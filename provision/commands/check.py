@@ -15,7 +15,7 @@ from provision.engine.events import Output, Summary
 from provision.errors import CheckFailed, ProvisionError
 from provision.verify.diagnosis import Cause, weak_settings
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute
-from provision.verify.logins import Proof, unseen
+from provision.verify.logins import Proof, not_shared
 
 COLUMNS = ("route", "login", "TLS", "login ms", "whole ms", "rows", "verdict")
 
@@ -91,7 +91,7 @@ def shortcomings(proof: Proof) -> list[Failure]:
     failed = []
     if cause := weak_settings(proof.run):
         failed.append(Failure("iam login", cause))
-    if apart := unseen(proof.good):
+    if apart := not_shared(proof.good):
         first, second, seen = apart
         sentence = "the two functions do not use the same table of the same database"
         where = f"rows that the {first} login stores are not seen by the {second} login"

@@ -19,7 +19,7 @@ from provision.context import Run, opened
 from provision.engine.events import Output, Summary
 from provision.errors import CheckFailed
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call
-from provision.waiting.poll import Look, Verdict, interrupted, until
+from provision.waiting.poll import PollResult, Verdict, interrupted, until
 
 REQUESTS = 50
 ROUTES = tuple(route for route in LOGIN_ROUTES if route.path != "/")  # one for each login
@@ -88,25 +88,25 @@ class Turnstile:
     """Lets calls through no faster than the API's throttle does."""
 
     def __init__(self, run: Run) -> None:
-        self._stop = run.pace.stop
+        self._stop = run.poll_policy.stop
         self._seconds = 1 / run.config.api.throttle_rate_per_second
         # A refused call is repeated at the throttle's own pace, in real time also in a rehearsal.
-        self._pace = replace(run.pace, poll_seconds=self._seconds, speed=1.0)
+        self._pace = replace(run.poll_policy, poll_seconds=self._seconds, speed=1.0)
         self._next = time.monotonic()
 
     def call(self, url: str, sample: Sample) -> Answer:
         """Return a route's answer, asked for again while the API throttles. Raises Interrupted."""
         answers: list[Answer] = []
 
-        def look() -> Look:
+        def look() -> PollResult:
             self._pass()
             answers.append(call(url, sample.route, rows=ROWS_ASKED))
             if answers[-1].status != 429:
-                return Look(Verdict.READY, "answered")
+                return PollResult(Verdict.READY, "answered")
             sample.throttled += 1
-            return Look(Verdict.WAIT, "throttled", str(answers[-1]))
+            return PollResult(Verdict.WAIT, "throttled", str(answers[-1]))
 
-        until(look, what=f"GET {sample.route.path}", pace=self._pace, tell=quiet)
+        until(look, what=f"GET {sample.route.path}", poll_policy=self._pace, tell=quiet)
         return answers[-1]
 
     def _pass(self) -> None:

@@ -33,7 +33,7 @@ def rehearsed(
     speed = speed or SPEED
     config = configuration(replace(options, profile=None))
     try:
-        from provision.rehearsal import Manners, Rehearsal
+        from provision.rehearsal import Behaviours, Rehearsal
         from provision.rehearsal.data_plane.data_plane import checked_database
     except ImportError as error:
         raise UsageError(
@@ -50,7 +50,7 @@ def rehearsed(
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
         Rehearsal(
-            Manners(speed=speed), region=config.environment.region, database=database
+            Behaviours(speed=speed), region=config.environment.region, database=database
         ) as rehearsal,
         rehearsal.applied(),
     ):

@@ -36,7 +36,7 @@ def logs(
         since = int((time.time() - since_minutes * 60) * 1000)
         readers = {login: Reader(run, login, since) for login in LOGINS}
         shown = show(run, read(run, readers))
-        while follow and not run.pace.stop.wait(run.pace.poll):
+        while follow and not run.poll_policy.stop.wait(run.poll_policy.poll):
             shown += show(run, read(run, readers))
         left = [request for reader in readers.values() for request in reader.requests.rest()]
         shown += show(run, left)

@@ -10,7 +10,7 @@ from provision.engine.events import Output, Summary
 from provision.pricing.table import cost_note
 from provision.resources.base import Change
 
-RESET = {"secret": Change("Password", None, None, hidden=True)}  # what uses it follows
+RESET = {"secret": Change("Password", None, None, sensitive=True)}  # what uses it follows
 
 
 def up(

@@ -11,7 +11,7 @@ from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import Change, Resource, Seen, canonical, tags_apart
 from provision.state import document as phases
 from provision.state.document import State
-from provision.waiting.poll import Look, Pace, Tell, Verdict, until, until_accepted
+from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until, until_accepted
 from provision.waiting.transient_errors import passing
 
 Publish = Callable[[Mapping[str, str]], None]
@@ -31,7 +31,7 @@ class Maker:
 
     aws: Aws
     state: State
-    pace: Pace
+    poll_policy: PollPolicy
     resource: Resource  # bound: every reference replaced by its value
     tell: Tell
     publish: Publish
@@ -47,16 +47,16 @@ class Maker:
         Raises WaitTimeout, Interrupted, or what AWS refuses.
         """
 
-        def look() -> Look:
+        def look() -> PollResult:
             with calling(self.resource.step):
                 seen = self.resource.find(self.aws, known)
             if seen is None or not self.resource.going(seen):
-                return Look(Verdict.READY, "gone")
-            return Look(Verdict.WAIT, seen.status, seen.reason)
+                return PollResult(Verdict.READY, "gone")
+            return PollResult(Verdict.WAIT, seen.status, seen.reason)
 
         what = f"{self.resource.step} (being deleted)"
         usual = self.resource.typical_gone_seconds
-        until(look, what=what, pace=self.pace, tell=self.tell, usual=usual)
+        until(look, what=what, poll_policy=self.poll_policy, tell=self.tell, usual=usual)
 
     def create(self) -> dict[str, str]:
         """Create the resource. Returns its outputs; they are on disk before anybody uses them.
@@ -69,7 +69,7 @@ class Maker:
         for _ in range(CREATE_ATTEMPTS):
             try:
                 outputs = until_accepted(
-                    self._create, passing=passing, pace=self.pace, tell=self.tell
+                    self._create, passing=passing, poll_policy=self.poll_policy, tell=self.tell
                 )
                 break
             except AwsCallError as refusal:
@@ -97,7 +97,9 @@ class Maker:
             raise error
         self.tell("looking", "the answer was lost" if unsure else "the name is taken")
         with calling(self.resource.step):
-            seen = find_patiently(self.resource, self.aws, {}, pace=self.pace, fresh=True)
+            seen = find_patiently(
+                self.resource, self.aws, {}, poll_policy=self.poll_policy, fresh=True
+            )
         if seen is None and unsure:
             return None
         if seen is None or not self.resource.owned(self.aws, seen, {}):
@@ -105,34 +107,34 @@ class Maker:
             raise foreign(self.aws, self.resource, seen or Seen({}), in_state=False) from error
         return seen
 
-    def settle(self, known: Mapping[str, str], unseen: tuple[Change, ...] = ()) -> Seen:
+    def settle(self, known: Mapping[str, str], write_only: tuple[Change, ...] = ()) -> Seen:
         """Change what differs, in place, and wait until it is ready. Returns it as it then is.
 
-        `unseen` are changes to make once though they cannot be seen. Raises ResourceFailed,
+        `write_only` are changes to make once though they cannot be seen. Raises ResourceFailed,
         WaitTimeout, Interrupted, or what AWS refuses.
         """
-        self._unseen = unseen
+        self._unseen = write_only
         last: list[Seen] = []
 
-        def look() -> Look:
+        def look() -> PollResult:
             with calling(self.resource.step):
                 seen = self.resource.find(self.aws, known)
                 if seen is None:
-                    return Look(Verdict.SUSPECT, "not visible yet", "", VISIBLE_SECONDS)
+                    return PollResult(Verdict.SUSPECT, "not visible yet", "", VISIBLE_SECONDS)
                 last[:] = [seen]
                 return self._judge(seen)
 
         until(
             look,
             what=self.resource.step,
-            pace=self.pace,
+            poll_policy=self.poll_policy,
             tell=self.tell,
             usual=self.resource.typical_seconds,
             advice=EXAMINE,
         )
         return last[0]
 
-    def _judge(self, seen: Seen) -> Look:
+    def _judge(self, seen: Seen) -> PollResult:
         status = self.resource.look(seen)
         changes = (*self.resource.differences(seen, self.aws), *self._unseen)
         self.publish(self.resource.lasting(seen, changes))
@@ -141,16 +143,18 @@ class Maker:
         urgent = tuple(each for each in changes if each.property in self.resource.urgent)
         return self._apply(seen, urgent or changes)
 
-    def _apply(self, seen: Seen, changes: tuple[Change, ...]) -> Look:
+    def _apply(self, seen: Seen, changes: tuple[Change, ...]) -> PollResult:
         names = ", ".join(change.property for change in changes)
         wanted = canonical([(change.property, str(change.should)) for change in changes])
         if wanted == self._applied and self._looks < PATIENT_LOOKS:
             self._looks += 1
-            return Look(
+            return PollResult(
                 Verdict.WAIT, seen.status or "updating", f"AWS does not show it yet: {names}"
             )
         if self._applications >= APPLY_ATTEMPTS and wanted == self._applied:
-            return Look(Verdict.FAILED, seen.status or "not changed", f"stays as it was: {names}")
+            return PollResult(
+                Verdict.FAILED, seen.status or "not changed", f"stays as it was: {names}"
+            )
         self.state.begin(self.resource.step, phases.UPDATING)
         try:
             with calling(self.resource.step):
@@ -158,13 +162,15 @@ class Maker:
         except AwsCallError as error:
             row = passing(error)
             if row is not None:
-                return Look(Verdict.SUSPECT, "waiting", f"{row.because} ({error})", row.seconds)
+                return PollResult(
+                    Verdict.SUSPECT, "waiting", f"{row.because} ({error})", row.seconds
+                )
             if not isinstance(error, UnsureError):
                 raise
         self._applications = self._applications + 1 if wanted == self._applied else 1
         self._applied, self._looks = wanted, 0
         self.updated = True
-        return Look(Verdict.WAIT, "updating", names)
+        return PollResult(Verdict.WAIT, "updating", names)
 
     def _change(self, seen: Seen, changes: tuple[Change, ...]) -> None:
         """Make the calls. Tags are set apart from everything else."""

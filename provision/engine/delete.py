@@ -11,7 +11,7 @@ from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import Resource, Seen
 from provision.state import document as phases
 from provision.state.document import State
-from provision.waiting.poll import Look, Pace, Tell, Verdict, until
+from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until
 from provision.waiting.transient_errors import passing
 
 
@@ -21,7 +21,7 @@ class Remover:
 
     aws: Aws
     state: State
-    pace: Pace
+    poll_policy: PollPolicy
     resource: Resource  # bound: every reference replaced by its value, as far as it is known
     tell: Tell
     deleted: bool = field(default=False, init=False)
@@ -33,15 +33,15 @@ class Remover:
         protected, WaitTimeout, Interrupted, or what AWS refuses.
         """
 
-        def look() -> Look:
+        def look() -> PollResult:
             with calling(self.resource.step):
                 return self._look(known)
 
         what, usual = f"{self.resource.step} (deleting)", self.resource.typical_gone_seconds
-        until(look, what=what, pace=self.pace, tell=self.tell, usual=usual)
+        until(look, what=what, poll_policy=self.poll_policy, tell=self.tell, usual=usual)
         self.state.forget(self.resource.step)
 
-    def _look(self, known: Mapping[str, str]) -> Look:
+    def _look(self, known: Mapping[str, str]) -> PollResult:
         seen = self.resource.find(self.aws, known)
         if seen is not None and self.resource.deletable(seen):
             refused = self._delete(seen, known)
@@ -49,10 +49,10 @@ class Remover:
                 return refused
             seen = self.resource.find(self.aws, known)  # most are gone at once
         if seen is None:
-            return Look(Verdict.READY, "gone")
-        return Look(Verdict.WAIT, seen.status or "deleting", seen.reason)
+            return PollResult(Verdict.READY, "gone")
+        return PollResult(Verdict.WAIT, seen.status or "deleting", seen.reason)
 
-    def _delete(self, seen: Seen, known: Mapping[str, str]) -> Look | None:
+    def _delete(self, seen: Seen, known: Mapping[str, str]) -> PollResult | None:
         """Ask for the deletion. Returns what stands in its way for now, if anything does."""
         if not self.resource.owned(self.aws, seen, known):
             raise foreign(self.aws, self.resource, seen, in_state=bool(known))
@@ -62,12 +62,12 @@ class Remover:
             with calling(self.resource.step):
                 self.resource.delete(self.aws, seen)
         except UnsureError as error:
-            return Look(Verdict.WAIT, "unsure", str(error))
+            return PollResult(Verdict.WAIT, "unsure", str(error))
         except AwsCallError as error:
             row = passing(error)
             if row is None:
                 raise
             blockers = self.resource.blocked_by(self.aws, seen)
-            return Look(Verdict.SUSPECT, "in use", blockers or row.because, row.seconds)
+            return PollResult(Verdict.SUSPECT, "in use", blockers or row.because, row.seconds)
         self.deleted = True
         return None

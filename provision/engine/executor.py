@@ -1,8 +1,8 @@
 """Carries out a plan, or a removal, over a whole environment; knows no AWS service.
 
-Every step has a thread that waits for what it refers to (board.py), so that as many run at once as
-need allows. Making one resource is make.py's job, removing one is remove.py's; here are order,
-threads, what is published to whom, and what is told.
+Every step has a thread that waits for what it refers to (outputs.py), so that as many run at once
+as need allows. Making one resource is the job of converge.py, removing one that of delete.py; here
+are order, threads, what is published to whom, and what is told.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from provision.aws.account import Aws
 from provision.cli.memory import resume_collecting
 from provision.engine.action import Action
 from provision.engine.events import Output
-from provision.engine.outputs import Blocked, Board
+from provision.engine.outputs import Blocked, StepOutputs
 from provision.engine.plan import Plan, Planned, pseudo
 from provision.errors import CredentialsError, Interrupted, ProvisionError
 from provision.resources.base import Resource, Seen, bind, references, strict_references
 from provision.state import document as phases
 from provision.state.document import State
-from provision.waiting.poll import Pace, Verdict, interrupted
+from provision.waiting.poll import PollPolicy, Verdict, interrupted
 
 if TYPE_CHECKING:
     from provision.engine.converge import Maker
@@ -48,7 +48,7 @@ class Engine:
     aws: Aws
     resources: Sequence[Resource]
     state: State
-    pace: Pace
+    poll_policy: PollPolicy
     watchers: Sequence[Output]  # who is told what happens at each step
     counts: Counts = field(default_factory=Counts)
 
@@ -67,17 +67,19 @@ class Engine:
                 self._leave(each)
             return
         for each in plan.steps:
-            if each.unseen:  # nobody can see later whether it was done: this says that it was not
+            if (
+                each.write_only
+            ):  # nobody can see later whether it was done: this says that it was not
                 self.state.begin(each.step, phases.UPDATING)
         self._remove_replaced(plan)
-        board = Board(self.pace.stop, pseudo(self.aws))
+        step_outputs = StepOutputs(self.poll_policy.stop, pseudo(self.aws))
         by_step = {each.step: each for each in plan.steps}
         needed = looked_up_for(plan)
 
         def work(resource: Resource) -> None:
-            self._make(by_step[resource.step], board, needed)
+            self._make(by_step[resource.step], step_outputs, needed)
 
-        self._on_threads(self.resources, work, board, stop_all=True)
+        self._on_threads(self.resources, work, step_outputs, stop_all=True)
 
     def _leave(self, planned: Planned) -> None:
         """Record a step that is as it should be."""
@@ -88,7 +90,7 @@ class Engine:
             self.state.record(resource.step, phases.READY, seen.outputs)
         self._finished(resource, "unchanged", seen.outputs, 0.0)
 
-    def _make(self, planned: Planned, board: Board, needed: Collection[str]) -> None:
+    def _make(self, planned: Planned, step_outputs: StepOutputs, needed: Collection[str]) -> None:
         """Make one step of the plan true, and publish what others need of it."""
         from provision.engine.converge import (
             Maker,  # here: a run that finds nothing to do has no use for it
@@ -96,17 +98,17 @@ class Engine:
 
         resource, step = planned.resource, planned.step
         if not resource.made or (resource.lookup and step not in needed):
-            board.publish(step, planned.seen.outputs if planned.seen else {}, done=True)
+            step_outputs.publish(step, planned.seen.outputs if planned.seen else {}, done=True)
             return
-        board.wait_for_outputs(references(resource))
+        step_outputs.wait_for_outputs(references(resource))
         began = time.monotonic()
         maker = Maker(
             self.aws,
             self.state,
-            self.pace,
-            bind(resource, board.known()),
+            self.poll_policy,
+            bind(resource, step_outputs.known()),
             tell=self._teller(resource),
-            publish=lambda outputs: board.publish(step, outputs),
+            publish=lambda outputs: step_outputs.publish(step, outputs),
         )
         if planned.action in (Action.CREATE, Action.REPLACE) or resource.lookup:
             if not resource.lookup:
@@ -117,7 +119,7 @@ class Engine:
         else:
             outputs, word = dict(planned.seen.outputs) if planned.seen else {}, "unchanged"
         outputs = self._settle(maker, planned, outputs)
-        board.publish(step, {}, done=True)
+        step_outputs.publish(step, {}, done=True)
         if word == "unchanged" and maker.updated:
             word = "updated"
         if planned.action is Action.ADOPT:
@@ -140,7 +142,7 @@ class Engine:
             else:
                 if planned.action is Action.UPDATE:
                     self._began(resource, "updating")
-                seen = maker.settle(outputs, planned.unseen)
+                seen = maker.settle(outputs, planned.write_only)
                 outputs = dict(seen.outputs)
         else:
             maker.publish(outputs)
@@ -166,12 +168,12 @@ class Engine:
         known = {"aws": pseudo(self.aws), **self.state.known()}
         known |= {step: dict(there.outputs) for step, there in seen.items() if there}
         going = [each for each in resources if not each.shared and not each.lookup]
-        board = Board(self.pace.stop)
+        step_outputs = StepOutputs(self.poll_policy.stop)
 
         def work(resource: Resource) -> None:
-            self._remove(resource, going, known, seen, board)
+            self._remove(resource, going, known, seen, step_outputs)
 
-        self._on_threads(going, work, board, stop_all=False)
+        self._on_threads(going, work, step_outputs, stop_all=False)
 
     def _remove(
         self,
@@ -179,7 +181,7 @@ class Engine:
         going: Sequence[Resource],
         known: Mapping[str, Mapping[str, str]],
         seen: Mapping[str, Seen | None],
-        board: Board,
+        step_outputs: StepOutputs,
     ) -> None:
         """Remove one step's resource, or see it go with its container."""
         from provision.engine.delete import Remover
@@ -187,23 +189,25 @@ class Engine:
         step = resource.step
         container = container_of(resource) & {each.step for each in going}
         if container:
-            board.wait_for_steps(container)
+            step_outputs.wait_for_steps(container)
             self.state.forget(step)
             removed, began = seen.get(step) is not None, time.monotonic()
         else:
-            board.wait_for_steps(
+            step_outputs.wait_for_steps(
                 each.step
                 for each in going
                 if step in strict_references(each) and step not in container_of(each)
             )
             began = time.monotonic()
             bound = bind(resource, known)
-            remover = Remover(self.aws, self.state, self.pace, bound, tell=self._teller(resource))
+            remover = Remover(
+                self.aws, self.state, self.poll_policy, bound, tell=self._teller(resource)
+            )
             if seen.get(step) is not None:
                 self._began(resource, "deleting")
             remover.remove(known.get(step, {}))
             removed = remover.deleted
-        board.publish(step, {}, done=True)
+        step_outputs.publish(step, {}, done=True)
         if removed and resource.made:
             self.removed.add(step)
             outputs = known.get(step, {})
@@ -215,7 +219,7 @@ class Engine:
         self,
         resources: Sequence[Resource],
         work: Callable[[Resource], None],
-        board: Board,
+        step_outputs: StepOutputs,
         *,
         stop_all: bool,
     ) -> None:
@@ -228,19 +232,19 @@ class Engine:
             try:
                 work(resource)
             except Blocked as blocked:
-                board.fail(resource.step)
+                step_outputs.fail(resource.step)
                 for watcher in self.watchers:
                     watcher.skipped(resource, f"{blocked} failed")
             except Interrupted:
-                board.fail(resource.step)
+                step_outputs.fail(resource.step)
             except ProvisionError as error:
                 self._failed(resource, error)
-                board.fail(resource.step)
+                step_outputs.fail(resource.step)
                 if stop_all or isinstance(error, CredentialsError):
-                    self.pace.stop.set()
+                    self.poll_policy.stop.set()
             except BaseException:  # a bug, or nobody reads our output: the others must not wait
-                board.fail(resource.step)
-                self.pace.stop.set()
+                step_outputs.fail(resource.step)
+                self.poll_policy.stop.set()
                 raise
 
         resume_collecting()
@@ -248,7 +252,7 @@ class Engine:
             list(threads.map(guarded, resources))
         if self._errors:
             raise self._errors[0]
-        if self.pace.stop.is_set():
+        if self.poll_policy.stop.is_set():
             raise interrupted()
 
     # --- telling ----------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ class Blocked(Exception):
         super().__init__(", ".join(sorted(steps)))
 
 
-class Board:
+class StepOutputs:
     """Outputs by step, shared by the threads of one run. Nothing on it is ever written to disk."""
 
     def __init__(self, stop: threading.Event, pseudo: Mapping[str, str] | None = None) -> None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from provision.aws.account import Aws, calling
 from provision.engine.action import Action
-from provision.engine.outputs import Board
+from provision.engine.outputs import StepOutputs
 from provision.errors import ForeignResource, ProvisionError, ReplacementRefused
 from provision.resources.base import Change, Resource, Seen, bind, references, unresolved
 from provision.state.document import CREATING, UPDATING, State
-from provision.waiting.poll import Look, Pace, Verdict, until
+from provision.waiting.poll import PollPolicy, PollResult, Verdict, until
 
 LAG_SECONDS = 15.0  # how long a new resource may stay hidden from a lookup (EC2: usually under 5)
 
@@ -31,7 +31,7 @@ class Planned:
     action: Action
     seen: Seen | None = None
     changes: tuple[Change, ...] = ()
-    unseen: tuple[Change, ...] = ()  # those of them that AWS does not show, before or after
+    write_only: tuple[Change, ...] = ()  # those of them that AWS does not show, before or after
 
     @property
     def step(self) -> str:
@@ -69,10 +69,10 @@ class Looker:
     aws: Aws
     resources: Sequence[Resource]
     state: State
-    pace: Pace
+    poll_policy: PollPolicy
 
     def __post_init__(self) -> None:
-        self._board = Board(threading.Event())
+        self._board = StepOutputs(threading.Event())
         self._threads = ThreadPoolExecutor(len(self.resources), thread_name_prefix="look")
         self._found: dict[str, Future[Seen | None]] = {}
 
@@ -127,7 +127,9 @@ class Looker:
 
     def _patiently(self, bound: Resource, last: Mapping[str, str]) -> Seen | None:
         """Find; look again for a while when it was asked for a moment ago and does not show."""
-        return find_patiently(bound, self.aws, last, pace=self.pace, fresh=self._fresh(bound.step))
+        return find_patiently(
+            bound, self.aws, last, poll_policy=self.poll_policy, fresh=self._fresh(bound.step)
+        )
 
     def _fresh(self, step: str) -> bool:
         """Return whether a create of this step was asked for lately, its outcome unknown."""
@@ -140,22 +142,22 @@ class Looker:
 
 
 def find_patiently(
-    bound: Resource, aws: Aws, known: Mapping[str, str], *, pace: Pace, fresh: bool
+    bound: Resource, aws: Aws, known: Mapping[str, str], *, poll_policy: PollPolicy, fresh: bool
 ) -> Seen | None:
     """Return the resource, or None: at once, or, when `fresh`, after looking for LAG_SECONDS."""
     found: list[Seen] = []
 
-    def look() -> Look:
+    def look() -> PollResult:
         if seen := bound.find(aws, known):
             found.append(seen)
-        return Look(Verdict.READY if found else Verdict.SUSPECT, "", "", LAG_SECONDS)
+        return PollResult(Verdict.READY if found else Verdict.SUSPECT, "", "", LAG_SECONDS)
 
     if not fresh:
         return bound.find(aws, known)
     try:
-        until(look, what=bound.step, pace=pace, tell=lambda status, reason="": None)
+        until(look, what=bound.step, poll_policy=poll_policy, tell=lambda status, reason="": None)
     except ProvisionError:
-        if pace.stop.is_set():
+        if poll_policy.stop.is_set():
             raise
     return found[0] if found else None
 
@@ -182,38 +184,43 @@ def compare(
     """
     known: dict[str, dict[str, str]] = {"aws": pseudo(aws)}
     fresh: set[str] = set()  # steps that will be made anew: their outputs are not known yet
-    renewed: set[tuple[str, str]] = set()  # outputs that will be others, of steps that stay
+    recomputed: set[tuple[str, str]] = set()  # outputs that will be others, of steps that stay
     planned: list[Planned] = []
     refused: list[ProvisionError] = []
     for resource in resources:
         there = seen[resource.step]
         if any(step in fresh for step, _ in references(resource, resource.find_by)):
             there = None  # it goes with its container
-        unseen = to_write_again(resource, fresh, renewed, state)
+        write_only = to_write_again(resource, fresh, recomputed, state)
         if forced and resource.step in forced:
-            unseen += (forced[resource.step],)
-        entry = one(aws, bind(resource, known), resource, there, state, replace, unseen)
+            write_only += (forced[resource.step],)
+        entry = one(aws, bind(resource, known), resource, there, state, replace, write_only)
         planned.append(entry)
         refused += refusals(aws, entry, state, replace)
         if entry.action in (Action.CREATE, Action.REPLACE):
             fresh.add(resource.step)
         elif there:
             known[resource.step] = resource.lasting(there, entry.changes)
-            renewed |= {(resource.step, output) for output in resource.renewed(entry.changes)}
+            recomputed |= {(resource.step, output) for output in resource.recomputed(entry.changes)}
     return Plan(tuple(planned), tuple(refused))
 
 
 def to_write_again(
-    resource: Resource, fresh: Collection[str], renewed: Collection[tuple[str, str]], state: State
+    resource: Resource,
+    fresh: Collection[str],
+    recomputed: Collection[tuple[str, str]],
+    state: State,
 ) -> tuple[Change, ...]:
     """Return the changes of what AWS never shows: it is new, or its last change was cut short."""
     entry = state.steps.get(resource.step)
     cut_short = entry is not None and entry.phase == UPDATING
     return tuple(
-        Change(name, None, None, hidden=True)
-        for name, field_name in resource.unseen.items()
+        Change(name, None, None, sensitive=True)
+        for name, field_name in resource.write_only.items()
         if cut_short
-        or any(pair in renewed or pair[0] in fresh for pair in references(resource, (field_name,)))
+        or any(
+            pair in recomputed or pair[0] in fresh for pair in references(resource, (field_name,))
+        )
     )
 
 
@@ -224,7 +231,7 @@ def one(
     seen: Seen | None,
     state: State,
     replace: Collection[str],
-    unseen: tuple[Change, ...],
+    write_only: tuple[Change, ...],
 ) -> Planned:
     """Return what has to happen at one step."""
     if declared.lookup or not declared.made:
@@ -233,11 +240,11 @@ def one(
         return Planned(declared, Action.CREATE, seen)
     if declared.shared:
         return Planned(declared, Action.NONE, seen)
-    changes = (*bound.differences(seen, aws), *unseen)
+    changes = (*bound.differences(seen, aws), *write_only)
     if declared.step in replace or any(change.replaces for change in changes):
         return Planned(declared, Action.REPLACE, seen, changes)
     if changes:
-        return Planned(declared, Action.UPDATE, seen, changes, unseen)
+        return Planned(declared, Action.UPDATE, seen, changes, write_only)
     adopted = declared.step not in state.steps
     return Planned(declared, Action.ADOPT if adopted else Action.NONE, seen)
 

@@ -1,6 +1,6 @@
 """The rehearsal: AWS on this machine, for as long as a `with` block lasts.
 
-moto's own WSGI application is the control plane, on loopback, with the manners of the real AWS put
+moto's own WSGI application is the control plane, on loopback, with AWS's own behaviours put
 on it; the data plane runs the real functions against the stand-in proxy. Nothing leaves the
 machine, nothing is kept.
 """
@@ -25,7 +25,7 @@ from provision.rehearsal.aws.journal import Entry
 from provision.rehearsal.aws.moto_app import Moto, quiet_session
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.server import Remote, Server, as_plain
-from provision.rehearsal.aws.world import INSIDE_KEY, Manners, World
+from provision.rehearsal.aws.world import INSIDE_KEY, Behaviours, World
 
 if TYPE_CHECKING:
     import boto3
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 __all__ = [
     "UNWANTED",
     "AwsError",
+    "Behaviours",
     "Call",
     "Durations",
     "Entry",
     "Fault",
-    "Manners",
     "Rehearsal",
     "Remote",
 ]
@@ -71,7 +71,7 @@ _SERVICE_IDS = (
 class Rehearsal:
     """A rehearsed AWS account, empty at the start, gone at the end.
 
-    `manners` default to all of AWS's; `faults` and `policy` (an IAM policy document: every call
+    `behaviours` default to all of AWS's; `faults` and `policy` (an IAM policy document: every call
     that it does not allow is denied) can be changed later. With `data_plane`, functions can be
     invoked and HTTP APIs called; `database` is what they end at (see `DataPlane`). moto's backends
     are one per process, so only one rehearsal can be open in a process: a second one raises
@@ -82,7 +82,7 @@ class Rehearsal:
 
     def __init__(
         self,
-        manners: Manners | None = None,
+        behaviours: Behaviours | None = None,
         region: str = "ap-northeast-1",
         port: int = 0,
         faults: Iterable[Fault] = (),
@@ -93,7 +93,7 @@ class Rehearsal:
     ) -> None:
         if not self._open.acquire(blocking=False):
             raise RuntimeError("a rehearsal is open in this process already")
-        self._started = manners or Manners()
+        self._started = behaviours or Behaviours()
         self._durations = durations
         self._database = database
         self.region = region
@@ -125,7 +125,7 @@ class Rehearsal:
 
     @property
     def world(self) -> World:
-        """What the rehearsed AWS knows: its clock, manners and memory."""
+        """What the rehearsed AWS knows: its clock, behaviours and memory."""
         return self._front.world
 
     @property
@@ -169,7 +169,7 @@ class Rehearsal:
             os.environ.update(before)
 
     def client(self, service: str, *, inside: bool = True) -> Any:
-        """A boto3 client. `inside`: straight to moto, without manners, faults and journal."""
+        """A boto3 client. `inside`: straight to moto, without behaviours, faults and journal."""
         session = self.session(inside=inside)
         return session.client(service, endpoint_url=self.endpoint_url, config=_config(inside))
 
@@ -194,10 +194,10 @@ class Rehearsal:
         self._start_data_plane(self.data_plane is not None)
 
     def set_manners(self, **changes: Any) -> None:
-        """Changes some manners from now on. Raises TypeError for unknown ones."""
+        """Changes some behaviours from now on. Raises TypeError for unknown ones."""
         world = self.world
-        world.manners = dataclasses.replace(world.manners, **changes)
-        world.clock.speed = world.manners.speed
+        world.behaviours = dataclasses.replace(world.behaviours, **changes)
+        world.clock.speed = world.behaviours.speed
 
     def advance(self, aws_seconds: float) -> None:
         """Lets AWS's time pass at once."""
@@ -226,7 +226,7 @@ class Rehearsal:
                 [Fault(**fault) for fault in value["faults"]], victim=value["victim"]
             ),
             "policy": lambda: setattr(self, "policy", value),
-            "manners": lambda: self.set_manners(**value),
+            "behaviours": lambda: self.set_manners(**value),
             "advance": lambda: self.advance(float(value)),
             "reset": self.reset,
         }

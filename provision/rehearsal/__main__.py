@@ -14,23 +14,23 @@ import signal
 import sys
 import threading
 
-from provision.rehearsal import Manners, Rehearsal
+from provision.rehearsal import Behaviours, Rehearsal
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves a rehearsal. Exit code 0."""
     options = _parser().parse_args(arguments)
-    manners = Manners.plain() if options.plain else Manners()
-    manners = dataclasses.replace(
-        manners,
-        speed=options.speed or manners.speed,
+    behaviours = Behaviours.plain() if options.plain else Behaviours()
+    behaviours = dataclasses.replace(
+        behaviours,
+        speed=options.speed or behaviours.speed,
         latency_seconds=options.latency_ms / 1000,
     )
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
     with Rehearsal(
-        manners, region=options.region, port=options.port, data_plane=options.data_plane
+        behaviours, region=options.region, port=options.port, data_plane=options.data_plane
     ) as rehearsal:
         about = {"endpoint_url": rehearsal.endpoint_url, "pid": os.getpid()}
         print(json.dumps(about), flush=True)
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--region", default="ap-northeast-1", help="default: %(default)s")
     parser.add_argument("--speed", type=float, help="AWS seconds that pass in a second")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer")
-    parser.add_argument("--plain", action="store_true", help="moto alone, without AWS's manners")
+    parser.add_argument("--plain", action="store_true", help="moto alone, without AWS's behaviours")
     parser.add_argument(
         "--no-data-plane",
         dest="data_plane",

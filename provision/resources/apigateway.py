@@ -27,7 +27,7 @@ class Api(Resource):
 
     kind = "AWS::ApiGatewayV2::Api"
     title = "HTTP API"
-    replace_on = frozenset({"ProtocolType"})
+    requires_replacement = frozenset({"ProtocolType"})
     writes = (*METHODS, "apigateway:TagResource")
 
     id = Output()

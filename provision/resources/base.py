@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from provision.errors import ProvisionError
-from provision.waiting.poll import Look, Verdict
+from provision.waiting.poll import PollResult, Verdict
 
 if TYPE_CHECKING:
     from provision.aws.account import Aws
@@ -60,11 +60,11 @@ class Change:
     is_: Any
     should: Any
     replaces: bool = False
-    hidden: bool = False
+    sensitive: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the change as JSON events and plans show it; a hidden value stays hidden."""
-        shown = (HIDDEN, HIDDEN) if self.hidden else (self.is_, self.should)
+        """Return the change as JSON events and plans show it; a sensitive value stays hidden."""
+        shown = (HIDDEN, HIDDEN) if self.sensitive else (self.is_, self.should)
         return {
             "property": self.property,
             "is": shown[0],
@@ -105,18 +105,24 @@ class Resource:
     suspect: ClassVar[
         Mapping[str, float]
     ] = {}  # reason codes that may pass: grace in AWS's seconds
-    replace_on: ClassVar[frozenset[str]] = frozenset()  # properties that AWS cannot change in place
+    requires_replacement: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # properties that AWS cannot change in place
     replace_with: ClassVar[frozenset[str]] = (
         frozenset()
     )  # goes when what these refer to is replaced
     urgent: ClassVar[frozenset[str]] = frozenset()  # properties to put right before all others
-    renews: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
+    recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
     holds_data: ClassVar[bool] = False  # replaced only when a person names it
     within: ClassVar[str] = ""  # the field that refers to its container, with which it dies
     find_by: ClassVar[tuple[str, ...]] = ()  # fields that must be known before it can be looked up
-    loose: ClassVar[frozenset[str]] = frozenset()  # fields whose targets may be deleted first
-    hidden: ClassVar[frozenset[str]] = frozenset()  # properties whose values are never shown
-    unseen: ClassVar[Mapping[str, str]] = {}  # properties that AWS never shows, and their fields
+    non_blocking: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # fields whose targets may be deleted first
+    sensitive: ClassVar[frozenset[str]] = frozenset()  # properties whose values are never shown
+    write_only: ClassVar[
+        Mapping[str, str]
+    ] = {}  # properties that AWS never shows, and their fields
     shared: ClassVar[bool] = False  # the account's, not ours: never changed, never deleted
     lookup: ClassVar[bool] = False  # nothing is made: asked when something that refers to it is
     made: ClassVar[bool] = True  # False: AWS makes it by itself; we only see it go
@@ -218,7 +224,7 @@ class Resource:
                 seen.properties[name],
                 should,
                 replaces=self.replaced_by(name, should),
-                hidden=name in self.hidden,
+                sensitive=name in self.sensitive,
             )
             for name, should in self.properties().items()
             if name in seen.properties and self.differs(name, seen.properties[name], should)
@@ -237,30 +243,32 @@ class Resource:
 
     def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
         """Return the outputs, secrets included, that are still the same after these changes."""
-        gone = self.renewed(changes)
+        gone = self.recomputed(changes)
         outputs = {**seen.outputs, **seen.secrets}
         return {name: text for name, text in outputs.items() if name not in gone}
 
-    def renewed(self, changes: Iterable[Change]) -> set[str]:
+    def recomputed(self, changes: Iterable[Change]) -> set[str]:
         """Return the outputs that these changes make anew."""
-        return {output for each in changes for output in self.renews.get(each.property, ())}
+        return {output for each in changes for output in self.recomputes.get(each.property, ())}
 
     def replaced_by(self, name: str, should: Any) -> bool:
         """Return whether this change needs a new resource in place of the old one."""
-        return name in self.replace_on or (name in self.replace_with and bool(unresolved(should)))
+        return name in self.requires_replacement or (
+            name in self.replace_with and bool(unresolved(should))
+        )
 
-    def look(self, seen: Seen | None) -> Look:
+    def look(self, seen: Seen | None) -> PollResult:
         """Return what the resource's status means for the one who waits until it is ready."""
         if seen is None:
-            return Look(Verdict.WAIT, "not visible yet")
+            return PollResult(Verdict.WAIT, "not visible yet")
         if not self.ready or seen.status in self.ready:
-            return Look(Verdict.READY, seen.status, seen.reason)
+            return PollResult(Verdict.READY, seen.status, seen.reason)
         if seen.status in self.failed:
-            return Look(Verdict.FAILED, seen.status, seen.reason)
+            return PollResult(Verdict.FAILED, seen.status, seen.reason)
         if seen.reason_code in self.suspect:
             grace = self.suspect[seen.reason_code]
-            return Look(Verdict.SUSPECT, seen.status, seen.reason, grace)
-        return Look(Verdict.WAIT, seen.status, seen.reason)
+            return PollResult(Verdict.SUSPECT, seen.status, seen.reason, grace)
+        return PollResult(Verdict.WAIT, seen.status, seen.reason)
 
 
 def canonical(value: Any) -> Any:
@@ -295,7 +303,7 @@ def references(resource: Resource, fields: tuple[str, ...] | None = None) -> set
 
 def strict_references(resource: Resource) -> set[str]:
     """Return the steps that can be deleted only when this resource is gone."""
-    strict = tuple(name for name in field_names(resource) if name not in resource.loose)
+    strict = tuple(name for name in field_names(resource) if name not in resource.non_blocking)
     return {step for step, _ in references(resource, strict)}
 
 

@@ -69,7 +69,7 @@ class Vpc(Ec2Resource):
     kind = "AWS::EC2::VPC"
     title = "VPC"
     ready = frozenset({"available"})
-    replace_on = frozenset({"CidrBlock"})
+    requires_replacement = frozenset({"CidrBlock"})
     describe, answer, id_key = "describe_vpcs", "Vpcs", "VpcId"
     missing = ("InvalidVpcID.NotFound",)
     arn_kinds = ("vpc",)
@@ -202,7 +202,7 @@ class Subnet(Ec2Resource):
     kind = "AWS::EC2::Subnet"
     title = "subnet"
     ready = frozenset({"available"})
-    replace_on = frozenset({"VpcId", "CidrBlock", "AvailabilityZone"})
+    requires_replacement = frozenset({"VpcId", "CidrBlock", "AvailabilityZone"})
     describe, answer, id_key = "describe_subnets", "Subnets", "SubnetId"
     missing = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound")
     arn_kinds = ("subnet", "vpc")
@@ -257,7 +257,7 @@ class SecurityGroup(Ec2Resource):
 
     kind = "AWS::EC2::SecurityGroup"
     title = "security group"
-    replace_on = frozenset({"VpcId", "GroupName", "Description"})
+    requires_replacement = frozenset({"VpcId", "GroupName", "Description"})
     describe, answer, id_key = "describe_security_groups", "SecurityGroups", "GroupId"
     missing = (
         "InvalidGroup.NotFound",

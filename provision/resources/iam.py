@@ -78,7 +78,7 @@ class Role(Resource):
 
     kind = "AWS::IAM::Role"
     title = "role"
-    loose = frozenset({"policies"})
+    non_blocking = frozenset({"policies"})
     writes = (
         "iam:AttachRolePolicy",
         "iam:CreateRole",

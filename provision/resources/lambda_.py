@@ -34,7 +34,7 @@ class LayerVersion(Resource):
         "lambda:ListLayerVersions",
         "lambda:PublishLayerVersion",
     )
-    renews: ClassVar[Mapping[str, tuple[str, ...]]] = {
+    recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "CodeSha256": ("arn", "version"),
         "CompatibleRuntimes": ("arn", "version"),
     }
@@ -149,11 +149,11 @@ class Function(Resource):
     title = "function"
     ready = frozenset({"Successful", "Active"})
     failed = frozenset({"Failed"})
-    replace_on = frozenset({"PackageType"})
+    requires_replacement = frozenset({"PackageType"})
     urgent = frozenset({"CodeSha256", "Architectures"})  # Lambda takes one change at a time
     replace_with = frozenset({"VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"})
-    loose = frozenset({"environment", "layer_arn"})
-    hidden = frozenset({"Environment.DB_PASSWORD"})
+    non_blocking = frozenset({"environment", "layer_arn"})
+    sensitive = frozenset({"Environment.DB_PASSWORD"})
     typical_seconds = 60.0
     typical_gone_seconds = 60.0
     reads = (

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources.base import Change, Output, Resource, Seen, arn
-from provision.waiting.poll import Look, Verdict
+from provision.waiting.poll import PollResult, Verdict
 
 NO_EXTENDED_SUPPORT = "open-source-rds-extended-support-disabled"
 MINUTE = 60.0
@@ -56,7 +56,7 @@ class DBSubnetGroup(RdsResource):
     kind = "AWS::RDS::DBSubnetGroup"
     title = "DB subnet group"
     replace_with = frozenset({"SubnetIds"})
-    loose = frozenset({"service_linked_role"})
+    non_blocking = frozenset({"service_linked_role"})
     reads = ("rds:DescribeDBSubnetGroups", *LOOKED_UP_BY_RDS)
     writes = (
         "rds:AddTagsToResource",
@@ -157,13 +157,13 @@ class DBInstance(RdsResource):
             "storage-full",
         }
     )
-    replace_on = frozenset(
+    requires_replacement = frozenset(
         {"DBName", "MasterUsername", "StorageEncrypted", "DBSubnetGroupName", "Engine"}
     )
     replace_with = frozenset({"VpcSecurityGroupIds"})
     urgent = frozenset({"DBInstanceStatus"})  # RDS changes nothing of an instance that is stopped
-    loose = frozenset({"master_user_password"})
-    unseen: ClassVar[Mapping[str, str]] = {"MasterUserPassword": "master_user_password"}
+    non_blocking = frozenset({"master_user_password"})
+    write_only: ClassVar[Mapping[str, str]] = {"MasterUserPassword": "master_user_password"}
     holds_data = True
     costs = True
     typical_seconds = 7 * MINUTE
@@ -367,9 +367,9 @@ class DBProxy(RdsResource):
     title = "RDS Proxy"
     ready = frozenset({"available"})
     failed = frozenset({"incompatible-network", "insufficient-resource-limits"})
-    replace_on = frozenset({"VpcSubnetIds", "EngineFamily"})
+    requires_replacement = frozenset({"VpcSubnetIds", "EngineFamily"})
     replace_with = frozenset({"VpcSecurityGroupIds"})
-    loose = frozenset({"service_linked_role"})
+    non_blocking = frozenset({"service_linked_role"})
     costs = True
     typical_seconds = 3 * MINUTE
     typical_gone_seconds = 3 * MINUTE
@@ -529,7 +529,7 @@ class DBProxyTarget(Resource):
     }
     within = "proxy_name"
     find_by = ("proxy_name", "instance_identifier")
-    loose = frozenset({"instance_identifier", "instance_endpoint"})
+    non_blocking = frozenset({"instance_identifier", "instance_endpoint"})
     writes = (
         "rds:DeregisterDBProxyTargets",
         "rds:DescribeDBProxyTargetGroups",
@@ -583,9 +583,9 @@ class DBProxyTarget(Resource):
             reason=reason,
         )
 
-    def look(self, seen: Seen | None) -> Look:
+    def look(self, seen: Seen | None) -> PollResult:
         if seen and seen.reason_code in self.HOPELESS:
-            return Look(Verdict.FAILED, seen.status, seen.reason)
+            return PollResult(Verdict.FAILED, seen.status, seen.reason)
         return super().look(seen)
 
     def properties(self) -> dict[str, Any]:

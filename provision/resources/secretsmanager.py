@@ -38,7 +38,7 @@ class Secret(Resource):
     kind = "AWS::SecretsManager::Secret"
     title = "secret"
     costs = True
-    renews: ClassVar[Mapping[str, tuple[str, ...]]] = {"Password": ("password",)}
+    recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {"Password": ("password",)}
 
     writes = (
         "secretsmanager:CreateSecret",

@@ -18,7 +18,7 @@ from provision.errors import ResourceFailed, WaitTimeout
 from provision.resources.base import bind
 from provision.verify.diagnosis import Cause, Diagnosis
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call, counted
-from provision.waiting.poll import Look, Verdict, interrupted, until
+from provision.waiting.poll import PollResult, Verdict, interrupted, until
 
 PATIENCE_SECONDS = 120.0  # of AWS's time: how long a new API, role or policy may still refuse
 LOOKS_BETWEEN = 12  # looks at targets between two diagnoses, after the first two
@@ -54,11 +54,11 @@ class Proof:
         """
         self._wait(self._look_at_targets, "the proxies' targets")
 
-    def _look_at_targets(self) -> Look:
+    def _look_at_targets(self) -> PollResult:
         looks = {login: self._target(login) for login in ("password", "iam")}
         waiting = [r for r in LOGIN_ROUTES if looks[r.login].verdict is not Verdict.READY]
         if not waiting:
-            return Look(Verdict.READY, "")
+            return PollResult(Verdict.READY, "")
         self._looks += 1
         if self._looks <= 2 or self._looks % LOOKS_BETWEEN == 0:
             self.diagnosis.examine(dict.fromkeys(waiting))
@@ -67,10 +67,10 @@ class Proof:
             key=lambda look: (look.verdict is Verdict.FAILED, look.grace_seconds),
         )
         if all(self.diagnosis.certain(route) for route in waiting):
-            return Look(Verdict.FAILED, worst.status, worst.reason)
+            return PollResult(Verdict.FAILED, worst.status, worst.reason)
         return worst
 
-    def _target(self, login: str) -> Look:
+    def _target(self, login: str) -> PollResult:
         run = self.run
         target = run.resource(f"target-{login}")
         names = {
@@ -93,9 +93,9 @@ class Proof:
         ]
         self._wait(self._look_at_answers, "the routes")
 
-    def _look_at_answers(self) -> Look:
+    def _look_at_answers(self) -> PollResult:
         for route in self._open:
-            if self.run.pace.stop.is_set():
+            if self.run.poll_policy.stop.is_set():
                 raise interrupted()
             answer = self.answers[route] = call(self.url, route)
             if answer.works(route.login):
@@ -103,7 +103,7 @@ class Proof:
             self._tell(route.step, look_of(route, answer))
         self._open = self.failing()
         if not self._open:
-            return Look(Verdict.READY, "")
+            return PollResult(Verdict.READY, "")
         self.diagnosis.examine({route: self.answers[route] for route in self._open})
         first = self._open[0]
         hopeful = any(
@@ -122,16 +122,21 @@ class Proof:
 
     # --- waiting ----------------------------------------------------------------------------------
 
-    def _wait(self, look: Callable[[], Look], what: str) -> None:
+    def _wait(self, look: Callable[[], PollResult], what: str) -> None:
         try:
-            until(look, what=what, pace=self.run.pace, tell=lambda status, reason="": None)
+            until(
+                look,
+                what=what,
+                poll_policy=self.run.poll_policy,
+                tell=lambda status, reason="": None,
+            )
         except (ResourceFailed, WaitTimeout):
             pass  # what came of it is in `answers`, and why in the diagnosis
         finally:
             for step in list(self._waited):
                 self._ended(step)
 
-    def _tell(self, step: str, look: Look) -> None:
+    def _tell(self, step: str, look: PollResult) -> None:
         """Tell what is waited for, and when that has an end; nothing of what needs no wait."""
         resource, output = self.run.resource(step), self.run.output
         if look.verdict is not Verdict.READY:
@@ -146,12 +151,12 @@ class Proof:
         self.run.output.finished(resource, "unchanged", resource.name, seconds)
 
 
-def look_of(route: LoginRoute, answer: Answer, *, hopeful: bool = True) -> Look:
+def look_of(route: LoginRoute, answer: Answer, *, hopeful: bool = True) -> PollResult:
     """Return what an answer means for the one who waits for a good one."""
     if answer.works(route.login):
-        return Look(Verdict.READY, "answers")
+        return PollResult(Verdict.READY, "answers")
     verdict = Verdict.SUSPECT if hopeful else Verdict.FAILED
-    return Look(verdict, "calling", str(answer), PATIENCE_SECONDS)
+    return PollResult(verdict, "calling", str(answer), PATIENCE_SECONDS)
 
 
 def may_pass(answer: Answer) -> bool:
@@ -164,7 +169,7 @@ def may_pass(answer: Answer) -> bool:
 # --- rows that one login stores and the other sees ------------------------------------------------
 
 
-def unseen(good: list[tuple[LoginRoute, Answer]]) -> tuple[str, str, str] | None:
+def not_shared(good: list[tuple[LoginRoute, Answer]]) -> tuple[str, str, str] | None:
     """Return who does not see the rows that the other login stored just before: both, and proof."""
     for (first, earlier), (second, later) in pairwise(good):
         if first.login != second.login and not contains(later, earlier):

@@ -244,8 +244,8 @@ def footer(view: View, width: int, console: Console) -> list[Text]:
 def waiting_line(view: View) -> str:
     """Return what holds up the end of the run, why, and what comes after it."""
     wait = holding_up(view)
-    heirs = [step for step in view.chain if step != wait.step]
-    then = f"; then {', '.join(heirs)}" if heirs else ""
+    dependents = [step for step in view.chain if step != wait.step]
+    then = f"; then {', '.join(dependents)}" if dependents else ""
     return f"waiting on {wait.step} because {why(wait)}{then}"
 
 

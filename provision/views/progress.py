@@ -58,7 +58,9 @@ class View:
     failed: tuple[str, ...]
     skipped: tuple[str, ...]
     left: tuple[float, float]  # seconds: at least, at most
-    chain: tuple[str, ...]  # what the end of the run waits for: a step under way, then its heirs
+    chain: tuple[
+        str, ...
+    ]  # what the end of the run waits for: a step under way, then its dependents
 
 
 @dataclass

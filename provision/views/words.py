@@ -100,7 +100,7 @@ def step_line(planned: Planned, width: int = 0) -> str:
 
 def change_lines(change: Change) -> Iterator[str]:
     """Yield one change as `property: is -> should`, or as a diff where the values are long."""
-    if change.hidden:
+    if change.sensitive:
         yield f"{change.property}: {HIDDEN}"
         return
     ends = "  (AWS cannot change this in place)" if change.replaces else ""

@@ -38,7 +38,7 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
-class Look:
+class PollResult:
     """One look at a resource: AWS's own status, AWS's reason, and what it means."""
 
     verdict: Verdict
@@ -54,7 +54,7 @@ class Tell(Protocol):
 
 
 @dataclass(frozen=True)
-class Pace:
+class PollPolicy:
     """How often to look, and for how long at most. A rehearsal runs `speed` times faster."""
 
     poll_seconds: float = 5.0
@@ -94,10 +94,10 @@ def interrupted() -> Interrupted:
 
 
 def until(
-    look: Callable[[], Look],
+    look: Callable[[], PollResult],
     *,
     what: str,
-    pace: Pace,
+    poll_policy: PollPolicy,
     tell: Tell,
     usual: float = 0.0,
     advice: str = "",
@@ -107,41 +107,41 @@ def until(
     AWS usually takes `usual` of its seconds (0 = unknown).
 
     Raises ResourceFailed with AWS's reason (at once for FAILED, after its grace time for SUSPECT),
-    WaitTimeout after the pace's time-out, Interrupted when the pace's stop is set.
+    WaitTimeout after the poll policy's time-out, Interrupted when the poll policy's stop is set.
     """
     import tenacity
 
     suspect_since: float | None = None
 
-    def pending(seen: Look) -> bool:
+    def pending(seen: PollResult) -> bool:
         nonlocal suspect_since
         if seen.verdict is not Verdict.SUSPECT:
             suspect_since = None
             return seen.verdict is Verdict.WAIT
         if suspect_since is None:
             suspect_since = time.monotonic()
-        return time.monotonic() - suspect_since < pace.budget(seen.grace_seconds)
+        return time.monotonic() - suspect_since < poll_policy.budget(seen.grace_seconds)
 
     def told(state: RetryCallState) -> None:
         assert state.outcome is not None  # noqa: S101 - tenacity sets it before it sleeps
-        seen: Look = state.outcome.result()
+        seen: PollResult = state.outcome.result()
         tell(seen.status, seen.reason)
 
-    out_of_time = tenacity.stop_after_delay(pace.budget(pace.timeout_seconds))
+    out_of_time = tenacity.stop_after_delay(poll_policy.budget(poll_policy.timeout_seconds))
     polling = tenacity.Retrying(
         retry=tenacity.retry_if_result(pending),
-        wait=lambda state: pace.gap(state.seconds_since_start or 0.0, usual),
-        stop=out_of_time | tenacity.stop_when_event_set(pace.stop),
-        sleep=tenacity.sleep_using_event(pace.stop),
+        wait=lambda state: poll_policy.gap(state.seconds_since_start or 0.0, usual),
+        stop=out_of_time | tenacity.stop_when_event_set(poll_policy.stop),
+        sleep=tenacity.sleep_using_event(poll_policy.stop),
         before_sleep=told,
     )
     try:
-        last: Look = polling(look)
+        last: PollResult = polling(look)
     except tenacity.RetryError as error:
-        if pace.stop.is_set():
+        if poll_policy.stop.is_set():
             raise interrupted() from None
         last = error.last_attempt.result()
-        minutes = pace.timeout_seconds / 60
+        minutes = poll_policy.timeout_seconds / 60
         raise WaitTimeout(
             f"{what}: still {described(last)} after {minutes:g} minutes",
             next_step="It may still get ready: run the same command again; "
@@ -152,7 +152,7 @@ def until(
     tell(last.status, last.reason)
 
 
-def described(look: Look) -> str:
+def described(look: PollResult) -> str:
     """Return status and reason as one phrase."""
     status = look.status or "not there"
     return f"{status} ({look.reason})" if look.reason else status
@@ -171,13 +171,13 @@ def until_accepted(
     call: Callable[[], T],
     *,
     passing: Callable[[BaseException], NotYet | None],
-    pace: Pace,
+    poll_policy: PollPolicy,
     tell: Tell,
 ) -> T:
     """Return what `call` returns, repeating it while `passing` knows its refusal.
 
     Raises the last refusal when it has lasted longer than its own budget, any other error at once,
-    and Interrupted when the pace's stop is set.
+    and Interrupted when the poll policy's stop is set.
     """
     import tenacity
 
@@ -185,7 +185,7 @@ def until_accepted(
 
     def again(error: BaseException) -> bool:
         known = passing(error)
-        return known is not None and time.monotonic() - began < pace.budget(known.seconds)
+        return known is not None and time.monotonic() - began < poll_policy.budget(known.seconds)
 
     def told(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -195,15 +195,15 @@ def until_accepted(
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(again),
-        wait=lambda state: pace.gap(state.seconds_since_start or 0.0),
-        stop=tenacity.stop_when_event_set(pace.stop),
-        sleep=tenacity.sleep_using_event(pace.stop),
+        wait=lambda state: poll_policy.gap(state.seconds_since_start or 0.0),
+        stop=tenacity.stop_when_event_set(poll_policy.stop),
+        sleep=tenacity.sleep_using_event(poll_policy.stop),
         before_sleep=told,
         reraise=False,
     )
     try:
         return retrying(call)
     except tenacity.RetryError as error:
-        if pace.stop.is_set():
+        if poll_policy.stop.is_set():
             raise interrupted() from None
         raise error.last_attempt.exception() from None  # type: ignore[misc]

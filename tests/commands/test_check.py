@@ -26,7 +26,7 @@ from provision.context import opened
 from provision.engine.events import Output as Silent
 from provision.errors import CheckFailed, Interrupted
 from provision.packaging.zips import certificate, function_package
-from provision.rehearsal import Manners, Rehearsal, environ
+from provision.rehearsal import Behaviours, Rehearsal, environ
 from tests.support.commands import Commands, Result
 
 pytestmark = pytest.mark.slow
@@ -207,7 +207,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """The environment; it is built by the command that everybody uses."""
-    with Rehearsal(Manners(speed=600)) as rehearsal:
+    with Rehearsal(Behaviours(speed=600)) as rehearsal:
         folder = tmp_path_factory.mktemp("check")
         (folder / "config.toml").write_text(CONFIG)
         commands = Commands(folder, {"HOME": str(folder)} | environ(rehearsal.endpoint_url, REGION))

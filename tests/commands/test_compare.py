@@ -26,9 +26,9 @@ from provision.commands.compare import (
 from provision.config import ApiSettings, Config
 from provision.context import Run
 from provision.errors import Interrupted
-from provision.rehearsal import Manners, Rehearsal, Remote
+from provision.rehearsal import Behaviours, Rehearsal, Remote
 from provision.verify.http_client import Answer
-from provision.waiting.poll import Pace
+from provision.waiting.poll import PollPolicy
 from tests.conftest import commands_at
 from tests.support.commands import Commands
 from tests.support.servers import http_api
@@ -59,8 +59,8 @@ def api(respond: Respond = lambda path, number: 200) -> Iterator[tuple[str, list
 def run(rate: float = RATE, stop: threading.Event | None = None) -> Run:
     """A run of which only the throttle and the pace are known."""
     config = replace(Config(), api=ApiSettings(throttle_rate_per_second=rate))
-    pace = Pace(timeout_seconds=30, stop=stop or threading.Event())
-    return cast(Run, SimpleNamespace(config=config, pace=pace))
+    poll_policy = PollPolicy(timeout_seconds=30, stop=stop or threading.Event())
+    return cast(Run, SimpleNamespace(config=config, poll_policy=poll_policy))
 
 
 # --- the calls ------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ def test_a_bad_number_of_requests_is_bad_usage(commands: Commands, number: str) 
 @pytest.fixture(scope="module")
 def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rehearsal, Commands]]:
     """An environment with its data plane."""
-    with Rehearsal(Manners(speed=600)) as rehearsal:
+    with Rehearsal(Behaviours(speed=600)) as rehearsal:
         folder: Path = tmp_path_factory.mktemp("compare")
         commands = commands_at(rehearsal.endpoint_url, folder)
         made = commands.up()

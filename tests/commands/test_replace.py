@@ -160,9 +160,9 @@ def test_steps_are_replaced_by_name_and_what_uses_them_follows(built: Built) -> 
     assert {replaced.steps[step] for step in steps} == {"created"}
     assert replaced.steps["db-instance"] == "updated"  # the new secret's password is written to it
     chosen = {name: each for each, name in old.items()}
-    renewed = {"security-group-proxy", "integration-iam", "secret", "password", "layer"}
+    recomputed = {"security-group-proxy", "integration-iam", "secret", "password", "layer"}
     new = {name: each for each, name in Described(built.account).names.items()}
-    assert {name for name in renewed if new[name] == chosen[name]} == set()
+    assert {name for name in recomputed if new[name] == chosen[name]} == set()
     assert new["vpc"] == chosen["vpc"]
     assert health(built.account) == {"AVAILABLE"}
     assert as_the_design_says(built)

@@ -18,7 +18,7 @@ from provision.engine.plan import Looker, Plan, compare
 from provision.errors import Interrupted, ProvisionError, ResourceFailed
 from provision.resources.base import Change, Output, Resource, Seen
 from provision.state.document import CREATING, MADE, READY, State
-from provision.waiting.poll import Pace
+from provision.waiting.poll import PollPolicy
 
 SECONDS = 30  # that two steps may take to meet: far more than they need
 
@@ -54,7 +54,7 @@ class Thing(Resource):
     title = "thing"
     ready = frozenset({"ready"})
     failed = frozenset({"broken"})
-    replace_on = frozenset({"Fixed"})
+    requires_replacement = frozenset({"Fixed"})
 
     id = Output()
 
@@ -117,14 +117,14 @@ class World:
     def engine(self, *things: Thing) -> Engine:
         """An engine as a new process would have it: with what is in the state file."""
         state = State.load(self.path, environment="demo", account="1", region="eu-west-1")
-        pace = Pace(timeout_seconds=1000, speed=1000)
+        poll_policy = PollPolicy(timeout_seconds=1000, speed=1000)
         watcher: Any = self.watcher
         aws: Any = self.cloud
-        return Engine(aws, things, state, pace, (watcher,))
+        return Engine(aws, things, state, poll_policy, (watcher,))
 
     def plan(self, engine: Engine, replace: tuple[str, ...] = ()) -> Plan:
         """What is to be done."""
-        seen = Looker(engine.aws, engine.resources, engine.state, engine.pace).look()
+        seen = Looker(engine.aws, engine.resources, engine.state, engine.poll_policy).look()
         return compare(engine.aws, engine.resources, seen, engine.state, replace=replace)
 
     def up(self, *things: Thing, replace: tuple[str, ...] = ()) -> Engine:
@@ -136,7 +136,7 @@ class World:
     def down(self, *things: Thing) -> Engine:
         """Remove everything."""
         engine = self.engine(*things)
-        seen = Looker(engine.aws, engine.resources, engine.state, engine.pace).look()
+        seen = Looker(engine.aws, engine.resources, engine.state, engine.poll_policy).look()
         engine.remove(things, seen)
         return engine
 
@@ -270,7 +270,9 @@ def test_a_bug_in_one_step_is_raised_as_it_is_and_nobody_waits_for_it(world: Wor
 
 def test_an_interruption_begins_nothing_more_and_records_what_is_there(world: World) -> None:
     engine = world.engine(*ALL)
-    world.cloud.trouble["create database"] = engine.pace.stop.set  # Ctrl-C while it is asked for
+    world.cloud.trouble["create database"] = (
+        engine.poll_policy.stop.set
+    )  # Ctrl-C while it is asked for
     with pytest.raises(Interrupted):
         engine.carry_out(world.plan(engine))
     assert "database" in world.cloud.there and world.phases()["database"] in (MADE, READY)
@@ -318,7 +320,7 @@ class Keyed(Thing):
     """Something with a key that nobody can read again, and that has to be awake to be changed."""
 
     key: str = ""
-    unseen = {"Key": "key"}  # noqa: RUF012
+    write_only = {"Key": "key"}  # noqa: RUF012
     urgent = frozenset({"Awake"})
 
     def find(self, aws: Any, known: Mapping[str, str]) -> Seen | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision.engine.outputs import Blocked, Board
+from provision.engine.outputs import Blocked, StepOutputs
 from provision.errors import Interrupted
 
 SECONDS = 30  # far more than a wait that ends takes; one that does not fails the test
@@ -20,8 +20,8 @@ def stop() -> threading.Event:
 
 
 @pytest.fixture
-def board(stop: threading.Event) -> Board:
-    return Board(stop, {"region": "eu-west-1"})
+def step_outputs(stop: threading.Event) -> StepOutputs:
+    return StepOutputs(stop, {"region": "eu-west-1"})
 
 
 def waiting(
@@ -46,69 +46,75 @@ def waiting(
     return ended[0]
 
 
-def test_what_is_known_is_not_waited_for(board: Board) -> None:
-    board.publish("vpc", {"id": "vpc-1"})
-    board.wait_for_outputs([("vpc", "id"), ("aws", "region"), ("aws", "nothing-like-it")])
-    assert board.known() == {"aws": {"region": "eu-west-1"}, "vpc": {"id": "vpc-1"}}
+def test_what_is_known_is_not_waited_for(step_outputs: StepOutputs) -> None:
+    step_outputs.publish("vpc", {"id": "vpc-1"})
+    step_outputs.wait_for_outputs([("vpc", "id"), ("aws", "region"), ("aws", "nothing-like-it")])
+    assert step_outputs.known() == {"aws": {"region": "eu-west-1"}, "vpc": {"id": "vpc-1"}}
 
 
-def test_an_output_is_enough_the_step_need_not_be_done(board: Board) -> None:
+def test_an_output_is_enough_the_step_need_not_be_done(step_outputs: StepOutputs) -> None:
     """A proxy's id is known minutes before the proxy is ready."""
     ended = waiting(
-        board.wait_for_outputs,
+        step_outputs.wait_for_outputs,
         [("proxy-iam", "resource_id")],
-        then=lambda: board.publish("proxy-iam", {"resource_id": "prx-1"}),
+        then=lambda: step_outputs.publish("proxy-iam", {"resource_id": "prx-1"}),
     )
     assert ended is None
 
 
-def test_a_step_that_is_done_without_an_output_is_waited_for_no_longer(board: Board) -> None:
+def test_a_step_that_is_done_without_an_output_is_waited_for_no_longer(
+    step_outputs: StepOutputs,
+) -> None:
     ended = waiting(
-        board.wait_for_outputs,
+        step_outputs.wait_for_outputs,
         [("function-interfaces", "ids")],
-        then=lambda: board.publish("function-interfaces", {}, done=True),
+        then=lambda: step_outputs.publish("function-interfaces", {}, done=True),
     )
     assert ended is None
 
 
-def test_to_be_done_takes_more_than_an_output(board: Board) -> None:
-    board.publish("function-iam", {"arn": "arn"})
-    board.publish("function-password", {}, done=True)
+def test_to_be_done_takes_more_than_an_output(step_outputs: StepOutputs) -> None:
+    step_outputs.publish("function-iam", {"arn": "arn"})
+    step_outputs.publish("function-password", {}, done=True)
     steps = ["function-iam", "function-password"]
-    ended = waiting(board.wait_for_steps, steps, then=lambda: board.fail("function-iam"))
+    ended = waiting(
+        step_outputs.wait_for_steps, steps, then=lambda: step_outputs.fail("function-iam")
+    )
     assert isinstance(ended, Blocked)  # it was not taken for done
-    board.publish("function-password", {}, done=True)
-    board.wait_for_steps(["function-password"])
+    step_outputs.publish("function-password", {}, done=True)
+    step_outputs.wait_for_steps(["function-password"])
 
 
 @pytest.mark.parametrize("failed_first", [True, False])
 def test_who_waits_for_a_step_that_failed_is_told_its_name(
-    board: Board, failed_first: bool
+    step_outputs: StepOutputs, failed_first: bool
 ) -> None:
     def fail() -> None:
-        board.fail("db-instance")
+        step_outputs.fail("db-instance")
 
     if failed_first:
         fail()
-    ended = waiting(board.wait_for_outputs, [("vpc", "id"), ("db-instance", "endpoint")], then=fail)
+    ended = waiting(
+        step_outputs.wait_for_outputs, [("vpc", "id"), ("db-instance", "endpoint")], then=fail
+    )
     assert isinstance(ended, Blocked) and str(ended) == "db-instance"
 
 
-def test_who_waits_for_another_step_is_not_held_up(board: Board) -> None:
-    board.fail("db-instance")
-    board.publish("vpc", {"id": "vpc-1"}, done=True)
-    board.wait_for_outputs([("vpc", "id")])
-    board.wait_for_steps(["vpc"])
+def test_who_waits_for_another_step_is_not_held_up(step_outputs: StepOutputs) -> None:
+    step_outputs.fail("db-instance")
+    step_outputs.publish("vpc", {"id": "vpc-1"}, done=True)
+    step_outputs.wait_for_outputs([("vpc", "id")])
+    step_outputs.wait_for_steps(["vpc"])
 
 
-def test_a_stop_ends_every_wait(board: Board, stop: threading.Event) -> None:
-    ended = waiting(board.wait_for_steps, ["db-instance"], then=stop.set)
+def test_a_stop_ends_every_wait(step_outputs: StepOutputs, stop: threading.Event) -> None:
+    ended = waiting(step_outputs.wait_for_steps, ["db-instance"], then=stop.set)
     assert isinstance(ended, Interrupted)
     with pytest.raises(Interrupted):
-        board.wait_for_outputs([("aws", "region")])  # nothing is begun any more
+        step_outputs.wait_for_outputs([("aws", "region")])  # nothing is begun any more
 
 
-def test_what_is_known_is_a_copy(board: Board) -> None:
-    board.known()["aws"]["region"] = "elsewhere"
-    board.known().clear()
-    assert board.known() == {"aws": {"region": "eu-west-1"}}
+def test_what_is_known_is_a_copy(step_outputs: StepOutputs) -> None:
+    step_outputs.known()["aws"]["region"] = "elsewhere"
+    step_outputs.known().clear()
+    assert step_outputs.known() == {"aws": {"region": "eu-west-1"}}

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from unittest import mock
 
-from provision.waiting.poll import Pace
+from provision.waiting.poll import PollPolicy
 
 
 class Clock(threading.Event):
@@ -30,9 +30,11 @@ class Clock(threading.Event):
         self.now = end
         return self.is_set()
 
-    def pace(self, *, poll: float = 5.0, timeout: float = 3600.0, speed: float = 1.0) -> Pace:
-        """A pace that goes by this clock, in seconds."""
-        return Pace(poll_seconds=poll, timeout_seconds=timeout, speed=speed, stop=self)
+    def poll_policy(
+        self, *, poll: float = 5.0, timeout: float = 3600.0, speed: float = 1.0
+    ) -> PollPolicy:
+        """A poll policy that goes by this clock, in seconds."""
+        return PollPolicy(poll_seconds=poll, timeout_seconds=timeout, speed=speed, stop=self)
 
     @contextlib.contextmanager
     def ticking(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     others = {
         kind: count
         for kind, count in sorted(figures.items())
-        if kind not in (*KILLS, "lives", "copies", "leftovers")
+        if kind not in (*KILLS, "scenarios", "copies", "leftovers")
     }
     told = ", ".join(f"{count} {kind}" for kind, count in others.items())
     terminalreporter.section("sweeps")

@@ -1,4 +1,4 @@
-"""Random lives of an environment: in the end it is as config says, or nothing of it is left."""
+"""Random scenarios of an environment: in the end it is as config says, or nothing of it is left."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def differs(step: str, name: str, value: Any) -> Break:
         assert before.seen is not None
         seen = replace(before.seen, properties={**before.seen.properties, name: value})
         should = before.seen.properties.get(name)
-        found = Change(name, value, should, hidden=name in before.resource.hidden)
+        found = Change(name, value, should, sensitive=name in before.resource.sensitive)
         steps[step] = replace(before, seen=seen, changes=(*before.changes, found))
 
     return change
@@ -804,5 +804,5 @@ def test_how_values_are_told() -> None:
     assert shown(["a", ["b"]]) == "a, b"
     assert shown({"a": 1, "b": None}) == "a: 1, b: nothing"
     assert shown("${secret.password}") == "(hidden)"
-    hidden = Change("Environment.DB_PASSWORD", "x", "y", hidden=True)
+    hidden = Change("Environment.DB_PASSWORD", "x", "y", sensitive=True)
     assert differing("DB_PASSWORD", hidden) == "DB_PASSWORD is another one than it should be"

@@ -18,7 +18,7 @@ from provision.verify.http_client import (
     answer,
     call,
 )
-from provision.verify.logins import contains, may_pass, unseen
+from provision.verify.logins import contains, may_pass, not_shared
 from tests.support.servers import Silence, http_api
 
 PASSWORD, ROOT, IAM = LOGIN_ROUTES
@@ -184,7 +184,7 @@ def test_whether_rows_are_seen(earlier: Answer, later: Answer, seen: bool) -> No
 
 def test_tables_apart_are_noticed() -> None:
     good = [(PASSWORD, had(ONE)), (ROOT, had(ONE, TWO)), (IAM, had(TWO))]
-    apart = unseen(good)
+    apart = not_shared(good)
     assert apart is not None
     assert apart[:2] == ("password", "iam")
     assert "GET / had 2 rows" in apart[2]
@@ -192,8 +192,8 @@ def test_tables_apart_are_noticed() -> None:
 
 
 def test_one_logins_own_rows_are_not_compared() -> None:
-    assert unseen([(PASSWORD, had(ONE)), (ROOT, had(TWO))]) is None
-    assert unseen([]) is None
+    assert not_shared([(PASSWORD, had(ONE)), (ROOT, had(TWO))]) is None
+    assert not_shared([]) is None
 
 
 def test_routes_in_words() -> None:

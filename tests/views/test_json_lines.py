@@ -69,7 +69,7 @@ def test_a_failed_and_a_skipped_step(output: Heard) -> None:
 
 
 def test_a_plan_has_an_event_for_each_step_that_makes_something(output: Heard) -> None:
-    hidden = Change("Password", "old secret", "new secret", hidden=True)
+    hidden = Change("Password", "old secret", "new secret", sensitive=True)
     output.planned(plan_of(["vpc"], [("secret", hidden)]))
     planned = {each["step"]: each for each in output.events}
     assert len(planned) == 36 and "availability-zones" not in planned

@@ -78,7 +78,7 @@ CONNECT = policy("rds-db:connect", "arn:aws:rds-db:eu-west-1:1:dbuser:prx-1/test
             Change("DBName", "a", "b", replaces=True),
             ["DBName: a -> b  (AWS cannot change this in place)"],
         ),
-        (Change("Password", "one", "two", hidden=True), ["Password: (hidden)"]),
+        (Change("Password", "one", "two", sensitive=True), ["Password: (hidden)"]),
         (
             Change("RoleArn", "arn:aws:iam::1:role/" + "a" * 30, "arn:aws:iam::1:role/b"),
             ["RoleArn:", "  - arn:aws:iam::1:role/" + "a" * 30, "  + arn:aws:iam::1:role/b"],

@@ -15,7 +15,14 @@ from provision.errors import (
     ResourceFailed,
     WaitTimeout,
 )
-from provision.waiting.poll import BUDGET_SPEED, Look, Pace, Verdict, until, until_accepted
+from provision.waiting.poll import (
+    BUDGET_SPEED,
+    PollPolicy,
+    PollResult,
+    Verdict,
+    until,
+    until_accepted,
+)
 from tests.support.clock import Clock
 
 
@@ -34,18 +41,18 @@ class Told(list[tuple[str, str]]):
         self.append((status, reason))
 
 
-def looks(*those: Look) -> Callable[[], Look]:
+def looks(*those: PollResult) -> Callable[[], PollResult]:
     """Look after look, the last one for ever."""
     rest = list(those)
     return lambda: rest.pop(0) if len(rest) > 1 else rest[0]
 
 
-READY = Look(Verdict.READY, "available")
-CREATING = Look(Verdict.WAIT, "creating")
+READY = PollResult(Verdict.READY, "available")
+CREATING = PollResult(Verdict.WAIT, "creating")
 
 
-def suspect(grace: float, reason: str = "AUTH_FAILURE") -> Look:
-    return Look(Verdict.SUSPECT, "UNAVAILABLE", reason, grace)
+def suspect(grace: float, reason: str = "AUTH_FAILURE") -> PollResult:
+    return PollResult(Verdict.SUSPECT, "UNAVAILABLE", reason, grace)
 
 
 # --- until ----------------------------------------------------------------------------------------
@@ -53,14 +60,19 @@ def suspect(grace: float, reason: str = "AUTH_FAILURE") -> Look:
 
 def test_what_is_ready_is_not_waited_for(clock: Clock) -> None:
     told = Told()
-    until(looks(READY), what="db-instance", pace=clock.pace(), tell=told)
+    until(looks(READY), what="db-instance", poll_policy=clock.poll_policy(), tell=told)
     assert clock.now == 0 and told == [("available", "")]
 
 
 def test_every_look_is_told_and_an_unknown_status_is_waited_on(clock: Clock) -> None:
     told = Told()
-    unheard = Look(Verdict.WAIT, "polishing", "a status of next year's")
-    until(looks(CREATING, unheard, unheard, READY), what="x", pace=clock.pace(), tell=told)
+    unheard = PollResult(Verdict.WAIT, "polishing", "a status of next year's")
+    until(
+        looks(CREATING, unheard, unheard, READY),
+        what="x",
+        poll_policy=clock.poll_policy(),
+        tell=told,
+    )
     assert told == [
         ("creating", ""),
         ("polishing", "a status of next year's"),
@@ -71,12 +83,12 @@ def test_every_look_is_told_and_an_unknown_status_is_waited_on(clock: Clock) -> 
 
 
 def test_a_failed_state_ends_it_at_once_with_awss_reason(clock: Clock) -> None:
-    failed = Look(Verdict.FAILED, "incompatible-network", "no free address in subnet-1")
+    failed = PollResult(Verdict.FAILED, "incompatible-network", "no free address in subnet-1")
     with pytest.raises(ResourceFailed) as caught:
         until(
             looks(CREATING, failed, READY),
             what="db-instance",
-            pace=clock.pace(),
+            poll_policy=clock.poll_policy(),
             tell=Told(),
             advice="Look there.",
         )
@@ -87,33 +99,43 @@ def test_a_failed_state_ends_it_at_once_with_awss_reason(clock: Clock) -> None:
 
 def test_what_may_pass_has_its_grace_time(clock: Clock) -> None:
     with pytest.raises(ResourceFailed, match=r"target: UNAVAILABLE \(AUTH_FAILURE\)"):
-        until(looks(suspect(300)), what="target", pace=clock.pace(), tell=Told())
+        until(looks(suspect(300)), what="target", poll_policy=clock.poll_policy(), tell=Told())
     assert 300 <= clock.now <= 305
 
 
 def test_what_passed_within_its_grace_is_ready(clock: Clock) -> None:
-    until(looks(suspect(300), suspect(300), READY), what="x", pace=clock.pace(), tell=Told())
+    until(
+        looks(suspect(300), suspect(300), READY),
+        what="x",
+        poll_policy=clock.poll_policy(),
+        tell=Told(),
+    )
     assert clock.now == 2
 
 
 def test_the_grace_begins_anew_after_it_was_better(clock: Clock) -> None:
     """Of 1.6 seconds' grace, 1 is used, then it is better for a while, then all 1.6 are there."""
     seen = looks(suspect(1.6), CREATING, suspect(1.6), suspect(1.6), CREATING, READY)
-    until(seen, what="x", pace=clock.pace(), tell=Told())
+    until(seen, what="x", poll_policy=clock.poll_policy(), tell=Told())
     assert clock.now == 5
 
 
 def test_the_grace_is_of_the_present_trouble(clock: Clock) -> None:
     seen = looks(suspect(300, "PENDING"), suspect(0, "PROMOTED"))
     with pytest.raises(ResourceFailed, match="PROMOTED"):
-        until(seen, what="x", pace=clock.pace(), tell=Told())
+        until(seen, what="x", poll_policy=clock.poll_policy(), tell=Told())
     assert clock.now == 1
 
 
 def test_out_of_time_names_what_how_long_and_what_then(clock: Clock) -> None:
-    waiting = Look(Verdict.WAIT, "modifying", "resizing the storage")
+    waiting = PollResult(Verdict.WAIT, "modifying", "resizing the storage")
     with pytest.raises(WaitTimeout) as caught:
-        until(looks(waiting), what="db-instance", pace=clock.pace(timeout=1800), tell=Told())
+        until(
+            looks(waiting),
+            what="db-instance",
+            poll_policy=clock.poll_policy(timeout=1800),
+            tell=Told(),
+        )
     words = "db-instance: still modifying (resizing the storage) after 30 minutes"
     assert caught.value.message == words
     assert "wait.timeout_minutes" in caught.value.next_step
@@ -122,29 +144,34 @@ def test_out_of_time_names_what_how_long_and_what_then(clock: Clock) -> None:
 
 def test_not_there_at_all_is_told_as_that(clock: Clock) -> None:
     with pytest.raises(WaitTimeout, match=r"proxy: still not there after 0\.5 minutes"):
-        until(looks(Look(Verdict.WAIT, "")), what="proxy", pace=clock.pace(timeout=30), tell=Told())
+        until(
+            looks(PollResult(Verdict.WAIT, "")),
+            what="proxy",
+            poll_policy=clock.poll_policy(timeout=30),
+            tell=Told(),
+        )
 
 
 def test_ctrl_c_ends_a_wait_at_once(clock: Clock) -> None:
     clock.at[60] = clock.set
     asked: list[float] = []
 
-    def look() -> Look:
+    def look() -> PollResult:
         asked.append(clock.now)
         return CREATING
 
     with pytest.raises(Interrupted) as caught:
-        until(look, what="db-instance", pace=clock.pace(), tell=Told())
+        until(look, what="db-instance", poll_policy=clock.poll_policy(), tell=Told())
     assert caught.value.exit_code == 130 and "teardown" in caught.value.next_step
     assert clock.now == 60 and max(asked) <= 60
 
 
 def test_an_error_of_a_look_is_no_wait(clock: Clock) -> None:
-    def look() -> Look:
+    def look() -> PollResult:
         raise ProvisionError("denied")
 
     with pytest.raises(ProvisionError, match="denied"):
-        until(look, what="x", pace=clock.pace(), tell=Told())
+        until(look, what="x", poll_policy=clock.poll_policy(), tell=Told())
     assert clock.now == 0
 
 
@@ -184,7 +211,7 @@ def calls(answers: Iterable[Exception | str]) -> Callable[[], str]:
 def test_a_call_is_repeated_until_aws_takes_it(clock: Clock) -> None:
     told = Told()
     call = calls([refusal(), refusal(), "done"])
-    assert until_accepted(call, passing=soon, pace=clock.pace(), tell=told) == "done"
+    assert until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), tell=told) == "done"
     assert clock.now == 2
     ((status, reason), again) = told
     assert status == "waiting" and again == (status, reason)
@@ -198,7 +225,7 @@ def test_a_refusal_that_outlasts_its_budget_is_raised_as_it_is(clock: Clock) -> 
         raise last
 
     with pytest.raises(AwsCallError) as caught:
-        until_accepted(call, passing=soon, pace=clock.pace(), tell=Told())
+        until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), tell=Told())
     assert caught.value is last and 60 <= clock.now <= 65
 
 
@@ -207,7 +234,7 @@ def test_any_other_error_is_raised_at_once(clock: Clock) -> None:
         until_accepted(
             calls([refusal(), refusal("LimitExceeded")]),
             passing=soon,
-            pace=clock.pace(),
+            poll_policy=clock.poll_policy(),
             tell=Told(),
         )
     assert clock.now == 1
@@ -216,30 +243,34 @@ def test_any_other_error_is_raised_at_once(clock: Clock) -> None:
 def test_ctrl_c_ends_the_repeating_too(clock: Clock) -> None:
     clock.at[20] = clock.set
     with pytest.raises(Interrupted):
-        until_accepted(calls([refusal()] * 99), passing=soon, pace=clock.pace(), tell=Told())
+        until_accepted(
+            calls([refusal()] * 99), passing=soon, poll_policy=clock.poll_policy(), tell=Told()
+        )
     assert clock.now == 20
 
 
-# --- the pace -------------------------------------------------------------------------------------
+# --- the poll policy ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("pace", "poll", "budget"),
+    ("poll_policy", "poll", "budget"),
     [
-        (Pace(), 5.0, 600.0),
-        (Pace(timeout_seconds=60), 5.0, 60.0),  # never longer than a person allows
-        (Pace(speed=300), 0.05 / 3, 6.0),  # a rehearsal: AWS is quicker, our own work is not
-        (Pace(speed=5000), 0.01, 6.0),
-        (Pace(poll_seconds=0.001), 0.01, 600.0),
+        (PollPolicy(), 5.0, 600.0),
+        (PollPolicy(timeout_seconds=60), 5.0, 60.0),  # never longer than a person allows
+        (PollPolicy(speed=300), 0.05 / 3, 6.0),  # a rehearsal: AWS is quicker, our own work is not
+        (PollPolicy(speed=5000), 0.01, 6.0),
+        (PollPolicy(poll_seconds=0.001), 0.01, 600.0),
     ],
 )
-def test_a_pace_in_seconds(pace: Pace, poll: float, budget: float) -> None:
-    assert pace.poll == pytest.approx(poll)
-    assert pace.budget(600.0) == pytest.approx(budget)
+def test_a_pace_in_seconds(poll_policy: PollPolicy, poll: float, budget: float) -> None:
+    assert poll_policy.poll == pytest.approx(poll)
+    assert poll_policy.budget(600.0) == pytest.approx(budget)
 
 
 def test_budgets_shrink_a_hundredfold_at_most() -> None:
-    assert Pace(speed=BUDGET_SPEED).budget(600) == Pace(speed=10 * BUDGET_SPEED).budget(600)
+    assert PollPolicy(speed=BUDGET_SPEED).budget(600) == PollPolicy(speed=10 * BUDGET_SPEED).budget(
+        600
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,20 +289,20 @@ def test_budgets_shrink_a_hundredfold_at_most() -> None:
     ],
 )
 def test_looks_are_dense_while_something_is_due(waited: float, usual: float, gap: float) -> None:
-    assert Pace().gap(waited, usual) == pytest.approx(gap)
+    assert PollPolicy().gap(waited, usual) == pytest.approx(gap)
 
 
 def test_a_rehearsals_gaps_are_scaled() -> None:
-    assert Pace(speed=10).gap(40, 400) == pytest.approx(0.2)
-    assert Pace(speed=10).gap(100, 0) == pytest.approx(0.5)
-    assert Pace(speed=5000).gap(0, 400) == 0.01
+    assert PollPolicy(speed=10).gap(40, 400) == pytest.approx(0.2)
+    assert PollPolicy(speed=10).gap(100, 0) == pytest.approx(0.5)
+    assert PollPolicy(speed=5000).gap(0, 400) == 0.01
 
 
 def test_what_is_due_is_seen_sooner(clock: Clock) -> None:
     """An instance that takes seven minutes is seen at most 2 seconds after it is there."""
 
-    def look() -> Look:
+    def look() -> PollResult:
         return READY if clock.now >= 420 else CREATING
 
-    until(look, what="db-instance", pace=clock.pace(), tell=Told(), usual=420)
+    until(look, what="db-instance", poll_policy=clock.poll_policy(), tell=Told(), usual=420)
     assert 420 <= clock.now <= 422

@@ -1,7 +1,7 @@
-"""The front: a WSGI application that gives moto the manners of the real AWS.
+"""The front: a WSGI application that gives moto the behaviours of the real AWS.
 
-Each request becomes a `Call`; the manner of its name, if there is one, answers it, refuses it, or
-lets moto answer. What no manner touches passes through as moto's own bytes.
+Each request becomes a `Call`; the behaviour of its name, if there is one, answers it, refuses it,
+or lets moto answer. What no behaviour touches passes through as moto's own bytes.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from provision.rehearsal.aws.moto_app import (
     write_error,
 )
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import INSIDE_KEY, Manner, World
+from provision.rehearsal.aws.world import INSIDE_KEY, Behaviour, World
 
 _log = logging.getLogger(__name__)
 _MODULES = {
     "lambda": ("lambda_",),
     "rds": ("rds_catalogue", "rds_instances", "rds_proxies", "rds_subnet_groups"),
 }
-"""The modules with a service's manners, where they are not the one of its name."""
+"""The modules with a service's behaviours, where they are not the one of its name."""
 
 
 class Front:
@@ -70,7 +70,7 @@ class Front:
                 call = read_call(environ, body)
         except AwsError as error:
             return write_error(service, error)
-        time.sleep(self.world.manners.latency_seconds)
+        time.sleep(self.world.behaviours.latency_seconds)
         entry = self._note(call)
         try:
             raw = self._answer(environ, body, call, entry)
@@ -115,24 +115,24 @@ class Front:
         return raw
 
     def _played(self, environ: Environ, body: bytes, call: Call) -> Raw:
-        """The call's effect and its answer, with all manners that are on."""
+        """The call's effect and its answer, with all behaviours that are on."""
         world = self.world
         world.settle()
-        if world.manners.throttling:
+        if world.behaviours.throttling:
             throttling.take(world, call)
         if call.service not in SERVICES:
             return world.moto.serve(environ, body)
-        if world.manners.consistency:
+        if world.behaviours.consistency:
             consistency.check(world, call)
         if call.service == "ec2":
             ec2.before(world, call)
-        manner = manner_for(call.service, call.operation)
-        pages = world.manners.paging and paging.pages(call)
-        watched = world.manners.consistency and consistency.watches(call)
-        if manner is None and not pages and not watched:
+        behaviour = behaviour_for(call.service, call.operation)
+        pages = world.behaviours.paging and paging.pages(call)
+        watched = world.behaviours.consistency and consistency.watches(call)
+        if behaviour is None and not pages and not watched:
             return world.moto.serve(environ, body)
         moto = _Asked(world, environ, body, call, pages)
-        answer = manner(world, moto.call, moto.proceed) if manner else None
+        answer = behaviour(world, moto.call, moto.proceed) if behaviour else None
         if answer is None and not pages and not watched:
             return moto.raw()
         answer = dict(moto.proceed() if answer is None else answer)
@@ -173,16 +173,16 @@ class _Asked:
 
 
 @cache
-def manner_for(service: str, operation: str) -> Manner | None:
-    """The manner of that name: in `manners/<service>.py`, a function named as boto3's method."""
+def behaviour_for(service: str, operation: str) -> Behaviour | None:
+    """The behaviour: in `behaviours/<service>.py`, a function named as boto3's method."""
     for name in _MODULES.get(service, (service,)):
         try:
             module = importlib.import_module(f"provision.rehearsal.aws.behaviours.{name}")
         except ModuleNotFoundError:
             continue
-        manner: Manner | None = getattr(module, xform_name(operation), None)
-        if manner is not None:
-            return manner
+        behaviour: Behaviour | None = getattr(module, xform_name(operation), None)
+        if behaviour is not None:
+            return behaviour
     return None
 
 

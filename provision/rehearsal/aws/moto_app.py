@@ -1,7 +1,7 @@
 """moto as the account behind the rehearsal: asked in-process, through its own WSGI application.
 
 Only this module starts moto and speaks its wire formats. What it answers is turned into plain
-dicts by botocore's own parsers, so that the manners see what a boto3 user would see.
+dicts by botocore's own parsers, so that the behaviours see what a boto3 user would see.
 """
 
 from __future__ import annotations

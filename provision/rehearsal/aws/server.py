@@ -181,8 +181,8 @@ class Remote:
         self._ask("POST", "policy", document)
 
     def set_manners(self, **changes: Any) -> None:
-        """Changes some of the `Manners`."""
-        self._ask("POST", "manners", changes)
+        """Changes some of the `Behaviours`."""
+        self._ask("POST", "behaviours", changes)
 
     def advance(self, aws_seconds: float) -> None:
         """Lets AWS's time pass at once."""

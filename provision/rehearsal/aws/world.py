@@ -1,4 +1,4 @@
-"""What the rehearsed AWS knows beside moto: its clock, its manners, and what is still to happen."""
+"""What the rehearsed AWS knows beside moto: its clock, its behaviours, what is still to happen."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Manners:
+class Behaviours:
     """Which habits of the real AWS the rehearsal shows. Calls that moto lacks are always there.
 
     states       things take time and pass through AWS's states on the way
     consistency  a new id, role or policy is not seen everywhere at once
     refusals     what is in use, in a wrong state, missing or malformed is refused, in AWS's words
-    leavings     what AWS makes by itself: log groups, backups, network interfaces that linger
+    leftovers     what AWS makes by itself: log groups, backups, network interfaces that linger
     throttling   a token bucket per service
     paging       lists come in pages, of `page_size` things
     speed        AWS seconds that pass in one real second
@@ -39,7 +39,7 @@ class Manners:
     states: bool = True
     consistency: bool = True
     refusals: bool = True
-    leavings: bool = True
+    leftovers: bool = True
     throttling: bool = True
     paging: bool = True
     page_size: int = 2
@@ -47,13 +47,13 @@ class Manners:
     latency_seconds: float = 0.0
 
     @classmethod
-    def plain(cls) -> Manners:
+    def plain(cls) -> Behaviours:
         """moto as it is, only with the calls that it lacks."""
         return cls(
             states=False,
             consistency=False,
             refusals=False,
-            leavings=False,
+            leftovers=False,
             throttling=False,
             paging=False,
         )
@@ -68,16 +68,16 @@ class _Event:
 
 
 class World:
-    """One rehearsed AWS: what the manners read and write. Used under its `lock` only."""
+    """One rehearsed AWS: what the behaviours read and write. Used under its `lock` only."""
 
     def __init__(
-        self, moto: Moto, manners: Manners, region: str, durations: Durations | None = None
+        self, moto: Moto, behaviours: Behaviours, region: str, durations: Durations | None = None
     ) -> None:
         self.moto = moto
-        self.manners = manners
+        self.behaviours = behaviours
         self.region = region
         self.durations = durations or Durations()
-        self.clock = Clock(manners.speed)
+        self.clock = Clock(behaviours.speed)
         self.data_plane: Any = None
         self.lock = threading.RLock()
         self._memories: dict[tuple[type, str], Any] = {}
@@ -85,7 +85,7 @@ class World:
         self._numbers = itertools.count()
 
     def memory(self, kind: type[T], region: str = "") -> T:
-        """What a group of manners remembers about `region`: one `kind()`, made at first use."""
+        """What a group of behaviours remembers about `region`: one `kind()`, made at first use."""
         memory: T = self._memories.setdefault((kind, region), None) or kind()
         self._memories[kind, region] = memory
         return memory
@@ -101,7 +101,7 @@ class World:
 
     @contextmanager
     def unlocked(self) -> Iterator[None]:
-        """Lets other calls in meanwhile: for a manner that waits for something outside."""
+        """Lets other calls in meanwhile: for a behaviour that waits for something outside."""
         self.lock.release()
         try:
             yield
@@ -133,5 +133,5 @@ class World:
 Proceed = Callable[[], dict[str, Any]]
 """Lets the next one answer; the answer as a boto3 user would see it. Raises AwsError."""
 
-Manner = Callable[[World, Call, Proceed], "Mapping[str, Any] | None"]
+Behaviour = Callable[[World, Call, Proceed], "Mapping[str, Any] | None"]
 """Answers a call. None: moto's own answer, as it is."""

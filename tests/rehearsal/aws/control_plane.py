@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from provision.rehearsal import Manners, Rehearsal
+from provision.rehearsal import Behaviours, Rehearsal
 
 REGION = "ap-northeast-1"
 ONCE = Config(retries={"total_max_attempts": 1}, proxies={})
@@ -23,10 +23,10 @@ FROZEN = 1e-6
 """A speed at which AWS's time passes only when a test says so."""
 
 
-def frozen(**manners: Any) -> Manners:
-    """All manners but consistency, throttling and pages, unless told otherwise; time stands."""
+def frozen(**behaviours: Any) -> Behaviours:
+    """All behaviours but consistency, throttling and pages, unless told otherwise; time stands."""
     chosen = {"consistency": False, "throttling": False, "paging": False, "speed": FROZEN}
-    return Manners(**{**chosen, **manners})
+    return Behaviours(**{**chosen, **behaviours})
 
 
 def zipped(text: str = "def lambda_handler(event, context): return event") -> bytes:
@@ -211,9 +211,9 @@ def permission(source: str, port: int = 3306) -> dict[str, Any]:
 
 
 @contextmanager
-def account(manners: Manners | None = None, **options: Any) -> Iterator[Account]:
+def account(behaviours: Behaviours | None = None, **options: Any) -> Iterator[Account]:
     """An empty account for one test."""
-    with Rehearsal(manners or frozen(), data_plane=False, **options) as rehearsal:
+    with Rehearsal(behaviours or frozen(), data_plane=False, **options) as rehearsal:
         yield Account(rehearsal)
 
 

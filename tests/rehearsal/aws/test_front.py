@@ -15,13 +15,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from provision.rehearsal import UNWANTED, Fault, Manners, Rehearsal
+from provision.rehearsal import UNWANTED, Behaviours, Fault, Rehearsal
 from provision.rehearsal.aws.calls import Call, iam_actions
 from provision.rehearsal.aws.journal import redacted
 
 from .control_plane import account, frozen, looks, policy, refused, zipped
 
-PLAIN = Manners.plain()
+PLAIN = Behaviours.plain()
 
 
 def test_every_service_answers_through_one_address() -> None:
@@ -448,7 +448,7 @@ def test_calls_from_many_threads_do_not_disturb_each_other() -> None:
 
 
 def test_latency_is_added_to_every_answer() -> None:
-    with account(Manners(latency_seconds=0.05)) as aws:
+    with account(Behaviours(latency_seconds=0.05)) as aws:
         start = time.monotonic()
         aws.logs.describe_log_groups()
         assert time.monotonic() - start >= 0.05

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provision.rehearsal import Manners
+from provision.rehearsal import Behaviours
 from provision.rehearsal.aws.behaviours import target_health
 
 from .control_plane import (
@@ -69,7 +69,7 @@ def registered(aws: Account, **changes: Any) -> Network:
 
 
 def test_versions_of_a_major() -> None:
-    with account(Manners.plain()) as aws:
+    with account(Behaviours.plain()) as aws:
         found = aws.rds.describe_db_engine_versions(Engine="mysql", EngineVersion="8.4")
         names = [each["EngineVersion"] for each in found["DBEngineVersions"]]
         every = aws.rds.describe_db_engine_versions(
@@ -81,7 +81,7 @@ def test_versions_of_a_major() -> None:
 
 
 def test_one_default_version() -> None:
-    with account(Manners.plain()) as aws:
+    with account(Behaviours.plain()) as aws:
         (found,) = aws.rds.describe_db_engine_versions(Engine="mysql", DefaultOnly=True)[
             "DBEngineVersions"
         ]
@@ -94,7 +94,7 @@ def test_one_default_version() -> None:
 
 
 def test_when_support_ends() -> None:
-    with account(Manners.plain()) as aws:
+    with account(Behaviours.plain()) as aws:
         found = aws.rds.describe_db_major_engine_versions(Engine="mysql", MajorEngineVersion="8.0")
     (major,) = found["DBMajorEngineVersions"]
     ends = {
@@ -105,7 +105,7 @@ def test_when_support_ends() -> None:
 
 
 def test_classes_and_their_zones() -> None:
-    with account(Manners.plain()) as aws:
+    with account(Behaviours.plain()) as aws:
         wanted = {"Engine": "mysql", "EngineVersion": "8.4.10", "DBInstanceClass": "db.t4g.micro"}
         found = aws.rds.describe_orderable_db_instance_options(**wanted)
         zones = aws.ec2.describe_availability_zones()["AvailabilityZones"]
@@ -192,7 +192,7 @@ def test_an_instance_is_created_over_minutes() -> None:
 
 
 def test_without_states_an_instance_is_there_at_once() -> None:
-    with account(Manners.plain()) as aws:
+    with account(Behaviours.plain()) as aws:
         network = ready(aws)
         aws.instance(network, EngineLifecycleSupport="open-source-rds-extended-support-disabled")
         (seen,) = aws.rds.describe_db_instances()["DBInstances"]

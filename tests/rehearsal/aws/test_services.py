@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provision.rehearsal import Manners
+from provision.rehearsal import Behaviours
 
 from .control_plane import (
     REGION,
@@ -111,7 +111,7 @@ def test_a_subnet_in_use_stays() -> None:
 
 
 def test_what_uses_a_group_is_known_even_without_interfaces() -> None:
-    with account(frozen(leavings=False)) as aws:
+    with account(frozen(leftovers=False)) as aws:
         network = aws.network()
         aws.function(aws.function_role(), VpcConfig=in_vpc(network))
         assert interfaces(aws, network) == []
@@ -124,9 +124,9 @@ def test_what_uses_a_group_is_known_even_without_interfaces() -> None:
             aws.ec2.delete_subnet(SubnetId=network.subnets[0])
 
 
-@pytest.mark.parametrize("manners", [frozen(), Manners.plain()], ids=["all", "plain"])
-def test_a_dry_run_does_nothing(manners: Manners) -> None:
-    with account(manners) as aws:
+@pytest.mark.parametrize("behaviours", [frozen(), Behaviours.plain()], ids=["all", "plain"])
+def test_a_dry_run_does_nothing(behaviours: Behaviours) -> None:
+    with account(behaviours) as aws:
         before = len(aws.ec2.describe_vpcs()["Vpcs"])
         with refused("DryRunOperation"):
             aws.ec2.create_vpc(CidrBlock="10.0.0.0/16", DryRun=True)
@@ -604,9 +604,9 @@ def integration(aws: Account, one: dict[str, str]) -> str:
     return str(made["IntegrationId"])
 
 
-@pytest.mark.parametrize("manners", [frozen(), Manners.plain()], ids=["all", "plain"])
-def test_a_stage_can_be_updated(manners: Manners) -> None:
-    with account(manners) as aws:
+@pytest.mark.parametrize("behaviours", [frozen(), Behaviours.plain()], ids=["all", "plain"])
+def test_a_stage_can_be_updated(behaviours: Behaviours) -> None:
+    with account(behaviours) as aws:
         one = api(aws)
         stage = {**one, "StageName": "$default"}
         throttle = {"ThrottlingBurstLimit": 1, "ThrottlingRateLimit": 2.0}
@@ -718,7 +718,7 @@ def test_retention_takes_certain_numbers_only() -> None:
 
 
 def test_plain_manners_refuse_and_leave_nothing() -> None:
-    with account(Manners.plain()) as aws:
+    with account(Behaviours.plain()) as aws:
         aws.rds_ready()
         network = aws.network()
         role = aws.function_role()

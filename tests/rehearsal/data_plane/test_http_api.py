@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from provision.rehearsal import Manners, Rehearsal
+from provision.rehearsal import Behaviours, Rehearsal
 from provision.rehearsal.data_plane.http_api import (
     BODY_LIMIT,
     Gateway,
@@ -49,7 +49,7 @@ class Function:
 
 @pytest.fixture(scope="module")
 def rehearsal() -> Iterator[Rehearsal]:
-    with Rehearsal(Manners.plain(), data_plane=False) as made:
+    with Rehearsal(Behaviours.plain(), data_plane=False) as made:
         yield made
 
 

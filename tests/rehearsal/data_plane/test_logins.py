@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from provision.packaging.zips import function_package, layer_package
-from provision.rehearsal import Manners, Rehearsal
+from provision.rehearsal import Behaviours, Rehearsal
 from provision.rehearsal.data_plane.data_plane import DataPlane
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority
 from provision.rehearsal.data_plane.runner import InvokeError
@@ -34,7 +34,7 @@ from tests.rehearsal.data_plane.proxy.mariadb import need_mariadbd
 
 @pytest.fixture(scope="module")
 def rehearsal() -> Iterator[Rehearsal]:
-    with Rehearsal(Manners.plain()) as made:
+    with Rehearsal(Behaviours.plain()) as made:
         yield made
 
 

@@ -46,7 +46,7 @@ def get_apis(world: World, call: Call, proceed: Proceed) -> Answer:
 
 def delete_api(world: World, call: Call, proceed: Proceed) -> None:
     """Refused when it is not there; stages, routes and integrations go with it."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _api(world, call)
 
 
@@ -61,7 +61,7 @@ def _reachable(world: World, call: Call, api: Answer) -> Answer:
 
 def create_stage(world: World, call: Call, proceed: Proceed) -> None:
     """Refuses a second one of that name."""
-    if world.manners.refusals and call.get("StageName") in _api(world, call).stages:
+    if world.behaviours.refusals and call.get("StageName") in _api(world, call).stages:
         raise _conflict("Stage already exists")
 
 
@@ -85,7 +85,7 @@ def update_stage(world: World, call: Call, proceed: Proceed) -> Answer:
 
 def delete_stage(world: World, call: Call, proceed: Proceed) -> None:
     """Refused when it is not there."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _stage(world, call)
 
 
@@ -109,7 +109,7 @@ def update_integration(world: World, call: Call, proceed: Proceed) -> None:
 
 def delete_integration(world: World, call: Call, proceed: Proceed) -> None:
     """Refused while a route uses it."""
-    if not world.manners.refusals:
+    if not world.behaviours.refusals:
         return
     api, name = _api(world, call), call.get("IntegrationId")
     if name not in api.integrations:
@@ -124,7 +124,7 @@ def delete_integration(world: World, call: Call, proceed: Proceed) -> None:
 
 def create_route(world: World, call: Call, proceed: Proceed) -> None:
     """Refuses a second one for the same key, and one that leads nowhere."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         api, key = _api(world, call), call.get("RouteKey")
         if key in [route.route_key for route in api.routes.values()]:
             raise _conflict(f"Route with key {key} already exists for this API")
@@ -133,13 +133,13 @@ def create_route(world: World, call: Call, proceed: Proceed) -> None:
 
 def update_route(world: World, call: Call, proceed: Proceed) -> None:
     """See `create_route`."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_target(_api(world, call), call)
 
 
 def delete_route(world: World, call: Call, proceed: Proceed) -> None:
     """Refused when it is not there."""
-    if world.manners.refusals and call.get("RouteId") not in _api(world, call).routes:
+    if world.behaviours.refusals and call.get("RouteId") not in _api(world, call).routes:
         raise _not_found("Invalid Route identifier specified")
 
 
@@ -152,7 +152,7 @@ def _check_target(api: Any, call: Call) -> None:
 
 def _check_timeout(world: World, call: Call) -> None:
     timeout = call.get("TimeoutInMillis", 30_000)
-    if world.manners.refusals and not 50 <= timeout <= 30_000:
+    if world.behaviours.refusals and not 50 <= timeout <= 30_000:
         message = "Timeout should be between 50 ms and 30000 ms"
         raise AwsError("BadRequestException", message, 400)
 

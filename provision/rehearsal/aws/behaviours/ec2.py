@@ -22,7 +22,7 @@ def before(world: World, call: Call) -> None:
     if call.get("DryRun"):
         message = "Request would have succeeded, but DryRun flag is set."
         raise AwsError("DryRunOperation", message, 412)
-    if world.manners.refusals and call.operation in _TAGGED_AS:
+    if world.behaviours.refusals and call.operation in _TAGGED_AS:
         for tags in call.get("TagSpecifications", []):
             if tags.get("ResourceType") != _TAGGED_AS[call.operation]:
                 message = (
@@ -53,7 +53,7 @@ def create_vpc(world: World, call: Call, proceed: Proceed) -> Answer:
 def create_subnet(world: World, call: Call, proceed: Proceed) -> Answer:
     """`pending` at first; a zone of another region is refused with the good ones named."""
     zone = call.get("AvailabilityZone")
-    if world.manners.refusals and zone:
+    if world.behaviours.refusals and zone:
         found = world.backend("ec2", call.region).describe_availability_zones()
         names = [each.name for each in found]
         if zone not in names:
@@ -70,7 +70,7 @@ def create_subnet(world: World, call: Call, proceed: Proceed) -> Answer:
 
 
 def _pending(world: World, thing: Any) -> None:
-    if world.manners.states:
+    if world.behaviours.states:
         thing.state = "pending"
         world.later(world.durations.vpc_pending, lambda: setattr(thing, "state", "available"))
 
@@ -96,7 +96,7 @@ def authorize_security_group_egress(world: World, call: Call, proceed: Proceed) 
 
 def _check_new_rules(world: World, call: Call, kind: str) -> None:
     group = world.backend("ec2", call.region).get_security_group_from_id(call.get("GroupId", ""))
-    if group is None or not world.manners.refusals:
+    if group is None or not world.behaviours.refusals:
         return
     there = {
         (
@@ -127,7 +127,7 @@ def _rules(permission: Answer) -> Iterable[tuple[Any, ...]]:
 
 def delete_security_group(world: World, call: Call, proceed: Proceed) -> None:
     """Refused while an interface has the group, or a rule of another group names it."""
-    if not world.manners.refusals:
+    if not world.behaviours.refusals:
         return
     ec2 = world.backend("ec2", call.region)
     group = ec2.get_security_group_from_id(call.get("GroupId", ""))
@@ -146,7 +146,7 @@ def delete_security_group(world: World, call: Call, proceed: Proceed) -> None:
 def delete_subnet(world: World, call: Call, proceed: Proceed) -> None:
     """Refused while anything lives in it."""
     name = call.get("SubnetId", "")
-    if not world.manners.refusals:
+    if not world.behaviours.refusals:
         return
     if _has_interface(world, call.region, subnet=name) or name in _used_subnets(world, call):
         raise _in_use(f"The subnet '{name}' has dependencies and cannot be deleted.")
@@ -155,7 +155,7 @@ def delete_subnet(world: World, call: Call, proceed: Proceed) -> None:
 def delete_vpc(world: World, call: Call, proceed: Proceed) -> None:
     """Refused while anything but its default group, routes and ACL is left."""
     name = call.get("VpcId", "")
-    if not world.manners.refusals:
+    if not world.behaviours.refusals:
         return
     ec2 = world.backend("ec2", call.region)
     groups = [g for g in ec2.groups.get(name, {}).values() if g.name != "default"]
@@ -199,7 +199,7 @@ def delete_network_interface(world: World, call: Call, proceed: Proceed) -> None
     """Refused while it is in use."""
     name = call.get("NetworkInterfaceId", "")
     interface = world.backend("ec2", call.region).enis.get(name)
-    if world.manners.refusals and interface is not None and interface.status == "in-use":
+    if world.behaviours.refusals and interface is not None and interface.status == "in-use":
         message = f"Network interface '{name}' is currently in use."
         raise AwsError("InvalidParameterValue", message, 400)
 
@@ -212,7 +212,7 @@ def modify_network_interface_attribute(world: World, call: Call, proceed: Procee
 def detach_network_interface(world: World, call: Call, proceed: Proceed) -> None:
     """Refused for an interface of a service's."""
     attachment = call.get("AttachmentId", "")
-    if world.manners.refusals and attachment.startswith("ela-attach-"):
+    if world.behaviours.refusals and attachment.startswith("ela-attach-"):
         message = "You are not allowed to manage 'ela-attach' attachments."
         raise AwsError("OperationNotPermitted", message, 400)
 
@@ -220,7 +220,7 @@ def detach_network_interface(world: World, call: Call, proceed: Proceed) -> None
 def _not_a_services(world: World, call: Call) -> None:
     name = call.get("NetworkInterfaceId", "")
     interface = world.backend("ec2", call.region).enis.get(name)
-    if world.manners.refusals and interface is not None and interface.requester_managed:
+    if world.behaviours.refusals and interface is not None and interface.requester_managed:
         message = f"You do not have permission to modify the interface '{name}'."
         raise AwsError("OperationNotPermitted", message, 400)
 

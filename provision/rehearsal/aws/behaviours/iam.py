@@ -17,7 +17,7 @@ Answer = dict[str, Any]
 
 def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
     """A service cannot assume it for some seconds; see `iam_roles.assumable`."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _well_formed(call.get("AssumeRolePolicyDocument", ""), "Principal")
     answer = proceed()
     young = world.memory(Young)
@@ -28,13 +28,13 @@ def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
 
 def update_assume_role_policy(world: World, call: Call, proceed: Proceed) -> None:
     """Refuses a malformed trust policy."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _well_formed(call.get("PolicyDocument", ""), "Principal")
 
 
 def put_role_policy(world: World, call: Call, proceed: Proceed) -> None:
     """Refuses a malformed policy."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _well_formed(call.get("PolicyDocument", ""), "Resource")
 
 

@@ -59,7 +59,7 @@ def assumable(world: World, role_arn: str, service: str) -> bool:
         return False
     name = role_arn.rpartition("/")[2]
     young = world.memory(Young)
-    if not world.manners.consistency or name not in young.made:
+    if not world.behaviours.consistency or name not in young.made:
         return True
     age = world.clock.now() - young.made[name]
     waits = world.durations

@@ -47,7 +47,7 @@ def for_function(
 
     Those that it was on until now it leaves, as a deleted function does.
     """
-    if not world.manners.leavings:
+    if not world.behaviours.leftovers:
         return
     memory = world.memory(Interfaces, region)
     places = [(subnet, tuple(sorted(groups))) for subnet in subnets]
@@ -100,7 +100,7 @@ def for_rds(
     world: World, region: str, owner: str, subnets: Iterable[str], groups: Iterable[str]
 ) -> None:
     """Makes an interface of RDS's in each subnet, for `owner` (an ARN)."""
-    if world.manners.leavings:
+    if world.behaviours.leftovers:
         world.memory(Interfaces, region).owned[owner] = [
             _make(world, region, subnet, groups, "RDSNetworkInterface", "interface")
             for subnet in subnets

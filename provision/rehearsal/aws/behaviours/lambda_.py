@@ -54,7 +54,7 @@ class Functions:
 def create_function(world: World, call: Call, proceed: Proceed) -> Answer:
     """`Pending` at first: longer in a VPC."""
     name = call.get("FunctionName", "")
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         if name in _names(world, call.region):
             message = f"Function already exist: {name}"
             raise AwsError("ResourceConflictException", message, 409)
@@ -66,7 +66,7 @@ def create_function(world: World, call: Call, proceed: Proceed) -> Answer:
     vpc = call.get("VpcConfig") or {}
     world.memory(Functions, call.region).by_name[name] = _State()
     _attach(world, call.region, _find(world, call), vpc)
-    if world.manners.states:
+    if world.behaviours.states:
         function = _find(world, call)
         function.state = "Pending"
         waits = world.durations
@@ -80,7 +80,7 @@ def update_function_configuration(world: World, call: Call, proceed: Proceed) ->
     """`InProgress` for a while; an empty VpcConfig detaches the function from its VPC."""
     function = _find(world, call)
     name, known = function.function_name, _state(world, call.region, function.function_name)
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_free(function, known)
         _check_revision(call, known)
         _check_settings(world, call)
@@ -102,7 +102,7 @@ def update_function_code(world: World, call: Call, proceed: Proceed) -> Answer:
     """`InProgress` for a while, with a dry run not."""
     function = _find(world, call)
     known = _state(world, call.region, function.function_name)
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_free(function, known)
         _check_revision(call, known)
         _check_zip(call.get("ZipFile"))
@@ -174,7 +174,7 @@ def invoke(world: World, call: Call, proceed: Proceed) -> Answer:
 
 def publish_layer_version(world: World, call: Call, proceed: Proceed) -> None:
     """Refuses what is no zip."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_zip(call.get("Content", {}).get("ZipFile"))
 
 
@@ -303,7 +303,7 @@ def _state(world: World, region: str, name: str) -> _State:
 
 def _updating(world: World, region: str, name: str, known: _State) -> None:
     known.revision = str(uuid.uuid4())
-    if not world.manners.states:
+    if not world.behaviours.states:
         return
     known.update = "InProgress"
 
@@ -321,7 +321,7 @@ def _attach(world: World, region: str, function: Any, vpc: Answer) -> None:
 
 
 def _detach(world: World, region: str, function: Any, known: _State) -> None:
-    known.detaching = world.manners.states
+    known.detaching = world.behaviours.states
     name, role = function.function_name, function.role
     interfaces.release_function(world, region, name, role, detached=True)
 

@@ -16,7 +16,7 @@ _RETENTION_DAYS = (
 def put_retention_policy(world: World, call: Call, proceed: Proceed) -> None:
     """Only certain numbers of days."""
     days = call.get("retentionInDays")
-    if world.manners.refusals and days not in _RETENTION_DAYS:
+    if world.behaviours.refusals and days not in _RETENTION_DAYS:
         message = (
             f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy "
             f"constraint: Member must satisfy enum value set: {list(_RETENTION_DAYS)}"

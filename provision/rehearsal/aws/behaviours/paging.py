@@ -1,7 +1,7 @@
 """Lists in pages: AWS pages them, moto mostly does not, so a missing paginator goes unnoticed.
 
 Which calls are paged, and how their tokens are called, is botocore's own paginators data. Pages
-are small (`Manners.page_size`), so that a list of a few things already has more than one.
+are small (`Behaviours.page_size`), so that a list of a few things already has more than one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def cut(world: World, call: Call, answer: dict[str, Any]) -> None:
     """Cuts the whole list in `answer` down to the page that `call` asks for."""
     data = _paginators(call.service)[call.operation]
     start = _offset(call.get(data["input_token"]))
-    size = world.manners.page_size
+    size = world.behaviours.page_size
     asked_for = call.get(data.get("limit_key", ""))
     if asked_for:
         size = min(size, int(asked_for))

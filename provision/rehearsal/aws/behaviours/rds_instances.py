@@ -48,7 +48,7 @@ class Backups:
 
 def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     """`creating`, `backing-up`, `available`; no endpoint while `creating`."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_new(world, call)
     names = ("DBInstanceIdentifier", "DBSubnetGroupName")  # which RDS keeps in lower case
     world.ask_as(call, **{n: call.params[n].lower() for n in names if n in call.params})
@@ -82,7 +82,7 @@ def _place(world: World, call: Call, instance: Any, group: Any) -> None:
 
 
 def _start_states(world: World, region: str, instance: Any) -> None:
-    if not world.manners.states:
+    if not world.behaviours.states:
         return
     waits = world.durations
     key = _key(region, instance)
@@ -103,7 +103,7 @@ def _start_backups(world: World, region: str, instance: Any) -> None:
                 and snapshot.snapshot_type == "automated"
             ):
                 del rds.database_snapshots[name]
-    elif world.manners.leavings:
+    elif world.behaviours.leftovers:
         world.memory(Backups, region).by_id[instance.dbi_resource_id] = {
             "DBInstanceArn": instance.arn,
             "DbiResourceId": instance.dbi_resource_id,
@@ -265,12 +265,12 @@ def _hide_endpoint(instance: Answer) -> None:
 def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     """What ApplyImmediately leaves out waits in PendingModifiedValues for the window."""
     instance = _find(world, call)
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         if instance.status not in _MODIFIABLE:
             raise _wrong_state(instance, "Database instance is not in available state.")
         if "MasterUserPassword" in call.params:
             _check_password(call.get("MasterUserPassword"))
-    if not world.manners.states:
+    if not world.behaviours.states:
         proceed()
         return _described(world, call)
     late = {k: v for k, v in call.params.items() if _differs(instance, k, v)}
@@ -322,7 +322,7 @@ def _busy(world: World, region: str, instance: Any, status: str, then: Any = lam
 def delete_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     """`deleting` for minutes; a final snapshot is made, backups are kept where asked for."""
     instance = _find(world, call)
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_delete(world, call, instance)
     answer = _described(world, call)
     snapshot = call.get("FinalDBSnapshotIdentifier")
@@ -330,7 +330,7 @@ def delete_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
         _snapshot(world, call.region, instance, snapshot)
     key = _key(call.region, instance)
     world.forget(key)
-    if world.manners.states:
+    if world.behaviours.states:
         instance.status = "deleting"
         world.later(world.durations.instance_delete, lambda: _gone(world, call, instance), key)
     else:
@@ -373,7 +373,7 @@ def _snapshot(world: World, region: str, instance: Any, name: str) -> None:
         DBSnapshotIdentifier=name,
     )
     snapshot = world.backend("rds", region).database_snapshots[name]
-    if world.manners.states:
+    if world.behaviours.states:
         snapshot.status = "creating"
         world.later(world.durations.snapshot, lambda: _set(snapshot, "available"))
 

@@ -46,7 +46,7 @@ class Targets:
 
 def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     """`creating`, then `available`; the endpoint is known at once."""
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_new(world, call)
     proceed()
     proxy = _find(world, call)
@@ -59,9 +59,9 @@ def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     subnets = proxy.vpc_subnet_ids
     interfaces.for_rds(world, call.region, proxy.arn, subnets, proxy.vpc_security_group_ids)
     _busy(world, call.region, proxy, "creating", world.durations.proxy_create)
-    if world.manners.leavings:
+    if world.behaviours.leftovers:
         name = f"/aws/rds/proxy/{proxy.db_proxy_name}"
-        wait = world.durations.proxy_create if world.manners.states else 0.0
+        wait = world.durations.proxy_create if world.behaviours.states else 0.0
         key = _key(call.region, proxy)
         world.later(wait, lambda: make_log_group(world, call.region, name), key)
     return _described(world, call)
@@ -106,7 +106,7 @@ def delete_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
         for name in [name for name in targets if name[0] == proxy.db_proxy_name]:
             del targets[name]
 
-    if world.manners.states:
+    if world.behaviours.states:
         proxy.status = "deleting"
         world.later(world.durations.proxy_delete, gone, key)
     else:
@@ -188,7 +188,7 @@ def modify_db_proxy_target_group(world: World, call: Call, proceed: Proceed) -> 
     config = call.get("ConnectionPoolConfig", {})
     connections = config.get("MaxConnectionsPercent", 100)
     idle = config.get("MaxIdleConnectionsPercent", connections // 2)
-    if world.manners.refusals and idle > connections:
+    if world.behaviours.refusals and idle > connections:
         message = "MaxIdleConnectionsPercent must not be above MaxConnectionsPercent."
         raise AwsError("InvalidParameterValue", message, 400)
     group.max_connections, group.max_idle_connections = connections, idle
@@ -209,7 +209,7 @@ def register_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Ans
     _check_state(world, proxy)
     names = call.get("DBInstanceIdentifiers", [])
     instances = world.backend("rds", call.region).databases
-    for name in names if world.manners.refusals else []:
+    for name in names if world.behaviours.refusals else []:
         if name not in instances:
             raise AwsError("DBInstanceNotFound", f"DBInstance {name} not found.", 404)
         if name in [target.rds_resource_id for target in group.targets]:
@@ -235,7 +235,7 @@ def deregister_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> N
     group = _find_group(world, call)
     _check_state(world, proxy)
     registered = [target.rds_resource_id for target in group.targets]
-    for name in call.get("DBInstanceIdentifiers", []) if world.manners.refusals else []:
+    for name in call.get("DBInstanceIdentifiers", []) if world.behaviours.refusals else []:
         if name not in registered:
             message = f"The target {name} is not registered with the proxy."
             raise AwsError("DBProxyTargetNotFoundFault", message, 404)
@@ -277,16 +277,16 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
     key = (proxy.db_proxy_name, target.rds_resource_id)
     known = world.memory(Targets, region).by_name.setdefault(key, _Target(world.clock.now()))
     waits, now = world.durations, world.clock.now()
-    if world.manners.states:
+    if world.behaviours.states:
         if now - known.since < waits.target_registering:
             return {"State": "REGISTERING"}
         if now - known.since < waits.target_capacity:
             text = "DBProxy Target is waiting for proxy to scale to desired capacity"
             return _unavailable(health.Problem("PENDING_PROXY_CAPACITY", text))
-    found = _problem(world, region, proxy, instance) if world.manners.refusals else None
+    found = _problem(world, region, proxy, instance) if world.behaviours.refusals else None
     if found is not None:
         known.troubled, known.problem = now, found
-    elif not world.manners.consistency or now - known.troubled >= waits.target_policy_seen:
+    elif not world.behaviours.consistency or now - known.troubled >= waits.target_policy_seen:
         known.problem = None  # until then, what was repaired is not yet seen to be
     if known.problem is not None:
         return _unavailable(known.problem)
@@ -390,7 +390,7 @@ def _described(world: World, call: Call) -> Answer:
 
 def _check_state(world: World, proxy: Any) -> None:
     """Raises InvalidDBProxyStateFault while the proxy is busy."""
-    if world.manners.refusals and proxy.status not in _USABLE:
+    if world.behaviours.refusals and proxy.status not in _USABLE:
         state = proxy.status.upper()
         message = (
             f"DB Proxy {proxy.db_proxy_name} is in an unsupported state - {state}, needs to be in "
@@ -400,7 +400,7 @@ def _check_state(world: World, proxy: Any) -> None:
 
 
 def _busy(world: World, region: str, proxy: Any, status: str, aws_seconds: float) -> None:
-    if world.manners.states:
+    if world.behaviours.states:
         proxy.status = status
         key = _key(region, proxy)
         world.later(aws_seconds, lambda: setattr(proxy, "status", "available"), key)

@@ -13,7 +13,7 @@ from provision.rehearsal.aws.world import Proceed, World
 
 def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
     """Needs RDS's service-linked role, and subnets of one VPC in two zones."""
-    if not world.manners.refusals:
+    if not world.behaviours.refusals:
         return
     name = call.get("DBSubnetGroupName", "").lower()
     if name in world.backend("rds", call.region).subnet_groups:
@@ -31,13 +31,13 @@ def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
 def modify_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
     """moto forgets a group that it does not find."""
     _find(world, call)
-    if world.manners.refusals:
+    if world.behaviours.refusals:
         _check_subnets(world, call)
 
 
 def delete_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
     """Refused while an instance is in it, also one that is being deleted."""
-    if not world.manners.refusals:
+    if not world.behaviours.refusals:
         return
     name = _find(world, call).name
     for instance in world.backend("rds", call.region).databases.values():
@@ -75,7 +75,7 @@ _NOT_FOUND = {
 
 def _tagged(world: World, call: Call) -> None:
     parts = call.get("ResourceName", "").split(":", 6)
-    if not world.manners.refusals or len(parts) < 7 or parts[5] not in _NOT_FOUND:
+    if not world.behaviours.refusals or len(parts) < 7 or parts[5] not in _NOT_FOUND:
         return
     backend = world.backend("rds", call.region)
     if backend._find_resource(parts[5], parts[6]) is None:

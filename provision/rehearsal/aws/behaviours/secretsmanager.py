@@ -25,7 +25,7 @@ class Leaving:
 def create_secret(world: World, call: Call, proceed: Proceed) -> None:
     """Refused while the name's old secret is scheduled for deletion, or not quite gone."""
     name = call.get("Name", "")
-    if not world.manners.refusals:
+    if not world.behaviours.refusals:
         return
     secret = _find(world, call.region, name)
     leaving = world.memory(Leaving, call.region).until.get(name, 0.0) > world.clock.now()
@@ -41,7 +41,11 @@ def delete_secret(world: World, call: Call, proceed: Proceed) -> Answer:
     """By force: gone at once for all but the next secret of that name."""
     secret = _find(world, call.region, call.get("SecretId", ""))
     answer = proceed()
-    if world.manners.consistency and call.get("ForceDeleteWithoutRecovery") and secret is not None:
+    if (
+        world.behaviours.consistency
+        and call.get("ForceDeleteWithoutRecovery")
+        and secret is not None
+    ):
         until = world.clock.now() + world.durations.secret_name_freed
         world.memory(Leaving, call.region).until[secret.name] = until
     return answer
@@ -74,7 +78,7 @@ def untag_resource(world: World, call: Call, proceed: Proceed) -> None:
 
 def _check_there(world: World, call: Call) -> None:
     secret = _find(world, call.region, call.get("SecretId", ""))
-    if world.manners.refusals and secret is not None and secret.deleted_date is not None:
+    if world.behaviours.refusals and secret is not None and secret.deleted_date is not None:
         message = (
             "You can't perform this operation on the secret because it was marked for deletion."
         )
