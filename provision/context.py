@@ -19,7 +19,7 @@ from provision.engine.plan import Looker, Plan, compare
 from provision.environment import environment
 from provision.errors import ProvisionError, StateError, UsageError
 from provision.pricing.table import estimate, note_of
-from provision.resources.base import Change, Resource, Seen
+from provision.resources.base import Change, ManagedResource, Resource, Seen
 from provision.state.document import State, locked
 from provision.waiting.poll import PollPolicy, interrupted
 
@@ -52,7 +52,7 @@ class Run:
         self, *, replace: Collection[str] = (), forced: Mapping[str, Change] | None = None
     ) -> Plan:
         """Return what has to be done. Changes nothing. Raises UsageError for an unknown step."""
-        steps = [each.step for each in self.resources if each.replaceable]
+        steps = [each.step for each in self.resources if isinstance(each, ManagedResource)]
         if unknown := [step for step in replace if step not in steps]:
             raise UsageError(
                 f"--replace {unknown[0]}: no step of this name can be replaced",

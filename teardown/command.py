@@ -10,7 +10,7 @@ from provision.cli.options import Options
 from provision.context import Run, opened
 from provision.engine.events import Output, Summary
 from provision.errors import UsageError
-from provision.resources.base import Resource, Seen
+from provision.resources.base import DeletableResource, ManagedResource, Resource, Seen
 from provision.resources.logs import LogGroup
 from teardown.leftovers import prove_nothing_left
 
@@ -46,7 +46,9 @@ def take_down(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str 
     """Delete what was seen of the environment, and prove it. Returns the summary."""
     run.state.check_writable()
     going = deletable(run, seen)
-    run.output.removing([each for each in going if seen.get(each.step) and not each.shared])
+    run.output.removing(
+        [each for each in going if seen.get(each.step) and isinstance(each, DeletableResource)]
+    )
     run.engine.remove(going, seen)
     delete_late_logs(run)
     prove_nothing_left(run, kept_snapshot=final_snapshot)
@@ -85,7 +87,7 @@ def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
 
 def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:
     """Return whether what stands under our name was never ours: then it is none of our business."""
-    if seen is None or resource.shared:
+    if seen is None or not isinstance(resource, ManagedResource):
         return False
     entry = run.state.steps.get(resource.step)
     if entry and entry.outputs:
@@ -98,7 +100,7 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
     rows = []
     for resource in reversed(deletable(run, seen)):
         there = seen.get(resource.step)
-        if there is None or resource.shared or resource.lookup:
+        if there is None or not isinstance(resource, DeletableResource):
             continue
         identity = resource.identity(there.outputs)
         run.output.record("to-delete", step=resource.step, kind=resource.kind, id=identity)

@@ -49,6 +49,7 @@ def steps(**_: Any) -> list[str]:
     """Return the steps that --replace may name."""
     from provision.config import Config
     from provision.environment import environment
+    from provision.resources.base import ManagedResource
 
     resources = environment(Config(), packed=False)
-    return [each.step for each in resources if each.replaceable]
+    return [each.step for each in resources if isinstance(each, ManagedResource)]

@@ -13,6 +13,7 @@ from provision.context import Run, opened
 from provision.engine.events import Output, Summary
 from provision.engine.plan import Plan
 from provision.errors import CheckFailed
+from provision.resources.base import ManagedResource
 from provision.verify.doctor.chain import chain_findings
 from provision.verify.doctor.finding import Finding, Verdict, bad_ones, in_words, next_steps
 from provision.verify.doctor.preflight import account_findings, costly, credentials, names
@@ -47,7 +48,7 @@ def ours(run: Run, plan: Plan) -> bool:
     return any(
         each.seen and each.resource.owned(run.aws, each.seen, known.get(each.step, {}))
         for each in plan.steps
-        if each.resource.replaceable
+        if isinstance(each.resource, ManagedResource)
     )
 
 

@@ -14,7 +14,7 @@ from provision.engine.events import Output, Summary
 from provision.engine.plan import Plan, Planned, compare
 from provision.errors import ForeignResource
 from provision.pricing.table import dollars, note_of, spent
-from provision.resources.base import Change, Resource, Seen
+from provision.resources.base import Change, CreatableResource, ManagedResource, Resource, Seen
 from provision.views.words import change_lines
 
 
@@ -70,11 +70,11 @@ def stand(run: Run, plan: Plan, seen: Mapping[str, Seen | None]) -> Iterator[Sta
     known = run.state.known()
     for planned in plan.steps:
         resource, there = planned.resource, seen[planned.step]
-        if resource.lookup or not resource.made:
+        if not isinstance(resource, CreatableResource):
             continue
         foreign = (
             there is not None
-            and not resource.shared
+            and isinstance(resource, ManagedResource)
             and not resource.owned(run.aws, there, known.get(planned.step, {}))
         )
         yield Standing(resource, there, foreign, () if foreign else drift(planned))
@@ -132,7 +132,7 @@ def show(output: Output, standings: Sequence[Standing]) -> None:
 
 def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[str]:
     """Yield what is there, missing, different or somebody else's, in words."""
-    ours = [each for each in standings if not each.resource.shared]
+    ours = [each for each in standings if isinstance(each.resource, ManagedResource)]
     there = sum(each.there for each in ours)
     differing = sum(bool(each.drift) for each in standings)
     missing = [each.resource.step for each in standings if each.seen is None]
@@ -146,7 +146,9 @@ def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[st
     unknown = [
         each.resource.step
         for each in standings
-        if each.there and not each.resource.shared and each.resource.step not in run.state.steps
+        if each.there
+        and isinstance(each.resource, ManagedResource)
+        and each.resource.step not in run.state.steps
     ]
     if unknown:
         yield f"not in the state file, found by tags and names: {', '.join(unknown)}"
@@ -182,7 +184,7 @@ def costs(
 
 def next_commands(standings: Sequence[Standing]) -> list[tuple[str, str]]:
     """Return the commands that make sense now."""
-    there = any(each.there for each in standings if not each.resource.shared)
+    there = any(each.there for each in standings if isinstance(each.resource, ManagedResource))
     complete = all(each.there and not each.drift for each in standings)
     if complete:
         first = ("python -m provision check", "call both routes")

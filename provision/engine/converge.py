@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from provision.aws.account import Aws, calling
 from provision.engine.plan import find_patiently, foreign
 from provision.errors import AwsCallError, UnsureError
-from provision.resources.base import Change, Resource, Seen, canonical, tags_apart
+from provision.resources.base import (
+    Change,
+    CreatableResource,
+    ManagedResource,
+    Seen,
+    canonical,
+    tags_apart,
+)
 from provision.state import document as phases
 from provision.state.document import State
 from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until, until_accepted
@@ -25,16 +32,80 @@ EXAMINE = "`python -m provision doctor` looks at each link of the chain and says
 TAKEN = ("AlreadyExists", "Duplicate", "ResourceExists", "ResourceConflict", "Conflict")
 
 
+def answer_of(
+    call: Callable[[], dict[str, str]], step: str, poll_policy: PollPolicy, tell: Tell
+) -> dict[str, str]:
+    """Return what a call returns, once AWS accepts it. Raises AwsCallError or Interrupted."""
+
+    def called() -> dict[str, str]:
+        with calling(step):
+            return call()
+
+    return until_accepted(called, passing=passing, poll_policy=poll_policy, tell=tell)
+
+
 @dataclass
-class Maker:
-    """Makes one resource. `tell` hears AWS's status, `publish` the outputs as they become known."""
+class Creation:
+    """Creates one resource. `tell` hears AWS's status, `publish` the outputs once known."""
 
     aws: Aws
     state: State
     poll_policy: PollPolicy
-    resource: Resource  # bound: every reference replaced by its value
+    resource: CreatableResource  # bound: every reference replaced by its value
     tell: Tell
     publish: Publish
+
+    def create(self) -> dict[str, str]:
+        """Create the resource. Returns its outputs; they are on disk before anybody uses them.
+
+        Raises AwsCallError when AWS refuses it, ForeignResource when its name is somebody else's.
+        """
+        step = self.resource.step
+        self.state.begin(step, phases.CREATING)
+        error: AwsCallError | None = None
+        for _ in range(CREATE_ATTEMPTS):
+            try:
+                outputs = answer_of(
+                    lambda: self.resource.create(self.aws), step, self.poll_policy, self.tell
+                )
+                break
+            except AwsCallError as refusal:
+                error = refusal
+                found = self._created_after_all(refusal)
+                if found is not None:
+                    outputs = dict(found.outputs)
+                    break
+        else:
+            assert error is not None  # noqa: S101 - the loop ends here only by refusals
+            raise error
+        self.state.record(step, phases.MADE, outputs)
+        self.publish(outputs)
+        return outputs
+
+    def _created_after_all(self, error: AwsCallError) -> Seen | None:
+        """Return what a create with this answer left; None to ask again. Raises what is final."""
+        unsure = isinstance(error, UnsureError)
+        if not unsure and not any(part in error.answer.code for part in TAKEN):
+            self.state.forget(self.resource.step)
+            raise error
+        self.tell("looking", "the answer was lost" if unsure else "the name is taken")
+        with calling(self.resource.step):
+            seen = find_patiently(
+                self.resource, self.aws, {}, poll_policy=self.poll_policy, fresh=True
+            )
+        if seen is None and unsure:
+            return None
+        if seen is None or not self.resource.owned(self.aws, seen, {}):
+            self.state.forget(self.resource.step)
+            raise foreign(self.aws, self.resource, seen or Seen({}), in_state=False) from error
+        return seen
+
+
+@dataclass
+class Convergence(Creation):
+    """Brings one managed resource to what it should be, once it is there."""
+
+    resource: ManagedResource
     updated: bool = field(default=False, init=False)
     _unseen: tuple[Change, ...] = field(default=(), init=False)
     _applied: str = field(default="", init=False)
@@ -57,55 +128,6 @@ class Maker:
         what = f"{self.resource.step} (being deleted)"
         usual = self.resource.typical_gone_seconds
         until(look, what=what, poll_policy=self.poll_policy, tell=self.tell, usual=usual)
-
-    def create(self) -> dict[str, str]:
-        """Create the resource. Returns its outputs; they are on disk before anybody uses them.
-
-        Raises AwsCallError when AWS refuses it, ForeignResource when its name is somebody else's.
-        """
-        step = self.resource.step
-        self.state.begin(step, phases.CREATING)
-        error: AwsCallError | None = None
-        for _ in range(CREATE_ATTEMPTS):
-            try:
-                outputs = until_accepted(
-                    self._create, passing=passing, poll_policy=self.poll_policy, tell=self.tell
-                )
-                break
-            except AwsCallError as refusal:
-                error = refusal
-                found = self._created_after_all(refusal)
-                if found is not None:
-                    outputs = dict(found.outputs)
-                    break
-        else:
-            assert error is not None  # noqa: S101 - the loop ends here only by refusals
-            raise error
-        self.state.record(step, phases.MADE, outputs)
-        self.publish(outputs)
-        return outputs
-
-    def _create(self) -> dict[str, str]:
-        with calling(self.resource.step):
-            return self.resource.create(self.aws)
-
-    def _created_after_all(self, error: AwsCallError) -> Seen | None:
-        """Return what a create with this answer left; None to ask again. Raises what is final."""
-        unsure = isinstance(error, UnsureError)
-        if not unsure and not any(part in error.answer.code for part in TAKEN):
-            self.state.forget(self.resource.step)
-            raise error
-        self.tell("looking", "the answer was lost" if unsure else "the name is taken")
-        with calling(self.resource.step):
-            seen = find_patiently(
-                self.resource, self.aws, {}, poll_policy=self.poll_policy, fresh=True
-            )
-        if seen is None and unsure:
-            return None
-        if seen is None or not self.resource.owned(self.aws, seen, {}):
-            self.state.forget(self.resource.step)
-            raise foreign(self.aws, self.resource, seen or Seen({}), in_state=False) from error
-        return seen
 
     def settle(self, known: Mapping[str, str], write_only: tuple[Change, ...] = ()) -> Seen:
         """Change what differs, in place, and wait until it is ready. Returns it as it then is.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from provision.aws.account import Aws, calling
 from provision.engine.plan import foreign
 from provision.errors import AwsCallError, UnsureError
-from provision.resources.base import Resource, Seen
+from provision.resources.base import AwsMadeResource, DeletableResource, Seen
 from provision.state import document as phases
 from provision.state.document import State
 from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until
@@ -22,7 +22,7 @@ class Remover:
     aws: Aws
     state: State
     poll_policy: PollPolicy
-    resource: Resource  # bound: every reference replaced by its value, as far as it is known
+    resource: DeletableResource  # bound: each reference that is known replaced
     tell: Tell
     deleted: bool = field(default=False, init=False)
 
@@ -56,7 +56,7 @@ class Remover:
         """Ask for the deletion. Returns what stands in its way for now, if anything does."""
         if not self.resource.owned(self.aws, seen, known):
             raise foreign(self.aws, self.resource, seen, in_state=bool(known))
-        if not self.deleted and self.resource.made:
+        if not self.deleted and not isinstance(self.resource, AwsMadeResource):
             self.state.begin(self.resource.step, phases.DELETING)
         try:
             with calling(self.resource.step):

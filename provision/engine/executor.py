@@ -7,12 +7,13 @@ are order, threads, what is published to whom, and what is told.
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from provision.aws.account import Aws
 from provision.cli.memory import resume_collecting
@@ -21,13 +22,27 @@ from provision.engine.events import Output
 from provision.engine.outputs import Blocked, StepOutputs
 from provision.engine.plan import Plan, Planned, pseudo
 from provision.errors import CredentialsError, Interrupted, ProvisionError
-from provision.resources.base import Resource, Seen, bind, references, strict_references
+from provision.resources.base import (
+    AccountResource,
+    AwsMadeResource,
+    CreatableResource,
+    DataSource,
+    DeletableResource,
+    ManagedResource,
+    Resource,
+    Seen,
+    bind,
+    references,
+    strict_references,
+)
 from provision.state import document as phases
 from provision.state.document import State
 from provision.waiting.poll import PollPolicy, Verdict, interrupted
 
 if TYPE_CHECKING:
-    from provision.engine.converge import Maker
+    from provision.engine.converge import Convergence, Publish
+
+R = TypeVar("R", bound=Resource)
 
 
 @dataclass
@@ -84,70 +99,96 @@ class Engine:
     def _leave(self, planned: Planned) -> None:
         """Record a step that is as it should be."""
         resource, seen = planned.resource, planned.seen
-        if seen is None or resource.lookup or not resource.made:
+        if seen is None or not isinstance(resource, CreatableResource):
             return
-        if not resource.shared:
+        if isinstance(resource, ManagedResource):
             self.state.record(resource.step, phases.READY, seen.outputs)
         self._finished(resource, "unchanged", seen.outputs, 0.0)
 
     def _make(self, planned: Planned, step_outputs: StepOutputs, needed: Collection[str]) -> None:
         """Make one step of the plan true, and publish what others need of it."""
+        resource, step = planned.resource, planned.step
+        if isinstance(resource, CreatableResource) or step in needed:
+            step_outputs.wait_for_outputs(references(resource))
+        bound = bind(resource, step_outputs.known())
+        publish = functools.partial(step_outputs.publish, step)
+        match bound:
+            case ManagedResource():
+                self._converge(planned, bound, publish)
+            case AccountResource():
+                self._create_for_account(planned, bound, publish)
+            case DataSource() if step in needed:
+                self._look_up(bound, publish)
+            case _ if planned.seen:
+                publish(planned.seen.outputs)
+        step_outputs.publish(step, {}, done=True)
+
+    def _look_up(self, source: DataSource, publish: Publish) -> None:
+        """Look up what something that is to be made refers to."""
+        from provision.engine.converge import answer_of
+
+        tell = self._teller(source)
+        outputs = answer_of(lambda: source.look_up(self.aws), source.step, self.poll_policy, tell)
+        self.state.record(source.step, phases.READY, outputs)
+        publish(outputs)
+
+    def _create_for_account(
+        self, planned: Planned, resource: AccountResource, publish: Publish
+    ) -> None:
+        """Create what the account lacks; leave what it has."""
+        from provision.engine.converge import Creation
+
+        if planned.seen:
+            publish(planned.seen.outputs)
+            self._finished(planned.resource, "unchanged", planned.seen.outputs, 0.0)
+            return
+        began = time.monotonic()
+        self._began(planned.resource, "creating")
+        tell = self._teller(planned.resource)
+        creation = Creation(self.aws, self.state, self.poll_policy, resource, tell, publish)
+        self._finished(planned.resource, "created", creation.create(), time.monotonic() - began)
+
+    def _converge(self, planned: Planned, resource: ManagedResource, publish: Publish) -> None:
+        """Create or change what is managed, and wait until it is ready."""
         from provision.engine.converge import (
-            Maker,  # here: a run that finds nothing to do has no use for it
+            Convergence,  # here: a run that finds nothing to do has no use for it
         )
 
-        resource, step = planned.resource, planned.step
-        if not resource.made or (resource.lookup and step not in needed):
-            step_outputs.publish(step, planned.seen.outputs if planned.seen else {}, done=True)
-            return
-        step_outputs.wait_for_outputs(references(resource))
         began = time.monotonic()
-        maker = Maker(
-            self.aws,
-            self.state,
-            self.poll_policy,
-            bind(resource, step_outputs.known()),
-            tell=self._teller(resource),
-            publish=lambda outputs: step_outputs.publish(step, outputs),
-        )
-        if planned.action in (Action.CREATE, Action.REPLACE) or resource.lookup:
-            if not resource.lookup:
-                self._began(resource, "creating")
+        tell = self._teller(planned.resource)
+        convergence = Convergence(self.aws, self.state, self.poll_policy, resource, tell, publish)
+        if planned.action in (Action.CREATE, Action.REPLACE):
+            self._began(planned.resource, "creating")
             if planned.action is Action.CREATE and planned.seen is not None:
-                maker.see_gone(planned.seen.outputs)
-            outputs, word = maker.create(), "created"
+                convergence.see_gone(planned.seen.outputs)
+            outputs, word = convergence.create(), "created"
         else:
             outputs, word = dict(planned.seen.outputs) if planned.seen else {}, "unchanged"
-        outputs = self._settle(maker, planned, outputs)
-        step_outputs.publish(step, {}, done=True)
-        if word == "unchanged" and maker.updated:
+        outputs = self._settle(convergence, planned, outputs)
+        if word == "unchanged" and convergence.updated:
             word = "updated"
         if planned.action is Action.ADOPT:
             word = "adopted"
-        if not resource.lookup:
-            self._finished(resource, word, outputs, time.monotonic() - began)
+        self._finished(planned.resource, word, outputs, time.monotonic() - began)
 
-    def _settle(self, maker: Maker, planned: Planned, outputs: dict[str, str]) -> dict[str, str]:
+    def _settle(
+        self, convergence: Convergence, planned: Planned, outputs: dict[str, str]
+    ) -> dict[str, str]:
         """Bring a step to rest, with as few calls as it takes. Returns its outputs."""
-        resource, seen = maker.resource, planned.seen
-        if not resource.lookup and not resource.shared:
-            resting = (
-                planned.action in (Action.NONE, Action.ADOPT)
-                and seen is not None
-                and not resource.differences(seen, self.aws)
-                and resource.look(seen).verdict is Verdict.READY
-            )
-            if resting and seen is not None:
-                maker.publish(resource.lasting(seen, ()))
-            else:
-                if planned.action is Action.UPDATE:
-                    self._began(resource, "updating")
-                seen = maker.settle(outputs, planned.write_only)
-                outputs = dict(seen.outputs)
+        resource, seen = convergence.resource, planned.seen
+        resting = (
+            planned.action in (Action.NONE, Action.ADOPT)
+            and seen is not None
+            and not resource.differences(seen, self.aws)
+            and resource.look(seen).verdict is Verdict.READY
+        )
+        if resting and seen is not None:
+            convergence.publish(resource.lasting(seen, ()))
         else:
-            maker.publish(outputs)
-        if not resource.shared or resource.lookup:
-            self.state.record(resource.step, phases.READY, outputs)
+            if planned.action is Action.UPDATE:
+                self._began(planned.resource, "updating")
+            outputs = dict(convergence.settle(outputs, planned.write_only).outputs)
+        self.state.record(resource.step, phases.READY, outputs)
         return outputs
 
     def _remove_replaced(self, plan: Plan) -> None:
@@ -167,18 +208,18 @@ class Engine:
         """
         known = {"aws": pseudo(self.aws), **self.state.known()}
         known |= {step: dict(there.outputs) for step, there in seen.items() if there}
-        going = [each for each in resources if not each.shared and not each.lookup]
+        going = [each for each in resources if isinstance(each, DeletableResource)]
         step_outputs = StepOutputs(self.poll_policy.stop)
 
-        def work(resource: Resource) -> None:
+        def work(resource: DeletableResource) -> None:
             self._remove(resource, going, known, seen, step_outputs)
 
         self._on_threads(going, work, step_outputs, stop_all=False)
 
     def _remove(
         self,
-        resource: Resource,
-        going: Sequence[Resource],
+        resource: DeletableResource,
+        going: Sequence[DeletableResource],
         known: Mapping[str, Mapping[str, str]],
         seen: Mapping[str, Seen | None],
         step_outputs: StepOutputs,
@@ -208,7 +249,7 @@ class Engine:
             remover.remove(known.get(step, {}))
             removed = remover.deleted
         step_outputs.publish(step, {}, done=True)
-        if removed and resource.made:
+        if removed and not isinstance(resource, AwsMadeResource):
             self.removed.add(step)
             outputs = known.get(step, {})
             self._finished(resource, "deleted", outputs, time.monotonic() - began)
@@ -217,8 +258,8 @@ class Engine:
 
     def _on_threads(
         self,
-        resources: Sequence[Resource],
-        work: Callable[[Resource], None],
+        resources: Sequence[R],
+        work: Callable[[R], None],
         step_outputs: StepOutputs,
         *,
         stop_all: bool,
@@ -228,7 +269,7 @@ class Engine:
         `stop_all`: an error ends the waits of all others; else only of those that need it.
         """
 
-        def guarded(resource: Resource) -> None:
+        def guarded(resource: R) -> None:
             try:
                 work(resource)
             except Blocked as blocked:
@@ -285,18 +326,21 @@ class Engine:
 
 def as_it_should_be(planned: Planned) -> bool:
     """Return whether nothing has to be done at a step, not even waited for."""
-    resource = planned.resource
-    if resource.lookup or not resource.made:
-        return True
     if planned.action is not Action.NONE:
         return False
-    return resource.shared or resource.look(planned.seen).verdict is Verdict.READY
+    if not isinstance(planned.resource, ManagedResource):
+        return True
+    return planned.resource.look(planned.seen).verdict is Verdict.READY
 
 
 def looked_up_for(plan: Plan) -> set[str]:
     """Return the lookups that something which is to be made refers to."""
-    lookups = {each.step for each in plan.steps if each.resource.lookup and each.seen is None}
-    return lookups & {
+    sources = {
+        each.step
+        for each in plan.steps
+        if isinstance(each.resource, DataSource) and each.seen is None
+    }
+    return sources & {
         step
         for each in plan.steps
         if each.action in (Action.CREATE, Action.REPLACE)

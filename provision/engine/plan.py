@@ -16,7 +16,17 @@ from provision.aws.account import Aws, calling
 from provision.engine.action import Action
 from provision.engine.outputs import StepOutputs
 from provision.errors import ForeignResource, ProvisionError, ReplacementRefused
-from provision.resources.base import Change, Resource, Seen, bind, references, unresolved
+from provision.resources.base import (
+    AccountResource,
+    Change,
+    CreatableResource,
+    ManagedResource,
+    Resource,
+    Seen,
+    bind,
+    references,
+    unresolved,
+)
 from provision.state.document import CREATING, UPDATING, State
 from provision.waiting.poll import PollPolicy, PollResult, Verdict, until
 
@@ -54,7 +64,7 @@ class Plan:
     @property
     def counted(self) -> list[Planned]:
         """The steps that make something: not what is only looked up, or made by AWS itself."""
-        return [each for each in self.steps if each.resource.made and not each.resource.lookup]
+        return [each for each in self.steps if isinstance(each.resource, CreatableResource)]
 
     def refuse(self) -> None:
         """Raise what stands against carrying the plan out, if anything does."""
@@ -212,6 +222,8 @@ def to_write_again(
     state: State,
 ) -> tuple[Change, ...]:
     """Return the changes of what AWS never shows: it is new, or its last change was cut short."""
+    if not isinstance(resource, ManagedResource):
+        return ()
     entry = state.steps.get(resource.step)
     cut_short = entry is not None and entry.phase == UPDATING
     return tuple(
@@ -234,12 +246,12 @@ def one(
     write_only: tuple[Change, ...],
 ) -> Planned:
     """Return what has to happen at one step."""
-    if declared.lookup or not declared.made:
+    if isinstance(declared, AccountResource):
+        return Planned(declared, Action.NONE if seen else Action.CREATE, seen)
+    if not isinstance(bound, ManagedResource):
         return Planned(declared, Action.NONE, seen)
-    if seen is None or declared.going(seen):
+    if seen is None or bound.going(seen):
         return Planned(declared, Action.CREATE, seen)
-    if declared.shared:
-        return Planned(declared, Action.NONE, seen)
     changes = (*bound.differences(seen, aws), *write_only)
     if declared.step in replace or any(change.replaces for change in changes):
         return Planned(declared, Action.REPLACE, seen, changes)
@@ -254,7 +266,7 @@ def refusals(
 ) -> Iterable[ProvisionError]:
     """Yield what stands against a step: what is there is not ours, or holds data."""
     resource, seen = planned.resource, planned.seen
-    if seen is None or resource.shared or not resource.made:
+    if seen is None or not isinstance(resource, ManagedResource):
         return
     entry = state.steps.get(resource.step)
     if not resource.owned(aws, seen, entry.outputs if entry else {}):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.aws.account import Aws, absent, pages
-from provision.resources.base import Change, Output, Resource, Seen, arn
+from provision.resources.base import Change, ManagedResource, Output, Seen, arn
 
 # IAM knows API Gateway's control plane by HTTP method and path.
 METHODS = tuple(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT"))
@@ -19,7 +19,7 @@ NOT_FOUND = "NotFoundException"
 
 
 @dataclass(frozen=True)
-class Api(Resource):
+class Api(ManagedResource):
     """The HTTP API (CreateApi)."""
 
     api_name: str
@@ -101,7 +101,7 @@ class Api(Resource):
 
 
 @dataclass(frozen=True)
-class Stage(Resource):
+class Stage(ManagedResource):
     """The API's `$default` stage: deployed by itself, throttled (CreateStage)."""
 
     api_id: str
@@ -168,7 +168,7 @@ class Stage(Resource):
 
 
 @dataclass(frozen=True)
-class Integration(Resource):
+class Integration(ManagedResource):
     """The API's way to call one function, with the API's role (CreateIntegration)."""
 
     api_id: str
@@ -234,7 +234,7 @@ class Integration(Resource):
 
 
 @dataclass(frozen=True)
-class Route(Resource):
+class Route(ManagedResource):
     """One route of the API to one integration (CreateRoute)."""
 
     api_id: str

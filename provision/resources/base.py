@@ -94,7 +94,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Resource:
-    """One thing at AWS. Subclasses say how it is found, created, changed and deleted."""
+    """One thing at AWS. Subclasses say how it is found.
+
+    What else can be done with it follows from its kind, one of four: ManagedResource, DataSource,
+    AccountResource, AwsMadeResource.
+    """
 
     step: str
 
@@ -105,37 +109,17 @@ class Resource:
     suspect: ClassVar[
         Mapping[str, float]
     ] = {}  # reason codes that may pass: grace in AWS's seconds
-    requires_replacement: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # properties that AWS cannot change in place
-    replace_with: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # goes when what these refer to is replaced
-    urgent: ClassVar[frozenset[str]] = frozenset()  # properties to put right before all others
-    recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
-    holds_data: ClassVar[bool] = False  # replaced only when a person names it
     within: ClassVar[str] = ""  # the field that refers to its container, with which it dies
     find_by: ClassVar[tuple[str, ...]] = ()  # fields that must be known before it can be looked up
     non_blocking: ClassVar[frozenset[str]] = (
         frozenset()
     )  # fields whose targets may be deleted first
-    sensitive: ClassVar[frozenset[str]] = frozenset()  # properties whose values are never shown
-    write_only: ClassVar[
-        Mapping[str, str]
-    ] = {}  # properties that AWS never shows, and their fields
-    shared: ClassVar[bool] = False  # the account's, not ours: never changed, never deleted
-    lookup: ClassVar[bool] = False  # nothing is made: asked when something that refers to it is
-    made: ClassVar[bool] = True  # False: AWS makes it by itself; we only see it go
+    recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
     costs: ClassVar[bool] = False  # AWS bills it by the hour
     reads: ClassVar[tuple[str, ...]] = ()  # IAM actions that are asked of everything there is
     writes: ClassVar[tuple[str, ...]] = ()  # IAM actions on `arns()`
     typical_seconds: ClassVar[float] = 2.0  # what AWS usually takes to make it ready
     typical_gone_seconds: ClassVar[float] = 2.0  # and to delete it
-
-    @property
-    def replaceable(self) -> bool:
-        """Whether it is made for this environment alone: not looked up, nor the account's."""
-        return self.made and not self.lookup and not self.shared
 
     @property
     def name(self) -> str:
@@ -157,19 +141,108 @@ class Resource:
         if self.writes:
             yield {"Action": list(self.writes), "Resource": list(self.arns())}
 
-    # --- what a kind says of itself -------------------------------------------------------------
-
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         """Return the resource as AWS has it, or None. `known` are its outputs of last time."""
         raise NotImplementedError
 
-    def properties(self) -> dict[str, Any]:
-        """Return the wanted values, under the names that `Seen.properties` uses."""
-        return {}
+    def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
+        """Return whether what was seen is this environment's: by its tags, where it has any."""
+        if seen.tags is None:
+            return seen.ours
+        mark = (seen.tags.get("provision:environment"), seen.tags.get("provision:step"))
+        return mark == (aws.environment, self.step)
+
+    def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
+        """Return the outputs, secrets included, that are still the same after these changes."""
+        gone = self.recomputed(changes)
+        outputs = {**seen.outputs, **seen.secrets}
+        return {name: text for name, text in outputs.items() if name not in gone}
+
+    def recomputed(self, changes: Iterable[Change]) -> set[str]:
+        """Return the outputs that these changes make anew."""
+        return {output for each in changes for output in self.recomputes.get(each.property, ())}
+
+    def look(self, seen: Seen | None) -> PollResult:
+        """Return what the resource's status means for the one who waits until it is ready."""
+        if seen is None:
+            return PollResult(Verdict.WAIT, "not visible yet")
+        if not self.ready or seen.status in self.ready:
+            return PollResult(Verdict.READY, seen.status, seen.reason)
+        if seen.status in self.failed:
+            return PollResult(Verdict.FAILED, seen.status, seen.reason)
+        if seen.reason_code in self.suspect:
+            grace = self.suspect[seen.reason_code]
+            return PollResult(Verdict.SUSPECT, seen.status, seen.reason, grace)
+        return PollResult(Verdict.WAIT, seen.status, seen.reason)
+
+
+@dataclass(frozen=True)
+class DataSource(Resource):
+    """What is looked up when something that refers to it has to be made. Never made or deleted."""
+
+    def look_up(self, aws: Aws) -> dict[str, str]:
+        """Return its outputs as AWS answers now."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class CreatableResource(Resource):
+    """What `up` creates where it is missing."""
 
     def create(self, aws: Aws) -> dict[str, str]:
         """Make it, in one call, tags included. Returns its outputs as far as AWS tells at once."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class DeletableResource(Resource):
+    """What a teardown deletes."""
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        """Ask AWS to delete what was seen; already gone counts as deleted."""
+        raise NotImplementedError
+
+    def deletable(self, seen: Seen) -> bool:
+        """Return whether to ask for its deletion now; False while AWS is still at something."""
+        return seen.status.lower() != "deleting"
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> str:
+        """Return what still uses it and keeps it from being deleted, or ""."""
+        return ""
+
+
+@dataclass(frozen=True)
+class AccountResource(CreatableResource):
+    """The account's own: created where it is missing, then shared; never changed or deleted."""
+
+
+@dataclass(frozen=True)
+class AwsMadeResource(DeletableResource):
+    """What AWS makes by itself for other resources; a teardown waits until it is deleted."""
+
+
+@dataclass(frozen=True)
+class ManagedResource(CreatableResource, DeletableResource):
+    """What is made for this environment alone: created, changed, replaced and deleted."""
+
+    requires_replacement: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # properties that AWS cannot change in place
+    replace_with: ClassVar[frozenset[str]] = (
+        frozenset()
+    )  # goes when what these refer to is replaced
+    urgent: ClassVar[frozenset[str]] = frozenset()  # properties to put right before all others
+    holds_data: ClassVar[bool] = False  # replaced only when a person names it
+    sensitive: ClassVar[frozenset[str]] = frozenset()  # properties whose values are never shown
+    write_only: ClassVar[
+        Mapping[str, str]
+    ] = {}  # properties that AWS never shows, and their fields
+
+    # --- what a type of resource says of itself ---------------------------------------------------
+
+    def properties(self) -> dict[str, Any]:
+        """Return the wanted values, under the names that `Seen.properties` uses."""
+        return {}
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         """Put the changed properties right, in place."""
@@ -179,34 +252,15 @@ class Resource:
         """Set these tags on what was seen."""
         raise NotImplementedError
 
-    def delete(self, aws: Aws, seen: Seen) -> None:
-        """Ask AWS to delete what was seen; already gone counts as deleted."""
-        raise NotImplementedError
-
     def protected(self, seen: Seen) -> ProvisionError | None:
         """Return the error that ends an attempt to delete it, when AWS keeps it from that."""
         return None
-
-    def deletable(self, seen: Seen) -> bool:
-        """Return whether to ask for its deletion now; False while AWS is still at something."""
-        return seen.status.lower() != "deleting"
 
     def going(self, seen: Seen) -> bool:
         """Return whether AWS is deleting what was seen: then it has to be made anew."""
         return seen.status.lower() == "deleting"
 
-    def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
-        """Return whether what was seen is this environment's: by its tags, where it has any."""
-        if seen.tags is None:
-            return seen.ours
-        mark = (seen.tags.get("provision:environment"), seen.tags.get("provision:step"))
-        return mark == (aws.environment, self.step)
-
-    def blocked_by(self, aws: Aws, seen: Seen) -> str:
-        """Return what still uses it and keeps it from being deleted, or ""."""
-        return ""
-
-    # --- what follows from that -----------------------------------------------------------------
+    # --- what follows from that -------------------------------------------------------------------
 
     def tags(self, aws: Aws) -> dict[str, str]:
         """Return the tags that it carries: ours, and the configuration's own."""
@@ -241,34 +295,11 @@ class Resource:
         """Return whether one property is not as wanted."""
         return bool(canonical(is_) != canonical(should))
 
-    def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
-        """Return the outputs, secrets included, that are still the same after these changes."""
-        gone = self.recomputed(changes)
-        outputs = {**seen.outputs, **seen.secrets}
-        return {name: text for name, text in outputs.items() if name not in gone}
-
-    def recomputed(self, changes: Iterable[Change]) -> set[str]:
-        """Return the outputs that these changes make anew."""
-        return {output for each in changes for output in self.recomputes.get(each.property, ())}
-
     def replaced_by(self, name: str, should: Any) -> bool:
         """Return whether this change needs a new resource in place of the old one."""
         return name in self.requires_replacement or (
             name in self.replace_with and bool(unresolved(should))
         )
-
-    def look(self, seen: Seen | None) -> PollResult:
-        """Return what the resource's status means for the one who waits until it is ready."""
-        if seen is None:
-            return PollResult(Verdict.WAIT, "not visible yet")
-        if not self.ready or seen.status in self.ready:
-            return PollResult(Verdict.READY, seen.status, seen.reason)
-        if seen.status in self.failed:
-            return PollResult(Verdict.FAILED, seen.status, seen.reason)
-        if seen.reason_code in self.suspect:
-            grace = self.suspect[seen.reason_code]
-            return PollResult(Verdict.SUSPECT, seen.status, seen.reason, grace)
-        return PollResult(Verdict.WAIT, seen.status, seen.reason)
 
 
 def canonical(value: Any) -> Any:

@@ -14,7 +14,16 @@ from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, Output, Resource, Seen, arn, unresolved
+from provision.resources.base import (
+    AwsMadeResource,
+    Change,
+    DataSource,
+    ManagedResource,
+    Output,
+    Seen,
+    arn,
+    unresolved,
+)
 
 MYSQL_PORT = 3306
 LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
@@ -27,7 +36,7 @@ def tag_specification(kind: str, tags: Mapping[str, str]) -> Any:
     return [{"ResourceType": kind, "Tags": tag_list(tags)}]
 
 
-class Ec2Resource(Resource):
+class Ec2Resource(ManagedResource):
     """What EC2's own resources share: an id, tags to be found by, tags to be put back."""
 
     arn_kinds: ClassVar[tuple[str, ...]]  # what its calls touch, as in an ARN
@@ -114,7 +123,7 @@ class Vpc(Ec2Resource):
 
 
 @dataclass(frozen=True)
-class AvailabilityZones(Resource):
+class AvailabilityZones(DataSource):
     """The two zones to use: configured, or chosen from those that offer the instance class.
 
     Nothing is made; two zones are looked up when a subnet has to be made, before anything that
@@ -127,20 +136,18 @@ class AvailabilityZones(Resource):
 
     kind = "AWS::EC2::AvailabilityZone"
     title = "availability zones"
-    shared = True
-    lookup = True
     reads = ("ec2:DescribeAvailabilityZones", "rds:DescribeOrderableDBInstanceOptions")
 
     first = Output()
     second = Output()
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        """Return the zones that are configured, or were chosen before; choosing is `create`'s."""
+        """Return the zones that are configured, or were chosen before; choosing is `look_up`'s."""
         if self.wanted:
             return Seen({"first": self.wanted[0], "second": self.wanted[1]})
         return Seen(known) if known.get("first") else None
 
-    def create(self, aws: Aws) -> dict[str, str]:
+    def look_up(self, aws: Aws) -> dict[str, str]:
         open_zones, offered = aws.together(
             lambda: self.open_zones(aws), lambda: self.offering_zones(aws)
         )
@@ -321,7 +328,7 @@ class SecurityGroup(Ec2Resource):
 
 
 @dataclass(frozen=True)
-class SecurityGroupRules(Resource):
+class SecurityGroupRules(ManagedResource):
     """All rules of one group, as `PROTOCOL PORT PEER`; any other rule is revoked.
 
     (AuthorizeSecurityGroupIngress/Egress, RevokeSecurityGroupIngress/Egress,
@@ -445,7 +452,7 @@ def described_rule(rule: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class FunctionInterfaces(Resource):
+class FunctionInterfaces(AwsMadeResource):
     """The network interfaces that Lambda makes for the functions, and is slow to take back.
 
     Nothing to make. In a teardown this stands between the functions on one side and their roles,
@@ -461,7 +468,6 @@ class FunctionInterfaces(Resource):
     kind = "AWS::EC2::NetworkInterface"
     title = "functions' network interfaces"
     find_by = ("group_id",)
-    made = False
     reads = ("ec2:DescribeNetworkInterfaces",)
     writes = ("ec2:DeleteNetworkInterface",)
     typical_gone_seconds = 15 * 60.0

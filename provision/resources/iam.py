@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
-from provision.resources.base import Change, Output, Resource, Seen, arn
+from provision.resources.base import AccountResource, Change, ManagedResource, Output, Seen, arn
 
 
 def allow(actions: str | list[str], on: str | list[str], **condition: Any) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def allow(actions: str | list[str], on: str | list[str], **condition: Any) -> di
 
 
 @dataclass(frozen=True)
-class ServiceLinkedRole(Resource):
+class ServiceLinkedRole(AccountResource):
     """The account's own role for a service (CreateServiceLinkedRole). Never deleted: it is shared.
 
     A new account lacks RDS's, and each RDS call then fails in another way.
@@ -36,7 +36,6 @@ class ServiceLinkedRole(Resource):
 
     kind = "AWS::IAM::ServiceLinkedRole"
     title = "service-linked role"
-    shared = True
     reads = ("iam:ListRoles",)
     writes = ("iam:CreateServiceLinkedRole",)
 
@@ -67,7 +66,7 @@ class ServiceLinkedRole(Resource):
 
 
 @dataclass(frozen=True)
-class Role(Resource):
+class Role(ManagedResource):
     """A role with its trust, inline policies and managed policies; any other policy is removed."""
 
     role_name: str

@@ -12,13 +12,13 @@ from typing import Any, ClassVar
 
 from provision.aws.account import Aws, absent, pages
 from provision.packaging.zips import Package
-from provision.resources.base import Change, Output, Resource, Seen, arn
+from provision.resources.base import Change, ManagedResource, Output, Seen, arn
 
 NOT_FOUND = "ResourceNotFoundException"
 
 
 @dataclass(frozen=True)
-class LayerVersion(Resource):
+class LayerVersion(ManagedResource):
     """The newest version of a layer (PublishLayerVersion); older ones of ours are deleted."""
 
     layer_name: str
@@ -126,7 +126,7 @@ class LayerVersion(Resource):
 
 
 @dataclass(frozen=True)
-class Function(Resource):
+class Function(ManagedResource):
     """A function in the VPC (CreateFunction)."""
 
     function_name: str

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.aws.account import Aws, absent, pages
-from provision.resources.base import Change, Output, Resource, Seen, arn
+from provision.resources.base import Change, ManagedResource, Output, Seen, arn
 
 
 @dataclass(frozen=True)
-class LogGroup(Resource):
+class LogGroup(ManagedResource):
     """A log group with retention (CreateLogGroup, PutRetentionPolicy)."""
 
     log_group_name: str

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, Output, Resource, Seen, arn
+from provision.resources.base import Change, ManagedResource, Output, Seen, arn
 from provision.waiting.poll import PollResult, Verdict
 
 NO_EXTENDED_SUPPORT = "open-source-rds-extended-support-disabled"
@@ -37,7 +37,7 @@ LOOKED_UP_BY_RDS = tuple(
 )
 
 
-class RdsResource(Resource):
+class RdsResource(ManagedResource):
     """What RDS's resources share: tags that are set by ARN."""
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
@@ -504,7 +504,7 @@ def tags_of(aws: Aws, arn: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class DBProxyTarget(Resource):
+class DBProxyTarget(ManagedResource):
     """The DB instance as a proxy's target, and the pool before it.
 
     (RegisterDBProxyTargets, ModifyDBProxyTargetGroup.) The target group `default` is made by AWS

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from provision.aws.account import Aws, absent, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, Output, Resource, Seen, arn
+from provision.resources.base import Change, ManagedResource, Output, Seen, arn
 
 PASSWORD_LENGTH = 32  # RDS takes 8 to 41 printable characters, without / " @ and space
 ALPHABET = string.ascii_letters + string.digits
@@ -28,7 +28,7 @@ def new_password() -> str:
 
 
 @dataclass(frozen=True)
-class Secret(Resource):
+class Secret(ManagedResource):
     """A secret `{"username", "password"}` with a password generated here."""
 
     secret_name: str

@@ -27,6 +27,8 @@ from provision.errors import ProvisionError
 from provision.resources.base import (
     REFERENCE,
     Change,
+    CreatableResource,
+    ManagedResource,
     Resource,
     Seen,
     bind,
@@ -110,7 +112,9 @@ def explain_removal(
     """Show the calls that delete these resources, last made first. Changes nothing."""
     known: dict[str, Any] = {"aws": pseudo(run.aws), **run.state.known()}
     known |= {step: there.outputs for step, there in seen.items() if there}
-    going = [each for each in resources if seen.get(each.step) and each.replaceable]
+    going = [
+        each for each in resources if seen.get(each.step) and isinstance(each, ManagedResource)
+    ]
     steps = {each.step for each in going}
     explained = []
     for resource in reversed(going):
@@ -156,27 +160,31 @@ def bound_steps(run: Run, plan: Plan) -> Iterator[tuple[Planned, Resource]]:
 def explained_step(aws: Aws, planned: Planned, bound: Resource) -> Explained:
     """Return one step of a plan with its calls."""
     calls: tuple[Call, ...] = ()
-    if planned.action is Action.REPLACE and planned.seen and not bound.within:
-        calls += removal(aws, bound, planned.seen)
-    if planned.action is Action.UPDATE and planned.seen:
-        calls += change(aws, bound, planned.seen, planned.changes)
-    else:
+    if isinstance(bound, ManagedResource) and planned.seen:
+        if planned.action is Action.REPLACE and not bound.within:
+            calls += removal(aws, bound, planned.seen)
+        if planned.action is Action.UPDATE:
+            calls += change(aws, bound, planned.seen, planned.changes)
+    if isinstance(bound, CreatableResource) and planned.action is not Action.UPDATE:
         calls += creation(aws, bound)
     return Explained(planned.step, planned.action.value, calls)
 
 
-def creation(aws: Aws, resource: Resource) -> tuple[Call, ...]:
+def creation(aws: Aws, resource: CreatableResource) -> tuple[Call, ...]:
     """Return the calls that make a resource as it should be."""
     recorder = Recorder(aws)
     resource.create(recorder)
-    if before := AFTER_CREATE.get(type(resource)):
+    before = AFTER_CREATE.get(type(resource))
+    if before and isinstance(resource, ManagedResource):
         seen = Seen({}, before)
         if changes := resource.differences(seen, aws):
             resource.update(recorder, seen, {each.property: each for each in changes})
     return recorder.explained(resource)
 
 
-def change(aws: Aws, resource: Resource, seen: Seen, changes: Iterable[Change]) -> tuple[Call, ...]:
+def change(
+    aws: Aws, resource: ManagedResource, seen: Seen, changes: Iterable[Change]
+) -> tuple[Call, ...]:
     """Return the calls that put these properties right."""
     recorder = Recorder(aws)
     tags, others = tags_apart(changes)
@@ -191,7 +199,7 @@ def change(aws: Aws, resource: Resource, seen: Seen, changes: Iterable[Change]) 
 
 
 def one_at_a_time(
-    resource: Resource, changes: Mapping[str, Change]
+    resource: ManagedResource, changes: Mapping[str, Change]
 ) -> Iterator[Mapping[str, Change]]:
     """Yield the changes in the portions in which AWS takes them: a function's code by itself."""
     for portion in (
@@ -202,7 +210,7 @@ def one_at_a_time(
             yield portion
 
 
-def removal(aws: Aws, resource: Resource, seen: Seen) -> tuple[Call, ...]:
+def removal(aws: Aws, resource: ManagedResource, seen: Seen) -> tuple[Call, ...]:
     """Return the calls that delete a resource; a function is detached from the VPC before."""
     recorder = Recorder(aws)
     stages = [seen]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from provision.engine.events import Output, Summary
 from provision.errors import ProvisionError
+from provision.resources.base import CreatableResource
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan
@@ -30,7 +31,7 @@ class JsonLines(Output):
 
     def planned(self, plan: Plan, about: Any = None) -> None:
         for each in plan.steps:
-            if each.resource.lookup or not each.resource.made:
+            if not isinstance(each.resource, CreatableResource):
                 continue
             self.record(
                 "planned",

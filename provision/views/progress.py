@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provision.engine.action import Action
-from provision.resources.base import Resource, references, strict_references
+from provision.resources.base import DataSource, Resource, references, strict_references
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan
@@ -124,8 +124,8 @@ class Progress:
             self._asking = False
 
     def began(self, resource: Resource, doing: str) -> bool:
-        """A step begins. Returns whether that counts: nothing is made by a lookup."""
-        if resource.lookup:
+        """A step begins. Returns whether that counts: nothing is made by a data source."""
+        if isinstance(resource, DataSource):
             return False
         with self._lock:
             self._asking = False
@@ -137,7 +137,7 @@ class Progress:
 
     def status(self, resource: Resource, status: str, reason: str = "") -> bool:
         """AWS says something of a step. Returns whether that is news."""
-        if resource.lookup:
+        if isinstance(resource, DataSource):
             return False
         with self._lock:
             if resource.step not in self._rows:

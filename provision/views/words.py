@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from provision.engine.action import Action
 from provision.engine.events import Summary
 from provision.errors import AwsCallError, ProvisionError
-from provision.resources.base import HIDDEN, Change
+from provision.resources.base import HIDDEN, Change, CreatableResource, ManagedResource
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan, Planned
@@ -78,7 +78,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         if counts[action] and action is not Action.NONE
     )
     left = sum(
-        each.action is Action.NONE and each.resource.made and not each.resource.lookup
+        each.action is Action.NONE and isinstance(each.resource, CreatableResource)
         for each in plan.steps
     )
     yield f"plan: {some}" + (f", {left} to leave" if left else "")
@@ -90,7 +90,7 @@ def step_line(planned: Planned, width: int = 0) -> str:
     line = f"  {VERBS[planned.action]:<7}  {planned.step:<{width}}  {resource.title}"
     if resource.name:
         line += f" {resource.name}"
-    if planned.action is Action.REPLACE:
+    if planned.action is Action.REPLACE and isinstance(resource, ManagedResource):
         line += ": deleted and made anew" + (", ITS DATA IS LOST" if resource.holds_data else "")
     return line
 

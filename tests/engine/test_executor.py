@@ -16,7 +16,7 @@ from provision.engine.action import Action
 from provision.engine.executor import Engine
 from provision.engine.plan import Looker, Plan, compare
 from provision.errors import Interrupted, ProvisionError, ResourceFailed
-from provision.resources.base import Change, Output, Resource, Seen
+from provision.resources.base import Change, ManagedResource, Output, Resource, Seen
 from provision.state.document import CREATING, MADE, READY, State
 from provision.waiting.poll import PollPolicy
 
@@ -43,7 +43,7 @@ class Cloud:
 
 
 @dataclass(frozen=True)
-class Thing(Resource):
+class Thing(ManagedResource):
     """Something with a size, that may refer to others; its state never changes by itself."""
 
     needs: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from provision.config import Config
 from provision.engine.action import Action
 from provision.engine.plan import Plan, Planned
 from provision.environment import environment
-from provision.resources.base import Change, Resource, Seen
+from provision.resources.base import Change, CreatableResource, Resource, Seen
 
 RESOURCES = environment(Config(), packed=False)
 STEP = {each.step: each for each in RESOURCES}
@@ -53,4 +53,4 @@ def plan_of(
 
 def everything() -> Plan:
     """Return the plan of a first run."""
-    return plan_of([each.step for each in RESOURCES if each.made and not each.lookup])
+    return plan_of([each.step for each in RESOURCES if isinstance(each, CreatableResource)])

@@ -14,7 +14,7 @@ import pytest
 
 from provision.config import Config, EnvironmentSettings
 from provision.environment import environment
-from provision.resources.base import Change, Output, Seen, bind
+from provision.resources.base import Change, ManagedResource, Output, Seen, bind
 from provision.resources.iam import allow
 from provision.verify.diagnosis.cause import Cause, differing, shown
 from provision.verify.diagnosis.causes import CAUSES, cause_of
@@ -54,7 +54,7 @@ def steps() -> dict[str, Step]:
         known[resource.step] = outputs
         status = min(resource.ready) if resource.ready else ""
         bound = bind(resource, known)
-        properties = dict(bound.properties())
+        properties = bound.properties() if isinstance(bound, ManagedResource) else {}
         found[resource.step] = Step(bound, Seen(outputs, properties, status=status))
     return found
 
@@ -75,6 +75,7 @@ def differs(step: str, name: str, value: Any) -> Break:
         before = steps[step]
         assert before.seen is not None
         seen = replace(before.seen, properties={**before.seen.properties, name: value})
+        assert isinstance(before.resource, ManagedResource)
         should = before.seen.properties.get(name)
         found = Change(name, value, should, sensitive=name in before.resource.sensitive)
         steps[step] = replace(before, seen=seen, changes=(*before.changes, found))

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from provision.engine.events import Summary
 from provision.errors import AwsAnswer, AwsCallError
+from provision.resources.base import CreatableResource
 from provision.views.live import Live, drawing
 from provision.views.progress import Progress
 from tests.support.outputs import (
@@ -90,7 +91,7 @@ def in_the_middle(on: Console) -> Watched:
     output.planned(everything())
     slow = ("db-instance", "proxy-iam", "target-iam", "function-iam")
     for resource in RESOURCES:
-        if resource.made and not resource.lookup and not resource.step.startswith("route-"):
+        if isinstance(resource, CreatableResource) and not resource.step.startswith("route-"):
             output.began(resource, "creating")
             if resource.step not in slow:
                 output.finished(resource, "created", "id", 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from provision.resources.base import Change
+from provision.resources.base import Change, CreatableResource, DeletableResource
 from provision.views.progress import Progress, View
 from tests.support.outputs import RESOURCES, STEP, Clock, everything, plan_of
 
@@ -35,7 +35,7 @@ class Story:
 
     def but_for(self, *steps: str) -> None:
         """Finish every step of a first run but these."""
-        made = [each.step for each in RESOURCES if each.made and not each.lookup]
+        made = [each.step for each in RESOURCES if isinstance(each, CreatableResource)]
         self.finished(*(step for step in made if step not in steps))
 
     @property
@@ -149,7 +149,7 @@ def test_a_replaced_step_is_done_when_it_is_there_again(story: Story) -> None:
 
 
 def test_a_teardown_goes_from_what_refers_to_what_is_referred_to(story: Story) -> None:
-    going = [each for each in RESOURCES if not each.shared and not each.lookup]
+    going = [each for each in RESOURCES if isinstance(each, DeletableResource)]
     story.progress.removing(going)
     view = story.view
     assert (view.done, view.total) == (0, len(going))

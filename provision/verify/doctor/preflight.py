@@ -14,6 +14,7 @@ from provision.context import Run
 from provision.engine.action import Action
 from provision.engine.plan import Plan
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
+from provision.resources.base import DataSource
 from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version
 from provision.verify.doctor.finding import (
     Finding,
@@ -198,8 +199,9 @@ def support_at_aws(run: Run, major: str) -> datetime.date | None:
 def zones(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether two zones offer the instance class and take RDS Proxy, as `up` looks them up."""
     title, lookup = "zones and instance class", run.resource("availability-zones")
+    assert isinstance(lookup, DataSource)  # noqa: S101
     try:
-        chosen = lookup.create(run.aws)
+        chosen = lookup.look_up(run.aws)
     except AwsCallError:
         raise
     except ProvisionError as error:

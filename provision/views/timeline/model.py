@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provision.resources.base import Resource, references
+from provision.resources.base import DataSource, Resource, references
 from provision.views.progress import GONE, removal_needs
 
 ASKED = "asked"  # a call is under way, or AWS has said nothing of the resource yet
@@ -87,9 +87,9 @@ class Timeline:
 def timeline(run: Mapping[str, Any], resources: Sequence[Resource]) -> Timeline:
     """Return a run's record as a timeline; `resources` say which step needs which."""
     seconds = float(run["seconds"])
-    lookups = {each.step for each in resources if each.lookup}
+    sources = {each.step for each in resources if isinstance(each, DataSource)}
     bars = [
-        bar_of(step, entry, seconds) for step, entry in run["steps"].items() if step not in lookups
+        bar_of(step, entry, seconds) for step, entry in run["steps"].items() if step not in sources
     ]
     bars.sort(key=lambda bar: (bar.began, bar.ended, bar.step))
     chain = longest_chain(bars, needs_of(bars, resources))

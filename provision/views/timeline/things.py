@@ -9,7 +9,14 @@ from enum import Enum
 from typing import Any
 
 from provision.resources.apigateway import Api
-from provision.resources.base import REFERENCE, Resource, bind, unresolved
+from provision.resources.base import (
+    REFERENCE,
+    AccountResource,
+    CreatableResource,
+    Resource,
+    bind,
+    unresolved,
+)
 from provision.resources.ec2 import SecurityGroupRules
 from provision.resources.iam import Role
 from provision.state import document as phases
@@ -64,7 +71,7 @@ Things = Mapping[str, Thing]  # by step
 
 def drawn(resources: Sequence[Resource]) -> list[Resource]:
     """Return the resources that are things: those that we make."""
-    return [each for each in resources if each.made and not each.lookup]
+    return [each for each in resources if isinstance(each, CreatableResource)]
 
 
 def things_in_state(
@@ -78,7 +85,7 @@ def things_in_state(
         if resource.step not in steps:
             return Thing(bound, "", "not there", Level.ABSENT)
         phase = steps[resource.step]["phase"]
-        if resource.shared and phase == phases.MADE:
+        if isinstance(resource, AccountResource) and phase == phases.MADE:
             phase = phases.READY  # the account's own: it is not waited for
         level = Level.READY if phase == phases.READY else Level.BUSY
         return Thing(bound, resource.identity(known[resource.step]), PHASES[phase], level)
