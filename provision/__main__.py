@@ -6,9 +6,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.completion import offer
+from provision.cli.options import refuse_without_config
 from provision.cli.parser import (
     CHANGES_FOUND,
     Job,
@@ -33,6 +34,7 @@ one takes a password, the other takes IAM. Shows that both work. `python -m tear
 EXAMPLES = """\
 examples:
   python -m provision up --dry-run        rehearse everything on this machine: no AWS, no bill
+  python -m provision init                write config.toml with the defaults
   python -m provision plan                what `up` would do on the real account
   python -m provision up                  build it (about 10 minutes), then call both routes
   python -m provision up --set environment.name=demo --region eu-west-1
@@ -57,7 +59,7 @@ def main() -> int:
 def prepare() -> Job:
     """Return the job that the arguments ask for. Raises UsageError."""
     arguments = arguments_of(sys.argv[1:])
-    return Job(arguments, arguments.work)
+    return Job(arguments, arguments.work, reads_config=arguments.work is not init)
 
 
 def arguments_of(argv: list[str]) -> argparse.Namespace:
@@ -123,6 +125,7 @@ def up(options: Options, output: Output, arguments: argparse.Namespace) -> tuple
     if arguments.dry_run:
         return dry_run.up(options, output, arguments, settings), 0
     dry_run.refuse_flags_without_dry_run(arguments)
+    refuse_without_config(options)
     return make(options, output, **settings), 0
 
 
@@ -259,7 +262,18 @@ def policy(options: Options, output: Output, arguments: argparse.Namespace) -> t
     return show(options, output), 0
 
 
+# --- init -----------------------------------------------------------------------------------------
+
+
+def init(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """`provision init`."""
+    from provision.commands.init import init as write
+
+    return write(options, output), 0
+
+
 COMMANDS = (
+    ("init", "write config.toml with every default and what it means", no_flags, init),
     ("up", "make AWS match config.toml, then show that both logins work", up_flags, up),
     ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
     (
@@ -282,5 +296,10 @@ COMMANDS = (
 )
 
 
-if __name__ == "__main__":
+def script() -> NoReturn:
+    """Be the `provision` command."""
     be_a_process(main)
+
+
+if __name__ == "__main__":
+    script()

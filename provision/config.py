@@ -221,7 +221,7 @@ KEYS = [f"{name}.{key.name}" for name, kind in SECTIONS.items() for key in datac
 
 
 def load(
-    path: Path,
+    path: Path | None,
     overrides: Iterable[str] = (),
     *,
     region: str | None = None,
@@ -229,22 +229,23 @@ def load(
 ) -> Config:
     """Return the configuration of `path`, with each `KEY=VALUE` of `overrides` laid over it.
 
+    Without a path every key has its default.
     `region`, when given, takes the place of environment.region (the flag `--region`);
     `default_region` is asked only where neither the flag nor the file names one.
     Raises ConfigError with every bad value, UsageError for a file that cannot be read or is no
     TOML, or an override that is no `KEY=VALUE`.
     """
-    document = read(path)
-    sources = [str(path)]
+    document = read(path) if path else {}
+    source = str(path) if path else "the defaults"
+    overrides = list(overrides)
     for override in overrides:
         lay_over(document, override)
-        sources = [str(path), "--set"]
     environment = document.get("environment", {})
     if region is None and isinstance(environment, dict) and "region" not in environment:
         region = default_region()
     if region is not None:
         lay_over(document, f"environment.region={region}")
-    return checked(document, source=" with ".join(sources))
+    return checked(document, source=f"{source} with --set" if overrides else source)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.completion import offer
+from provision.cli.options import refuse_without_config
 from provision.cli.parser import (
     Job,
     add_common_flags,
@@ -74,11 +75,17 @@ def work(options: Options, output: Output, arguments: argparse.Namespace) -> tup
     if arguments.dry_run:
         return dry_run.up_and_down(options, output, arguments), 0
     dry_run.refuse_flags_without_dry_run(arguments)
+    refuse_without_config(options)
     if arguments.plan:
         return teardown_plan(options, output, explain=arguments.explain), 0
     settings = {"yes": arguments.yes, "explain": arguments.explain}
     return teardown(options, output, final_snapshot=arguments.final_snapshot, **settings), 0
 
 
-if __name__ == "__main__":
+def script() -> NoReturn:
+    """Be the `teardown` command."""
     be_a_process(main)
+
+
+if __name__ == "__main__":
+    script()

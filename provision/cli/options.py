@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from provision.config import Config, load
+from provision.errors import UsageError
+
+CONFIG = Path("config.toml")
 
 
 @dataclass(frozen=True)
 class Options:
     """The flags that every command takes."""
 
-    config: Path = Path("config.toml")
+    config: Path | None = None  # None: CONFIG where there is one, else every key's default
     state: Path | None = None
     overrides: tuple[str, ...] = ()
     profile: str | None = None
@@ -46,5 +49,26 @@ def configuration(options: Options) -> Config:
         return None
 
     return load(
-        options.config, options.overrides, region=options.region, default_region=boto_region
+        config_path(options), options.overrides, region=options.region, default_region=boto_region
     )
+
+
+def config_path(options: Options) -> Path | None:
+    """Return the configuration file, or None where there is none and every default holds."""
+    if options.config is None:
+        return CONFIG if CONFIG.exists() else None
+    return options.config
+
+
+def refuse_without_config(options: Options) -> None:
+    """Raise UsageError where a command would change an environment that nobody has named.
+
+    The defaults have a name too: whoever stands in the wrong folder must not meet that one.
+    """
+    named = any(each.partition("=")[0].strip() == "environment.name" for each in options.overrides)
+    if config_path(options) is None and not named:
+        raise UsageError(
+            f"there is no {CONFIG} in this folder",
+            next_step="Run in the folder that has it, name it with --config PATH, or write one "
+            "with the defaults: python -m provision init",
+        )

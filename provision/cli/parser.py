@@ -50,6 +50,7 @@ class Job:
 
     arguments: argparse.Namespace
     work: Callable[[Options, Output, argparse.Namespace], tuple[Summary, int]]
+    reads_config: bool = True
 
 
 def parser(prog: str, description: str, epilog: str) -> Parser:
@@ -69,7 +70,7 @@ def add_common_flags(to: argparse.ArgumentParser) -> None:
     """Add the flags that every command takes."""
     group = to.add_argument_group("flags of every command")
     group.add_argument(
-        "--config", metavar="PATH", type=Path, default=Path("config.toml"),
+        "--config", metavar="PATH", type=Path,
         help="the configuration (default: config.toml)",
     )  # fmt: skip
     group.add_argument(
@@ -148,7 +149,8 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
 
             output = with_step_summary(output)
         options = make_options(job.arguments, stop)
-        configuration(options)  # a bad value is told before anything slow is imported
+        if job.reads_config:
+            configuration(options)  # a bad value is told before anything slow is imported
         with stopping_on_signals(stop, output):
             summary, code = job.work(options, output, job.arguments)
         output.summary(summary)

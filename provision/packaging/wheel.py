@@ -1,9 +1,15 @@
-"""The layer's one wheel: pinned in layer/requirements.txt, fetched with pip, kept beside it."""
+"""The layer's one wheel: pinned in layer/requirements.txt, fetched with pip, kept in a cache.
+
+pip does the fetching, because it knows the user's index, proxy and certificates. Where the
+environment has no pip (`uvx`, `uv venv`), the pip that Python itself carries for `ensurepip` runs
+from its wheel, and nothing is installed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -13,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provision.errors import ProvisionError
+from provision.packaging.sources import IN_CHECKOUT, RESTORE, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "layer" / "requirements.txt"
-CACHE = ROOT / "layer" / ".cache"
-# Used where the checkout is read-only. Others may write here: whatever is read is checked first.
+CACHE = ROOT / "layer" / ".cache" if IN_CHECKOUT else None  # None: the user's own cache folder
+# Used where the cache is read-only. Others may write here: whatever is read is checked first.
 SPARE_CACHE = Path(tempfile.gettempdir()) / "rds-proxy-auth-layer"
 
 PIP_SECONDS = 300.0
@@ -52,7 +58,7 @@ def pinned() -> Wheel:
     except OSError as error:
         raise PackageError(
             f"cannot read {REQUIREMENTS}: {error.strerror}",
-            next_step="Run from a complete checkout of the repository.",
+            next_step=RESTORE,
         ) from error
     if len(pins) != 1:
         raise PackageError(
@@ -67,7 +73,7 @@ def content(wheel: Wheel) -> bytes:
 
     Raises PackageError when it cannot be had, or when what the index gave is not what was pinned.
     """
-    for folder in (CACHE, SPARE_CACHE):
+    for folder in caches():
         with contextlib.suppress(OSError):
             found = (folder / wheel.filename).read_bytes()
             if _sha256(found) == wheel.sha256:
@@ -78,11 +84,20 @@ def content(wheel: Wheel) -> bytes:
             f"{wheel.filename} has the SHA-256 {_sha256(fetched)}, not the pinned {wheel.sha256}",
             next_step="Do not use it. Find out where pip got it from: pip config debug",
         )
-    for folder in (CACHE, SPARE_CACHE):
+    for folder in caches():
         with contextlib.suppress(OSError):
             _keep(fetched, folder / wheel.filename)
             break
     return fetched
+
+
+def caches() -> tuple[Path, Path]:
+    """Return the folders in which the wheel may be kept, the better one first."""
+    if CACHE is not None:
+        return CACHE, SPARE_CACHE
+    import platformdirs
+
+    return platformdirs.user_cache_path("rds-proxy-auth"), SPARE_CACHE
 
 
 def _sha256(data: bytes) -> str:
@@ -92,13 +107,18 @@ def _sha256(data: bytes) -> str:
 def _fetch(wheel: Wheel) -> bytes:
     """Return what pip downloads for the pin, with the user's own pip configuration."""
     with tempfile.TemporaryDirectory(prefix="rds-proxy-auth-") as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--dest"]
         # `--platform any` asks for the pure wheel; by default pip takes one with a C extension.
-        command += [folder, "--platform", "any", "--only-binary=:all:", "--no-deps"]
+        command = [*_pip(wheel), "download", "--quiet", "--no-input", "--dest", folder]
+        command += ["--platform", "any", "--only-binary=:all:", "--no-deps"]
         command += ["--require-hashes", "--requirement", str(REQUIREMENTS)]
         try:
             pip = subprocess.run(
-                command, capture_output=True, text=True, timeout=PIP_SECONDS, check=False
+                command,
+                capture_output=True,
+                text=True,
+                timeout=PIP_SECONDS,
+                check=False,
+                env=_indexes_of_uv() | os.environ,
             )
         except subprocess.TimeoutExpired as error:
             raise _not_had(wheel, f"pip gave no answer within {PIP_SECONDS:.0f} s") from error
@@ -106,6 +126,27 @@ def _fetch(wheel: Wheel) -> bytes:
         if pip.returncode != 0 or len(files) != 1:
             raise _not_had(wheel, _last_error(pip.stderr) or f"pip ended with {pip.returncode}")
         return files[0].read_bytes()
+
+
+def _pip(wheel: Wheel) -> list[str]:
+    """Return the command that runs pip. Raises PackageError where Python came without any."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    import ensurepip
+
+    bundled = sorted((Path(str(ensurepip.__file__)).parent / "_bundled").glob("pip-*.whl"))
+    if not bundled:
+        raise _not_had(wheel, "this Python has no pip")
+    return [sys.executable, f"{bundled[-1]}/pip"]
+
+
+def _indexes_of_uv() -> dict[str, str]:
+    """Return pip's settings for the package indexes that uv's environment variables name."""
+    named = {
+        "PIP_INDEX_URL": os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL"),
+        "PIP_EXTRA_INDEX_URL": os.environ.get("UV_INDEX") or os.environ.get("UV_EXTRA_INDEX_URL"),
+    }
+    return {name: urls for name, urls in named.items() if urls}
 
 
 def _last_error(stderr: str) -> str:
@@ -117,7 +158,8 @@ def _last_error(stderr: str) -> str:
 def _not_had(wheel: Wheel, cause: str) -> PackageError:
     return PackageError(
         f"cannot get {wheel.name} {wheel.version} for the layer: {cause}",
-        next_step=f"Put {wheel.filename} into {CACHE}, or run once with access to a package index.",
+        next_step=f"Put {wheel.filename} into {caches()[0]}, or run once with access to a package "
+        "index.",
     )
 
 

@@ -23,9 +23,9 @@ from typing import Literal
 
 from provision.errors import ProvisionError
 from provision.packaging import wheel
+from provision.packaging.sources import IN_CHECKOUT, RESTORE, ROOT
 from provision.packaging.wheel import PackageError
 
-ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ROOT / "functions"
 CERTIFICATE = ROOT / "certs" / "AmazonRootCA1.pem"
 FINGERPRINT = ROOT / "certs" / "AmazonRootCA1.sha256"
@@ -74,7 +74,9 @@ def certificate() -> bytes:
     if fingerprint(pem) != pinned:
         raise PackageError(
             f"{CERTIFICATE} is not the certificate with the fingerprint {pinned}",
-            next_step=f"Restore it: git checkout -- {CERTIFICATE.parent.name}",
+            next_step=f"Restore it: git checkout -- {CERTIFICATE.parent.name}"
+            if IN_CHECKOUT
+            else RESTORE,
         )
     return pem
 
@@ -98,9 +100,7 @@ def _text(path: Path) -> bytes:
 
 
 def _missing(path: Path, problem: str) -> PackageError:
-    return PackageError(
-        f"{path}: {problem}", next_step="Run from a complete checkout of the repository."
-    )
+    return PackageError(f"{path}: {problem}", next_step=RESTORE)
 
 
 def _package(files: Mapping[str, bytes]) -> Package:

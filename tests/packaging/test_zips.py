@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import importlib.util
 import io
 import os
 import shutil
@@ -356,3 +357,57 @@ def test_processes_at_once_build_the_same(good_wheel: bytes, tmp_path: Path) -> 
     printed = [process.communicate(timeout=120)[0].split() for process in processes]
     assert {sha for lines in printed for sha in lines} == {layer_package().sha256}
     assert [len(lines) for lines in printed] == [20, 20, 20]
+
+
+# Installed, and where there is no pip
+
+
+def test_an_installed_program_keeps_the_wheel_in_the_users_cache(
+    checkout: Path, index: list[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(wheel, "CACHE", None)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
+    layer_package()
+    assert [file.suffix for file in (tmp_path / "cache" / "rds-proxy-auth").iterdir()] == [".whl"]
+    assert not index
+    layer_package()  # from the cache: the index has nothing more to give
+
+
+def without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "pip" else find(name)
+    )
+
+
+def test_without_pip_the_one_that_python_carries_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_pip(monkeypatch)
+    command = wheel._pip(wheel.pinned())
+    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("pip "), done.stderr
+
+
+def test_a_python_without_any_pip_says_what_to_do(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    without_pip(monkeypatch)
+    monkeypatch.setattr("ensurepip.__file__", str(tmp_path / "__init__.py"))
+    with pytest.raises(PackageError, match="this Python has no pip") as caught:
+        layer_package()
+    assert "py2.py3-none-any.whl" in caught.value.next_step
+
+
+def test_pip_takes_the_indexes_that_are_set_for_uv(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Who runs `uvx` has told uv where packages come from, and perhaps nobody else."""
+    fake_pip(
+        tmp_path, monkeypatch, "import os, sys; sys.exit('error: ' + os.environ['PIP_INDEX_URL'])"
+    )
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
+    with pytest.raises(PackageError, match=r"index\.example/simple"):
+        layer_package()
+    monkeypatch.setenv("PIP_INDEX_URL", "https://pips-own.example/simple")
+    with pytest.raises(PackageError, match=r"pips-own\.example"):
+        layer_package()
