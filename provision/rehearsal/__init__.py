@@ -23,14 +23,18 @@ from provision.rehearsal.aws.faults import Fault, Faults
 from provision.rehearsal.aws.front import Front
 from provision.rehearsal.aws.journal import Entry
 from provision.rehearsal.aws.moto_app import Moto, quiet_session
+from provision.rehearsal.aws.overrides import Override, Overrides
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.server import Remote, Server, as_plain
-from provision.rehearsal.aws.world import INSIDE_KEY, Behaviours, World
+from provision.rehearsal.aws.world import INSIDE_KEY, SOMEBODY_ELSE, Behaviours, World
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import boto3
 
 __all__ = [
+    "SOMEBODY_ELSE",
     "UNWANTED",
     "AwsError",
     "Behaviours",
@@ -38,6 +42,7 @@ __all__ = [
     "Durations",
     "Entry",
     "Fault",
+    "Override",
     "Rehearsal",
     "Remote",
 ]
@@ -73,9 +78,10 @@ class Rehearsal:
 
     `behaviours` default to all of AWS's; `faults` and `policy` (an IAM policy document: every call
     that it does not allow is denied) can be changed later. With `data_plane`, functions can be
-    invoked and HTTP APIs called; `database` is what they end at (see `DataPlane`). moto's backends
-    are one per process, so only one rehearsal can be open in a process: a second one raises
-    RuntimeError.
+    invoked and HTTP APIs called; `database` is what they end at (see `DataPlane`). `overrides` is
+    a JSON file of rules that change answers, read again whenever it changes (OSError, ValueError
+    when it cannot be read at first). moto's backends are one per process, so only one rehearsal can
+    be open in a process: a second one raises RuntimeError.
     """
 
     _open: ClassVar[threading.Lock] = threading.Lock()
@@ -90,7 +96,9 @@ class Rehearsal:
         data_plane: bool = True,
         durations: Durations | None = None,
         database: str | None = None,
+        overrides: Path | None = None,
     ) -> None:
+        self.overrides = Overrides(overrides)
         if not self._open.acquire(blocking=False):
             raise RuntimeError("a rehearsal is open in this process already")
         self._started = behaviours or Behaviours()
@@ -103,7 +111,8 @@ class Rehearsal:
         try:
             moto = Moto()
             moto.reset()
-            self._front = Front(World(moto, self._started, region, durations), self.faults)
+            world = World(moto, self._started, region, durations)
+            self._front = Front(world, self.faults, self.overrides)
             self._front.policy = policy
             self._server = Server(self._front, self._control, port)
         except BaseException:
@@ -173,6 +182,14 @@ class Rehearsal:
         session = self.session(inside=inside)
         return session.client(service, endpoint_url=self.endpoint_url, config=_config(inside))
 
+    def somebody_else(self, service: str) -> Any:
+        """A boto3 client of somebody else in the account, who may do everything.
+
+        Its calls are played with all behaviours, but without faults, overrides and policy.
+        """
+        session: Any = _session(SOMEBODY_ELSE, self.region)
+        return session.client(service, endpoint_url=self.endpoint_url, config=_config(False))
+
     def session(self, *, inside: bool = False) -> Any:
         """A boto3 session with throw-away credentials, that reads nothing of the user's own.
 
@@ -181,8 +198,9 @@ class Rehearsal:
         return _session(INSIDE_KEY if inside else _OUTSIDE_KEY, self.region)
 
     def reset(self) -> None:
-        """An empty account again, an empty journal, no faults, no policy."""
+        """An empty account again, an empty journal, no faults, overrides and policy."""
         self.faults.clear()
+        self.overrides.set(())
         if self.data_plane is not None:
             self.data_plane.close()
         with self.world.lock:
@@ -225,6 +243,7 @@ class Rehearsal:
             "faults": lambda: self.faults.set(
                 [Fault(**fault) for fault in value["faults"]], victim=value["victim"]
             ),
+            "overrides": lambda: self.overrides.set(map(Override.from_plain, value)),
             "policy": lambda: setattr(self, "policy", value),
             "behaviours": lambda: self.set_manners(**value),
             "advance": lambda: self.advance(float(value)),

@@ -1,7 +1,8 @@
-"""`python -m provision.rehearsal`: a rehearsed AWS of its own process, until it is told to stop.
+"""`python -m provision.rehearsal`: a rehearsed AWS of its own process, until it is stopped.
 
-Prints one line of JSON, `{"endpoint_url": ..., "pid": ...}`, and serves until SIGTERM, SIGINT, or
-until its standard input closes (so that it never outlives the test that started it).
+Prints one line of JSON, `{"endpoint_url", "pid", "environ", "unset", "somebody_else"}`, and serves
+until SIGTERM or SIGINT. When its standard input is a pipe, it also ends with that, so that it never
+outlives the program that started it. docs/rehearsal.md says how to use it from a script.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ import argparse
 import dataclasses
 import json
 import os
+import shlex
 import signal
+import stat
 import sys
 import threading
+from pathlib import Path
 
-from provision.rehearsal import Behaviours, Rehearsal
+from provision.rehearsal import SOMEBODY_ELSE, UNWANTED, Behaviours, Rehearsal
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serves a rehearsal. Exit code 0."""
-    options = _parser().parse_args(arguments)
+    """Serves a rehearsal. Exit code 0; 2 for a file of overrides that cannot be read."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
     behaviours = Behaviours.plain() if options.plain else Behaviours()
     behaviours = dataclasses.replace(
         behaviours,
@@ -29,14 +34,48 @@ def main(arguments: list[str] | None = None) -> int:
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    with Rehearsal(
-        behaviours, region=options.region, port=options.port, data_plane=options.data_plane
-    ) as rehearsal:
-        about = {"endpoint_url": rehearsal.endpoint_url, "pid": os.getpid()}
-        print(json.dumps(about), flush=True)
-        threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
+    try:
+        rehearsal = Rehearsal(
+            behaviours,
+            region=options.region,
+            port=options.port,
+            data_plane=options.data_plane,
+            overrides=options.overrides,
+        )
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    with rehearsal:
+        print(_shell(rehearsal) if options.shell else _json(rehearsal), flush=True)
+        if _is_pipe(0):
+            threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
         over.wait()
     return 0
+
+
+def _json(rehearsal: Rehearsal) -> str:
+    about = {
+        "endpoint_url": rehearsal.endpoint_url,
+        "pid": os.getpid(),
+        "environ": rehearsal.environ(),
+        "unset": UNWANTED,
+        "somebody_else": SOMEBODY_ELSE,
+    }
+    return json.dumps(about)
+
+
+def _shell(rehearsal: Rehearsal) -> str:
+    """The same as `_json`, as lines for a POSIX shell."""
+    exported = {**rehearsal.environ(), "SOMEBODY_ELSE": SOMEBODY_ELSE}
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
+    return "\n".join([f"unset {' '.join(UNWANTED)}", *lines])
+
+
+def _is_pipe(descriptor: int) -> bool:
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:  # closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _until_closed(over: threading.Event) -> None:
@@ -53,6 +92,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--speed", type=float, help="AWS seconds that pass in a second")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer")
     parser.add_argument("--plain", action="store_true", help="moto alone, without AWS's behaviours")
+    parser.add_argument(
+        "--overrides",
+        type=Path,
+        metavar="FILE",
+        help="JSON rules that change AWS's answers; read again whenever the file changes",
+    )
+    parser.add_argument(
+        "--shell", action="store_true", help="print lines for a shell to eval instead of JSON"
+    )
     parser.add_argument(
         "--no-data-plane",
         dest="data_plane",

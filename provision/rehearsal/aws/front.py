@@ -30,8 +30,9 @@ from provision.rehearsal.aws.moto_app import (
     write_answer,
     write_error,
 )
+from provision.rehearsal.aws.overrides import Overrides, refusal
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import INSIDE_KEY, Behaviour, World
+from provision.rehearsal.aws.world import INSIDE_KEY, SOMEBODY_ELSE, Behaviour, World
 
 _log = logging.getLogger(__name__)
 _MODULES = {
@@ -44,9 +45,10 @@ _MODULES = {
 class Front:
     """The WSGI application. `journal` holds every call, in order of arrival."""
 
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: World, faults: Faults, overrides: Overrides) -> None:
         self.world = world
         self.faults = faults
+        self.overrides = overrides
         self.policy: dict[str, Any] | None = None
         """An IAM policy document; when set, calls that it does not allow are denied."""
         self.journal: list[Entry] = []
@@ -102,14 +104,25 @@ class Front:
         return entry
 
     def _answer(self, environ: Environ, body: bytes, call: Call, entry: Entry) -> Raw:
+        if call.access_key == SOMEBODY_ELSE:
+            with self.world.lock:
+                return self._played(environ, body, call)
         armed = self.faults.due(call)
         if armed:
             entry.fault = armed.fault.kind
             armed.before(call)
         if self.policy is not None:
             permissions.check(self.policy, call)
+        overrides = self.overrides.due(call)
+        if refused := refusal(overrides):
+            raise refused
         with self.world.lock:
             raw = self._played(environ, body, call)
+        if overrides:
+            answer = parse_answer(raw, call.service, call.operation)
+            for override in overrides:
+                override.apply(answer)
+            raw = write_answer(call, answer)
         if armed:
             armed.after()
         return raw

@@ -23,6 +23,7 @@ from provision.rehearsal.aws.faults import ConnectionCut, Fault
 from provision.rehearsal.aws.front import Front
 from provision.rehearsal.aws.journal import Entry
 from provision.rehearsal.aws.moto_app import Environ, Raw
+from provision.rehearsal.aws.overrides import Override
 
 CONTROL = "/_rehearsal/"
 
@@ -176,6 +177,10 @@ class Remote:
         plain = [fault.as_dict() for fault in faults]
         self._ask("POST", "faults", {"faults": plain, "victim": victim})
 
+    def set_overrides(self, *rules: Override) -> None:
+        """Replaces the rules that change AWS's answers."""
+        self._ask("POST", "overrides", [rule.as_dict() for rule in rules])
+
     def set_policy(self, document: dict[str, Any] | None) -> None:
         """Denies from now on whatever this IAM policy does not allow; None: allows all."""
         self._ask("POST", "policy", document)
@@ -189,7 +194,7 @@ class Remote:
         self._ask("POST", "advance", aws_seconds)
 
     def reset(self) -> None:
-        """An empty account, an empty journal, no faults, no policy."""
+        """An empty account, an empty journal, no faults, overrides and policy."""
         self._ask("POST", "reset")
 
     def _ask(self, method: str, name: str, value: Any = None) -> Any:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 INSIDE_KEY = "AKIAREHEARSALINSIDE0"
 """The access key of the rehearsal's own calls: they go straight to moto."""
 
+SOMEBODY_ELSE = "AKIASOMEBODYELSE0000"
+"""The access key of somebody else in the account: may do everything, as AWS really answers."""
+
 T = TypeVar("T")
 
 

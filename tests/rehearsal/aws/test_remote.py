@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 import pytest
 
-from provision.rehearsal import Fault, Remote
+from provision.rehearsal import Fault, Override, Remote
 
 from .control_plane import ONCE, policy, refused
 
@@ -72,6 +72,10 @@ def test_all_that_a_remote_can_do() -> None:
         remote.set_faults(Fault("throttle", "CreateLogGroup"))
         with refused("ThrottlingException"):
             logs.create_log_group(logGroupName="b")
+        remote.set_overrides(Override("logs:*", code="SomethingNew"))
+        with refused("SomethingNew"):
+            logs.describe_log_groups()
+        remote.set_overrides()
         remote.set_policy(policy("ec2:*"))
         with refused("AccessDeniedException"):
             logs.describe_log_groups()
