@@ -12,10 +12,11 @@ from provision.aws.account import Aws, make_session
 from provision.cli.memory import resume_collecting
 from provision.cli.options import Options, configuration
 from provision.config import Config
+from provision.engine.discovery import Discovery
 from provision.engine.events import Output, Summary
 from provision.engine.executor import Counts, Engine
 from provision.engine.history import Recorder, usual_seconds
-from provision.engine.plan import Looker, Plan, compare
+from provision.engine.plan import Plan, compare
 from provision.environment import environment
 from provision.errors import ProvisionError, StateError, UsageError
 from provision.pricing.table import estimate, note_of
@@ -38,12 +39,12 @@ class Run:
     engine: Engine
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
-    begun: Looker | None = None  # a look that was begun when the run was opened
+    begun: Discovery | None = None  # a look that was begun when the run was opened
 
     def look(self) -> dict[str, Seen | None]:
         """Return every resource as AWS has it now."""
         looker, self.begun = self.begun, None
-        seen = (looker or Looker(self.aws, self.resources, self.state, self.poll_policy)).look()
+        seen = (looker or Discovery(self.aws, self.resources, self.state, self.poll_policy)).look()
         if self.poll_policy.stop.is_set():
             raise interrupted()
         return seen
@@ -94,11 +95,13 @@ class Run:
         return Summary(self.command, **values)
 
 
-def begin_to_look(aws: Aws, config: Config, state: State, poll_policy: PollPolicy) -> Looker | None:
+def begin_to_look(
+    aws: Aws, config: Config, state: State, poll_policy: PollPolicy
+) -> Discovery | None:
     """Begin to look at everything, if anything is known of last time. Returns at once."""
     if not state.steps:
         return None
-    looker = Looker(
+    looker = Discovery(
         aws, environment(config, packed=False), state, poll_policy
     )  # zips are made meanwhile
     aws.begin()

@@ -10,7 +10,8 @@ import botocore.session
 
 from provision.config import Config
 from provision.environment import environment
-from provision.resources.base import Resource, substitute
+from provision.resources.base import Resource
+from provision.resources.references import substitute
 
 # What is looked at before anything that costs is made, and by `doctor`.
 PREFLIGHT = (

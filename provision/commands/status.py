@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from provision.cli.options import Options
 from provision.commands.costs import priced, record_costs
 from provision.context import Run, opened
-from provision.engine.action import Action
 from provision.engine.events import Output, Summary
-from provision.engine.plan import Plan, Planned, compare
+from provision.engine.plan import Action, Plan, Planned, compare
 from provision.errors import ForeignResource
 from provision.pricing.table import dollars, note_of, spent
 from provision.resources.base import Change, CreatableResource, ManagedResource, Resource, Seen

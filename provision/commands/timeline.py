@@ -16,7 +16,7 @@ from provision.engine.events import Output, Summary
 from provision.engine.plan import compare
 from provision.environment import environment
 from provision.errors import StateError, UsageError
-from provision.resources.base import bind
+from provision.resources.references import bind
 from provision.state.document import read, refuse_another
 from provision.views.timeline import terminal
 from provision.views.timeline.model import Span, Timeline

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
-from provision.engine.plan import find_patiently, foreign
+from provision.engine.discovery import find_patiently
+from provision.engine.plan import foreign
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import (
     Change,

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from provision.aws.account import Aws
 from provision.cli.memory import resume_collecting
-from provision.engine.action import Action
+from provision.engine import graph
 from provision.engine.events import Output
 from provision.engine.outputs import Blocked, StepOutputs
-from provision.engine.plan import Plan, Planned, pseudo
+from provision.engine.plan import Action, Plan, Planned, pseudo
 from provision.errors import CredentialsError, Interrupted, ProvisionError
 from provision.resources.base import (
     AccountResource,
@@ -31,10 +31,8 @@ from provision.resources.base import (
     ManagedResource,
     Resource,
     Seen,
-    bind,
-    references,
-    strict_references,
 )
+from provision.resources.references import bind, references
 from provision.state import document as phases
 from provision.state.document import State
 from provision.waiting.poll import PollPolicy, Verdict, interrupted
@@ -193,7 +191,9 @@ class Engine:
 
     def _remove_replaced(self, plan: Plan) -> None:
         """Take away what has to be made anew, with what stands on it."""
-        replaced = removal_set(plan)
+        replaced = graph.replaced_with(
+            (each.step for each in plan.steps if each.action is Action.REPLACE), self.resources
+        )
         if replaced:
             seen = {each.step: each.seen for each in plan.steps}
             self.remove([each for each in self.resources if each.step in replaced], seen)
@@ -228,18 +228,12 @@ class Engine:
         from provision.engine.delete import Remover
 
         step = resource.step
-        container = container_of(resource) & {each.step for each in going}
-        if container:
-            step_outputs.wait_for_steps(container)
+        step_outputs.wait_for_steps(graph.deleted_before(resource, going))
+        began = time.monotonic()
+        if graph.container_of(resource) & {each.step for each in going}:
             self.state.forget(step)
-            removed, began = seen.get(step) is not None, time.monotonic()
+            removed = seen.get(step) is not None
         else:
-            step_outputs.wait_for_steps(
-                each.step
-                for each in going
-                if step in strict_references(each) and step not in container_of(each)
-            )
-            began = time.monotonic()
             bound = bind(resource, known)
             remover = Remover(
                 self.aws, self.state, self.poll_policy, bound, tell=self._teller(resource)
@@ -344,21 +338,5 @@ def looked_up_for(plan: Plan) -> set[str]:
         step
         for each in plan.steps
         if each.action in (Action.CREATE, Action.REPLACE)
-        for step, _ in references(each.resource)
+        for step in graph.created_before(each.resource)
     }
-
-
-def container_of(resource: Resource) -> set[str]:
-    """Return the step with whose resource this one dies, if there is one."""
-    fields = (resource.within,) if resource.within else ()
-    return {step for step, _ in references(resource, fields)}
-
-
-def removal_set(plan: Plan) -> set[str]:
-    """Return what a replacement removes: what is replaced, and what is found within it."""
-    going = {each.step for each in plan.steps if each.action is Action.REPLACE}
-    for each in plan.steps:
-        containers = {step for step, _ in references(each.resource, each.resource.find_by)}
-        if going and containers & going:
-            going.add(each.step)
-    return going

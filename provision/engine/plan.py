@@ -1,20 +1,17 @@
-"""What a run would do: AWS is looked at, compared with what is wanted, and nothing is changed.
+"""What a run would do: what AWS has is compared with what is wanted, and nothing is changed.
 
-`look` asks AWS about every resource at once; what was known last time saves it from asking in turn.
-`compare` goes through the environment in order and says for each step what has to happen.
+`compare` goes through the environment in order and says for each step what has to happen. Nothing
+here needs boto3: views show plans, and are ready before it is loaded.
 """
 
 from __future__ import annotations
 
-import datetime
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
 
-from provision.aws.account import Aws, calling
-from provision.engine.action import Action
-from provision.engine.outputs import StepOutputs
+from provision.engine.graph import found_within
 from provision.errors import ForeignResource, ProvisionError, ReplacementRefused
 from provision.resources.base import (
     AccountResource,
@@ -23,14 +20,22 @@ from provision.resources.base import (
     ManagedResource,
     Resource,
     Seen,
-    bind,
-    references,
-    unresolved,
 )
-from provision.state.document import CREATING, UPDATING, State
-from provision.waiting.poll import PollPolicy, PollResult, Verdict, until
+from provision.resources.references import bind, references
+from provision.state.document import UPDATING, State
 
-LAG_SECONDS = 15.0  # how long a new resource may stay hidden from a lookup (EC2: usually under 5)
+if TYPE_CHECKING:
+    from provision.aws.account import Aws
+
+
+class Action(Enum):
+    """What happens to a step in a run."""
+
+    CREATE = "create"
+    ADOPT = "adopt"
+    UPDATE = "update"
+    REPLACE = "replace"
+    NONE = "unchanged"
 
 
 @dataclass(frozen=True)
@@ -72,106 +77,6 @@ class Plan:
             raise self.refused[0]
 
 
-@dataclass
-class Looker:
-    """Looks at every resource of an environment, once. Finds by state, by tags and by names."""
-
-    aws: Aws
-    resources: Sequence[Resource]
-    state: State
-    poll_policy: PollPolicy
-
-    def __post_init__(self) -> None:
-        self._board = StepOutputs(threading.Event())
-        self._threads = ThreadPoolExecutor(len(self.resources), thread_name_prefix="look")
-        self._found: dict[str, Future[Seen | None]] = {}
-
-    def begin(self) -> None:
-        """Begin to look at everything, on threads of its own. Returns at once."""
-        for each in self.resources:
-            self._found[each.step] = self._threads.submit(self._look_at, each)
-
-    def look(self) -> dict[str, Seen | None]:
-        """Return each step's resource as AWS has it. Raises what AWS refuses."""
-        if not self._found:
-            self.begin()
-        self._threads.shutdown()
-        errors = [error for future in self._found.values() if (error := future.exception())]
-        if errors:
-            raise next((e for e in errors if not isinstance(e, ProvisionError)), errors[0])
-        return {step: future.result() for step, future in self._found.items()}
-
-    def close(self) -> None:
-        """Let go of what was begun, if nobody has waited for it."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def _look_at(self, resource: Resource) -> Seen | None:
-        seen = None
-        try:
-            with calling(resource.step):
-                seen = self._find(resource)
-            return seen
-        finally:
-            outputs = {**seen.outputs, **seen.secrets} if seen else {}
-            self._board.publish(resource.step, outputs, done=True)
-
-    def _find(self, resource: Resource) -> Seen | None:
-        known = self.state.known()
-        last = known.get(resource.step, {})
-        trusted = bind(resource, known)
-        containers = references(resource, resource.find_by)
-        if not containers:
-            return self._patiently(trusted, last)
-        seen = None
-        guessed = not unresolved([getattr(trusted, name) for name in resource.find_by])
-        if guessed:  # the container's identity of last time: ask at once, check it afterwards
-            seen = self._patiently(trusted, last)
-        self._board.wait_for_outputs(containers)
-        real = bind(resource, self._board.known())
-        fields = [getattr(real, name) for name in resource.find_by]
-        if unresolved(fields):
-            return None  # its container is not there
-        if guessed and fields == [getattr(trusted, name) for name in resource.find_by]:
-            return seen
-        return self._patiently(real, last)
-
-    def _patiently(self, bound: Resource, last: Mapping[str, str]) -> Seen | None:
-        """Find; look again for a while when it was asked for a moment ago and does not show."""
-        return find_patiently(
-            bound, self.aws, last, poll_policy=self.poll_policy, fresh=self._fresh(bound.step)
-        )
-
-    def _fresh(self, step: str) -> bool:
-        """Return whether a create of this step was asked for lately, its outcome unknown."""
-        entry = self.state.steps.get(step)
-        if entry is None or entry.phase != CREATING:
-            return False
-        since = datetime.datetime.fromisoformat(entry.since.replace("Z", "+00:00"))
-        age = datetime.datetime.now(datetime.UTC) - since
-        return age.total_seconds() < 10 * LAG_SECONDS
-
-
-def find_patiently(
-    bound: Resource, aws: Aws, known: Mapping[str, str], *, poll_policy: PollPolicy, fresh: bool
-) -> Seen | None:
-    """Return the resource, or None: at once, or, when `fresh`, after looking for LAG_SECONDS."""
-    found: list[Seen] = []
-
-    def look() -> PollResult:
-        if seen := bound.find(aws, known):
-            found.append(seen)
-        return PollResult(Verdict.READY if found else Verdict.SUSPECT, "", "", LAG_SECONDS)
-
-    if not fresh:
-        return bound.find(aws, known)
-    try:
-        until(look, what=bound.step, poll_policy=poll_policy, tell=lambda status, reason="": None)
-    except ProvisionError:
-        if poll_policy.stop.is_set():
-            raise
-    return found[0] if found else None
-
-
 def pseudo(aws: Aws) -> dict[str, str]:
     """Return what `${aws.…}` refers to."""
     who = aws.identity
@@ -199,7 +104,7 @@ def compare(
     refused: list[ProvisionError] = []
     for resource in resources:
         there = seen[resource.step]
-        if any(step in fresh for step, _ in references(resource, resource.find_by)):
+        if found_within(resource) & fresh:
             there = None  # it goes with its container
         write_only = to_write_again(resource, fresh, recomputed, state)
         if forced and resource.step in forced:

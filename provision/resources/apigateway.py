@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.aws.account import Aws, absent, pages
-from provision.resources.base import Change, ManagedResource, Output, Seen, arn
+from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.references import Output, arn
 
 # IAM knows API Gateway's control plane by HTTP method and path.
 METHODS = tuple(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT"))

@@ -1,48 +1,25 @@
 """What every kind of resource has in common.
 
 A resource is a frozen dataclass of wanted values in AWS's own words. It knows AWS, and nothing of
-state files, terminals or threads. A value may refer to what another resource gets from AWS, by
-`vpc.id`: that is the text `${vpc.id}`, as in CloudFormation's Fn::Sub, and it may stand inside any
-longer text. The reference is the need; the engine puts the real value in its place before a
-resource sees it (`bind`), and a plan shows the text itself for what is not known yet.
+state files, terminals or threads. A value may refer to what another resource gets from AWS
+(references.py); the reference is the need.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from provision.errors import ProvisionError
+from provision.resources.references import unresolved
 from provision.waiting.poll import PollResult, Verdict
 
 if TYPE_CHECKING:
     from provision.aws.account import Aws
 
-R = TypeVar("R", bound="Resource")
-
-REFERENCE = re.compile(r"\$\{([a-z0-9-]+)\.([a-z_0-9]+)\}")
 HIDDEN = "(hidden)"
-
-
-def arn(service: str, resource: str) -> str:
-    """Return the ARN of a resource, or a pattern, in the account and region of the run."""
-    region = "" if service == "iam" else "${aws.region}"
-    account = "" if service == "apigateway" else "${aws.account}"
-    return f"arn:${{aws.partition}}:{service}:{region}:{account}:{resource}"
-
-
-class Output:
-    """What AWS answers when the resource is made, as a reference for other resources."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, resource: Resource, owner: type | None = None) -> str:
-        return f"${{{resource.step}.{self.name}}}"
 
 
 def tags_apart(changes: Iterable[Change]) -> tuple[dict[str, str], dict[str, Change]]:
@@ -307,57 +284,3 @@ def canonical(value: Any) -> Any:
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, sort_keys=True, default=str)
     return value
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Yield every string inside `value`."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from texts(item)
-
-
-def unresolved(value: Any) -> set[tuple[str, str]]:
-    """Return the (step, output) pairs that `value` refers to."""
-    return {match for text in texts(value) for match in REFERENCE.findall(text)}
-
-
-def references(resource: Resource, fields: tuple[str, ...] | None = None) -> set[tuple[str, str]]:
-    """Return the (step, output) pairs that a resource, or some fields of it, refer to."""
-    names = fields if fields is not None else field_names(resource)
-    return {pair for name in names for pair in unresolved(getattr(resource, name))}
-
-
-def strict_references(resource: Resource) -> set[str]:
-    """Return the steps that can be deleted only when this resource is gone."""
-    strict = tuple(name for name in field_names(resource) if name not in resource.non_blocking)
-    return {step for step, _ in references(resource, strict)}
-
-
-def field_names(resource: Resource) -> tuple[str, ...]:
-    """Return the names of a resource's fields, but for its step."""
-    return tuple(each.name for each in dataclasses.fields(resource) if each.name != "step")
-
-
-def substitute(value: Any, known: Mapping[str, Mapping[str, str]]) -> Any:
-    """Return `value` with every reference that is known replaced by what it refers to."""
-    if isinstance(value, str):
-        return REFERENCE.sub(
-            lambda match: known.get(match[1], {}).get(match[2], match[0]),
-            value,
-        )
-    if isinstance(value, Mapping):
-        return {key: substitute(item, known) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(substitute(item, known) for item in value)
-    return value
-
-
-def bind(resource: R, known: Mapping[str, Mapping[str, str]]) -> R:
-    """Return the resource with every known reference replaced by its value."""
-    values = {name: substitute(getattr(resource, name), known) for name in field_names(resource)}
-    return dataclasses.replace(resource, **values)

@@ -14,16 +14,8 @@ from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import (
-    AwsMadeResource,
-    Change,
-    DataSource,
-    ManagedResource,
-    Output,
-    Seen,
-    arn,
-    unresolved,
-)
+from provision.resources.base import AwsMadeResource, Change, DataSource, ManagedResource, Seen
+from provision.resources.references import Output, arn, unresolved
 
 MYSQL_PORT = 3306
 LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"

@@ -14,7 +14,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
-from provision.resources.base import AccountResource, Change, ManagedResource, Output, Seen, arn
+from provision.resources.base import AccountResource, Change, ManagedResource, Seen
+from provision.resources.references import Output, arn
 
 
 def allow(actions: str | list[str], on: str | list[str], **condition: Any) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from provision.aws.account import Aws, absent, pages
 from provision.packaging.zips import Package
-from provision.resources.base import Change, ManagedResource, Output, Seen, arn
+from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.references import Output, arn
 
 NOT_FOUND = "ResourceNotFoundException"
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.aws.account import Aws, absent, pages
-from provision.resources.base import Change, ManagedResource, Output, Seen, arn
+from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.references import Output, arn
 
 
 @dataclass(frozen=True)

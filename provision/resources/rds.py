@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, ManagedResource, Output, Seen, arn
+from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.references import Output, arn
 from provision.waiting.poll import PollResult, Verdict
 
 NO_EXTENDED_SUPPORT = "open-source-rds-extended-support-disabled"

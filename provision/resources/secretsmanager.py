@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 from provision.aws.account import Aws, absent, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources.base import Change, ManagedResource, Output, Seen, arn
+from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.references import Output, arn
 
 PASSWORD_LENGTH = 32  # RDS takes 8 to 41 printable characters, without / " @ and space
 ALPHABET = string.ascii_letters + string.digits

@@ -15,7 +15,7 @@ from itertools import pairwise
 from provision.aws.account import calling
 from provision.context import Run
 from provision.errors import ResourceFailed, WaitTimeout
-from provision.resources.base import bind
+from provision.resources.references import bind
 from provision.verify.diagnosis import Cause, Diagnosis
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call, counted
 from provision.waiting.poll import PollResult, Verdict, interrupted, until

@@ -19,26 +19,23 @@ from botocore import xform_name
 
 from provision.aws.account import Aws
 from provision.context import Run
-from provision.engine.action import Action
 from provision.engine.events import Output
-from provision.engine.executor import container_of
-from provision.engine.plan import Plan, Planned, pseudo
+from provision.engine.graph import container_of
+from provision.engine.plan import Action, Plan, Planned, pseudo
 from provision.errors import ProvisionError
 from provision.resources.base import (
-    REFERENCE,
     Change,
     CreatableResource,
     ManagedResource,
     Resource,
     Seen,
-    bind,
     tags_apart,
-    unresolved,
 )
 from provision.resources.iam import Role
 from provision.resources.lambda_ import Function
 from provision.resources.logs import LogGroup
 from provision.resources.rds import DBProxyTarget
+from provision.resources.references import REFERENCE, bind, unresolved
 
 PASSWORD = "${secret.password}"  # noqa: S105 - what stands for one
 READS = ("Describe", "Get", "List")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from provision.engine.action import Action
-from provision.resources.base import DataSource, Resource, references, strict_references
+from provision.engine.graph import created_before, deleted_before
+from provision.engine.plan import Action
+from provision.resources.base import DataSource, Resource
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan
@@ -106,9 +107,7 @@ class Progress:
             self._asking = False
             self._resources |= {each.step: each.resource for each in plan.steps}
             self._doing = {each.step: words.get(each.action, "updating") for each in plan.to_do}
-            self._needs = {
-                each.step: {step for step, _ in references(each.resource)} for each in plan.steps
-            }
+            self._needs = {each.step: created_before(each.resource) for each in plan.steps}
 
     def removing(self, resources: Sequence[Resource]) -> None:
         """What is going to be deleted."""
@@ -116,7 +115,7 @@ class Progress:
             self._asking = False
             self._resources |= {each.step: each for each in resources}
             self._doing = {each.step: "deleting" for each in resources}
-            self._needs = {each.step: removal_needs(each, resources) for each in resources}
+            self._needs = {each.step: deleted_before(each, resources) for each in resources}
 
     def answered(self) -> None:
         """AWS has said what is there."""
@@ -280,19 +279,3 @@ class Progress:
         if passed < most:
             return max(0.0, least - passed), most - passed
         return 0.0, math.inf if usual >= LONG_SECONDS else usual
-
-
-def removal_needs(resource: Resource, resources: Sequence[Resource]) -> set[str]:
-    """Return what is deleted before this one: its container, or else whatever refers to it."""
-
-    def containers(of: Resource) -> set[str]:
-        return {step for step, _ in references(of, (of.within,) if of.within else ())}
-
-    if within := containers(resource) & {each.step for each in resources}:
-        return within
-    step = resource.step
-    return {
-        each.step
-        for each in resources
-        if step in strict_references(each) and step not in containers(each)
-    }

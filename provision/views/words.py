@@ -8,8 +8,8 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from provision.engine.action import Action
 from provision.engine.events import Summary
+from provision.engine.plan import Action
 from provision.errors import AwsCallError, ProvisionError
 from provision.resources.base import HIDDEN, Change, CreatableResource, ManagedResource
 

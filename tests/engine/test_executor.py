@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from provision.aws.account import Identity
-from provision.engine.action import Action
+from provision.engine.discovery import Discovery
 from provision.engine.executor import Engine
-from provision.engine.plan import Looker, Plan, compare
+from provision.engine.plan import Action, Plan, compare
 from provision.errors import Interrupted, ProvisionError, ResourceFailed
-from provision.resources.base import Change, ManagedResource, Output, Resource, Seen
+from provision.resources.base import Change, ManagedResource, Resource, Seen
+from provision.resources.references import Output
 from provision.state.document import CREATING, MADE, READY, State
 from provision.waiting.poll import PollPolicy
 
@@ -124,7 +125,7 @@ class World:
 
     def plan(self, engine: Engine, replace: tuple[str, ...] = ()) -> Plan:
         """What is to be done."""
-        seen = Looker(engine.aws, engine.resources, engine.state, engine.poll_policy).look()
+        seen = Discovery(engine.aws, engine.resources, engine.state, engine.poll_policy).look()
         return compare(engine.aws, engine.resources, seen, engine.state, replace=replace)
 
     def up(self, *things: Thing, replace: tuple[str, ...] = ()) -> Engine:
@@ -136,7 +137,7 @@ class World:
     def down(self, *things: Thing) -> Engine:
         """Remove everything."""
         engine = self.engine(*things)
-        seen = Looker(engine.aws, engine.resources, engine.state, engine.poll_policy).look()
+        seen = Discovery(engine.aws, engine.resources, engine.state, engine.poll_policy).look()
         engine.remove(things, seen)
         return engine
 

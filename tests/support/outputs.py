@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from provision.config import Config
-from provision.engine.action import Action
-from provision.engine.plan import Plan, Planned
+from provision.engine.plan import Action, Plan, Planned
 from provision.environment import environment
 from provision.resources.base import Change, CreatableResource, Resource, Seen
 

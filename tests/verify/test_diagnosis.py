@@ -14,8 +14,9 @@ import pytest
 
 from provision.config import Config, EnvironmentSettings
 from provision.environment import environment
-from provision.resources.base import Change, ManagedResource, Output, Seen, bind
+from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.iam import allow
+from provision.resources.references import Output, bind
 from provision.verify.diagnosis.cause import Cause, differing, shown
 from provision.verify.diagnosis.causes import CAUSES, cause_of
 from provision.verify.diagnosis.evidence import Evidence, Step, last_refusal, logged_error

@@ -15,8 +15,7 @@ from botocore.exceptions import ClientError
 from provision.aws.account import Identity
 from provision.config import Config
 from provision.context import Run
-from provision.engine.action import Action
-from provision.engine.plan import Plan, Planned
+from provision.engine.plan import Action, Plan, Planned
 from provision.environment import environment
 from provision.errors import CredentialsError, ForeignResource, ProvisionError
 from provision.verify.doctor import preflight as module

@@ -16,8 +16,9 @@ from provision.aws.account import Aws, absent, calling, pages
 from provision.context import Run
 from provision.engine.plan import Plan, pseudo
 from provision.errors import CredentialsError, Interrupted, ProvisionError
-from provision.resources.base import Change, Resource, Seen, bind
+from provision.resources.base import Change, Resource, Seen
 from provision.resources.ec2 import SecurityGroupRules, described_rules
+from provision.resources.references import bind
 from provision.verify.http_client import Answer, FunctionError, LoginRoute
 
 LOG_LINE = 300  # characters of a log's line that are kept

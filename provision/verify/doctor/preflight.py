@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from provision.aws.account import absent, calling, pages
 from provision.context import Run
-from provision.engine.action import Action
-from provision.engine.plan import Plan
+from provision.engine.plan import Action, Plan
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
 from provision.resources.base import DataSource
 from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version

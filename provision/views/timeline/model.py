@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provision.resources.base import DataSource, Resource, references
-from provision.views.progress import GONE, removal_needs
+from provision.engine.graph import created_before, deleted_before
+from provision.resources.base import DataSource, Resource
+from provision.views.progress import GONE
 
 ASKED = "asked"  # a call is under way, or AWS has said nothing of the resource yet
 THERE = "there"  # AWS shows the resource; its kind has no status
@@ -143,9 +144,9 @@ def needs_of(bars: Sequence[Bar], resources: Sequence[Resource]) -> dict[str, se
         if resource is None:  # no longer in the environment
             needs[bar.step] = set()
         elif bar.doing == "deleting":
-            needs[bar.step] = removal_needs(resource, there)
+            needs[bar.step] = deleted_before(resource, there)
         else:
-            needs[bar.step] = {step for step, _ in references(resource)}
+            needs[bar.step] = created_before(resource)
     return needs
 
 

@@ -9,16 +9,10 @@ from enum import Enum
 from typing import Any
 
 from provision.resources.apigateway import Api
-from provision.resources.base import (
-    REFERENCE,
-    AccountResource,
-    CreatableResource,
-    Resource,
-    bind,
-    unresolved,
-)
+from provision.resources.base import AccountResource, CreatableResource, Resource
 from provision.resources.ec2 import SecurityGroupRules
 from provision.resources.iam import Role
+from provision.resources.references import REFERENCE, bind, unresolved
 from provision.state import document as phases
 
 PHASES = {
