@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.rehearsal.data_plane.data_plane import OWN_SERVER
@@ -96,7 +97,7 @@ def measured(environment: Environment, path: str) -> tuple[float, Answer]:
     started = time.perf_counter()
     answer = environment.get(path)
     seconds = time.perf_counter() - started
-    if answer.status != 200:
+    if answer.status != HTTPStatus.OK:
         raise RuntimeError(f"{path}: {answer.status} {answer.body.decode()[:500]}")
     return seconds, answer
 

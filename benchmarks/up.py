@@ -181,7 +181,8 @@ def rehearsal(speed: float) -> Iterator[Remote]:
         text=True,
     )
     with server:
-        assert server.stdin and server.stdout  # noqa: S101 - both are pipes
+        assert server.stdin  # noqa: S101 - a pipe
+        assert server.stdout  # noqa: S101 - a pipe
         try:
             yield Remote(json.loads(server.stdout.readline())["endpoint_url"])
         finally:

@@ -175,14 +175,14 @@ def status(options: Options, output: Output, arguments: argparse.Namespace) -> t
     return show(options, output, live=arguments.prices == "live"), 0
 
 
-def check(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def check(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision check`."""
     from provision.commands.check import check as prove
 
     return prove(options, output), 0
 
 
-def doctor(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def doctor(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision doctor`."""
     from provision.commands.doctor import doctor as examine
 
@@ -255,7 +255,7 @@ def timeline(
 # --- policy ---------------------------------------------------------------------------------------
 
 
-def policy(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def policy(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision policy`."""
     from provision.commands.policy import policy as show
 
@@ -265,7 +265,7 @@ def policy(options: Options, output: Output, arguments: argparse.Namespace) -> t
 # --- init -----------------------------------------------------------------------------------------
 
 
-def init(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def init(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision init`."""
     from provision.commands.init import init as write
 

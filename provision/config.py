@@ -24,6 +24,8 @@ RESERVED_TAG_KEYS = ("Name", "provision:environment", "provision:step")
 # Users that RDS or RDS Proxy keep for themselves, and MySQL's own.
 RESERVED_USERS = {"mysql", "rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdstopmgr", "root"}
 MYSQL_SCHEMAS = {"information_schema", "innodb", "mysql", "performance_schema", "sys", "tmp"}
+MOST_TAGS = 40  # of config.toml's own; AWS takes 50
+ZONES = 2  # a DB subnet group wants two
 LOG_RETENTION_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731)
 TAG_KEY, TAG_VALUE = (re.compile(rf"[\w .:/=+\-@]{{{size}}}") for size in ("1,127", "0,256"))
 RUNTIMES = ("python3.12", "python3.13", "python3.14")
@@ -97,7 +99,7 @@ def supported_version(value: str) -> str | None:
 
 def tags(value: Mapping[str, str]) -> str | None:
     """Tags that every service here takes: the intersection of their rules."""
-    if len(value) > 40:
+    if len(value) > MOST_TAGS:
         return "at most 40 tags (AWS takes 50, some are ours)"
     for key, text in value.items():
         if not isinstance(text, str):
@@ -388,7 +390,7 @@ def zone_problems(config: Config) -> Iterable[Problem]:
     if not zones:
         return
     key = "network.availability_zones"
-    if len(zones) != 2 or len(set(zones)) != 2:
+    if not len(zones) == len(set(zones)) == ZONES:
         yield Problem(key, zones, "must be [] (chosen for you) or two different zones")
     for zone in zones:
         if not zone.startswith(region):

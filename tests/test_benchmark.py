@@ -76,8 +76,10 @@ def test_the_longest_chain_of_teardown(changes: dict[str, float], seconds: float
 
 def test_a_chain_is_scaled_and_named() -> None:
     row = chain_row("up", [used(9.0), used(10.0), used(30.0)], {"a": 60.0, "b": 540.0}, 60.0)
-    assert row.limit == pytest.approx(1.05 * 9 + 2) and "(b)" in row.against
-    assert row.measured == 10.0 and row.ok
+    assert row.limit == pytest.approx(1.05 * 9 + 2)
+    assert "(b)" in row.against
+    assert row.measured == 10.0
+    assert row.ok
 
 
 @pytest.mark.parametrize(
@@ -126,4 +128,6 @@ def test_the_table_and_the_file_say_what_was_missed() -> None:
     assert cells(row) == ("teardown", "1", "2.00 s", "1.00 s", "200%", "MISSED", "made from that")
     assert cells(Row("bare", "MiB", [80.4])) == ("bare", "1", "80 MiB", "", "", "", "")
     (written,) = json.loads(json.dumps(document([row], 0.5, 60.0)))["rows"]
-    assert written["ok"] is False and written["ratio"] == 2.0 and written["samples"] == [2.0]
+    assert written["ok"] is False
+    assert written["ratio"] == 2.0
+    assert written["samples"] == [2.0]

@@ -477,12 +477,15 @@ def test_motos_own_server_gets_the_same_keeps_it_and_loses_it(tmp_path: Path) ->
     with plain_moto_server() as url:
         commands = commands_at(url, tmp_path)
         first = commands.up()
-        assert first.code == 0 and first.counts(created=MADE), first.stdout[-1500:]
+        assert first.code == 0, first.stdout[-1500:]
+        assert first.counts(created=MADE), first.stdout[-1500:]
         described = Described(Account(url, REGION))
         assert [row for row in differing(described) if row[1] not in NOT_AT_MOTO] == []
         assert tags_of_all(described) == expected_tags()
         second = commands.up()
-        assert second.code == 0 and second.counts() and second.summary["unchanged"] == MADE
+        assert second.code == 0
+        assert second.counts()
+        assert second.summary["unchanged"] == MADE
         down = commands.teardown()
         assert down.code == 0, down.stdout[-1500:]
 
@@ -498,7 +501,8 @@ def test_another_partition_has_its_own_arns_everywhere(tmp_path: Path) -> None:
     assert second.counts()
     for service in ("rds-db", "lambda", "secretsmanager", "kms"):
         assert f"arn:aws-us-gov:{service}:{region}:{ACCOUNT}:" in roles
-    assert "arn:aws-us-gov:iam::aws:policy/service-role/" in roles and "arn:aws:" not in roles
+    assert "arn:aws-us-gov:iam::aws:policy/service-role/" in roles
+    assert "arn:aws:" not in roles
 
 
 def test_the_database_stands_in_two_zones_that_offer_its_class(built: Built) -> None:

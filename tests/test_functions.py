@@ -212,21 +212,22 @@ def test_a_request_stores_the_time_and_returns_every_time_oldest_first(
     assert server.closed == 1
 
 
-def test_the_table_is_created_when_it_is_missing(index: Any, server: FakeMySQL) -> None:
+@pytest.mark.usefixtures("server")
+def test_the_table_is_created_when_it_is_missing(index: Any) -> None:
     assert len(body(call(index))) == 1
     assert len(body(call(index))) == 2
 
 
-def test_what_one_function_stores_the_other_returns(
-    load: Callable[[Login], Any], server: FakeMySQL
-) -> None:
+@pytest.mark.usefixtures("server")
+def test_what_one_function_stores_the_other_returns(load: Callable[[Login], Any]) -> None:
     stored = body(call(load("password")))
     assert body(call(load("iam")))[0] == stored[0]
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/Los_Angeles"])
+@pytest.mark.usefixtures("server")
 def test_the_time_is_utc_wherever_the_function_runs(
-    index: Any, server: FakeMySQL, monkeypatch: pytest.MonkeyPatch, zone: str
+    index: Any, monkeypatch: pytest.MonkeyPatch, zone: str
 ) -> None:
     monkeypatch.setenv("TZ", zone)
     time.tzset()
@@ -238,7 +239,10 @@ def test_the_time_is_utc_wherever_the_function_runs(
     assert abs(datetime.fromisoformat(stored + "+00:00") - datetime.now(UTC)) < timedelta(hours=1)
 
 
-def test_headers_say_how_it_went(load: Callable[[Login], Any], server: FakeMySQL) -> None:
+@pytest.mark.usefixtures("server")
+def test_headers_say_how_it_went(
+    load: Callable[[Login], Any],
+) -> None:
     for login in LOGINS:
         headers = call(load(login))["headers"]
         assert headers["Content-Type"] == "application/json"
@@ -426,9 +430,7 @@ def test_the_iam_function_signs_a_token_for_each_request(
     assert [options["password"] for options in server.options] == ["first", "second"]
 
 
-def test_the_iam_function_lets_the_c_connector_send_a_token(
-    load: Callable[[Login], Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_iam_function_lets_the_c_connector_send_a_token(load: Callable[[Login], Any]) -> None:
     assert load("iam").os.environ["LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN"] == "1"
 
 
@@ -473,7 +475,7 @@ def test_a_refused_login_is_answered_with_its_class_and_code(
     status: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def refuse(options: dict[str, Any]) -> None:
+    def refuse(_options: dict[str, Any]) -> None:
         raise error
 
     server.on_connect = refuse
@@ -532,7 +534,7 @@ def test_no_secret_is_in_an_answer_or_log_even_if_the_server_echoes_it(
 
 
 def test_a_long_message_is_cut(index: Any, server: FakeMySQL) -> None:
-    def refuse(options: dict[str, Any]) -> None:
+    def refuse(_options: dict[str, Any]) -> None:
         raise errors.DatabaseError("line\n" * 10_000, errno=1105)
 
     server.on_connect = refuse
@@ -581,8 +583,9 @@ def test_a_bad_setting_is_named_before_anyone_logs_in(
     assert server.options == []
 
 
+@pytest.mark.usefixtures("server")
 def test_a_missing_password_is_named(
-    load: Callable[[Login], Any], server: FakeMySQL, monkeypatch: pytest.MonkeyPatch
+    load: Callable[[Login], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DB_PASSWORD")
     assert body(call(load("password")))["code"] == "DB_PASSWORD"

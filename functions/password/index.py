@@ -7,7 +7,7 @@ import http_api
 from database import Database, setting
 
 
-def password(database: Database) -> str:
+def password(_database: Database) -> str:
     """Return the password as it stands in the function's environment."""
     return setting("DB_PASSWORD")
 

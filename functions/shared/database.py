@@ -11,6 +11,7 @@ import mysql.connector
 
 from deadline import Deadline
 
+HIGHEST_PORT = 65_535
 FOLDER = Path(__file__).parent
 IDENTIFIER = re.compile(r"[0-9A-Za-z_$-]{1,64}")  # safe between backticks, as long as MySQL allows
 
@@ -62,7 +63,7 @@ def setting(variable: str) -> str:
 
 def _port(variable: str) -> int:
     value = setting(variable)
-    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= HIGHEST_PORT:
         raise SettingError(variable, f"must be a port from 1 to 65535, not {value!r}")
     return int(value)
 

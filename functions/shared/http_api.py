@@ -23,6 +23,7 @@ from database import Database, connect, tls_version
 from deadline import Deadline
 
 MOST_ASKED = 10_000  # rows, with ?limit=
+SERVER_ERROR = 500  # and every status above it
 MESSAGE_CHARACTERS = 500
 LATE = (
     TimeoutError,
@@ -114,7 +115,7 @@ class Request:
             "message": self.message(error),
         }
         status = status_of(error)
-        trace = "".join(traceback.format_exception(error)) if status >= 500 else ""
+        trace = "".join(traceback.format_exception(error)) if status >= SERVER_ERROR else ""
         log = {"login": self.headers["X-Login"], "stage": self.stage, "status": status, **body}
         print(json.dumps({**log, "trace": self.safe(trace)}), file=sys.stderr, flush=True)
         return self.reply(status, body)

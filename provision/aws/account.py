@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.exceptions as boto_errors
@@ -317,9 +318,12 @@ class RepeatSafely:
             broken = boto_errors.HTTPClientError, ResponseParserError
             return is_read and isinstance(error, broken)
         http, parsed = response
-        if parsed.get("Error", {}).get("Code") in THROTTLED or http.status_code == 429:
+        if (
+            parsed.get("Error", {}).get("Code") in THROTTLED
+            or http.status_code == HTTPStatus.TOO_MANY_REQUESTS
+        ):
             return True
-        return is_read and http.status_code >= 500
+        return is_read and http.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def log_calls(events: Any, service: str, log: CallLog) -> None:
@@ -412,7 +416,7 @@ def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionErr
             f"{step + ': ' if step else ''}{answer.operation} answered {code}: {answer.message}",
             next_step=LOG_IN,
         )
-    if answer.status >= 500 and code not in THROTTLED:
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in THROTTLED:
         return UnsureError(step, answer, next_step="An error on AWS's side: run the same again.")
     return AwsCallError(step, answer, next_step=advice(code))
 

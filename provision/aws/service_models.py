@@ -36,7 +36,7 @@ class Models(Loader):
     def __init__(self, folders: Iterable[str]) -> None:
         super().__init__(list(folders), include_default_search_paths=False)
 
-    def list_available_services(self, type_name: str) -> list[str]:
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         """Return every service that has a folder, whether or not with a file of this type."""
         return self._services
 

@@ -33,6 +33,9 @@ environment variables:
   NO_COLOR=1                 no colours on a terminal
   GITHUB_STEP_SUMMARY=FILE   append a summary in Markdown (GitHub Actions sets it)
 """
+MOST_SECONDS = 1e6
+MOST_COUNTED = 10_000
+
 CHANGES_FOUND = 3
 INTERRUPTED = 130
 
@@ -123,14 +126,14 @@ def positive(text: str) -> float:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number < 1e6:
+    if not 0 < number < MOST_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
 
 
 def whole(text: str) -> int:
     """Return a whole number from 1 to 10000."""
-    if not (text.isdecimal() and 1 <= int(text) <= 10_000):
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_COUNTED):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
     return int(text)
 
@@ -259,7 +262,7 @@ class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_o
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._stop.is_set() and number == signal.SIGINT:
             os._exit(INTERRUPTED)
         self._stop.set()

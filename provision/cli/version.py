@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import platform
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +39,8 @@ class ShowVersion(argparse.Action):
     def __call__(
         self,
         parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
+        *_: Any,
+        **__: Any,
     ) -> None:
         python = f"Python {platform.python_version()}"
         print(f"{NAME} {version()} (boto3 {installed('boto3')}, {python})")

@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any
 
 from provision.cli.options import Options
@@ -101,7 +102,7 @@ class Turnstile:
         def look() -> PollResult:
             self._pass()
             answers.append(call(url, sample.route, rows=ROWS_ASKED))
-            if answers[-1].status != 429:
+            if answers[-1].status != HTTPStatus.TOO_MANY_REQUESTS:
                 return PollResult(Verdict.READY, "answered")
             sample.throttled += 1
             return PollResult(Verdict.WAIT, "throttled", str(answers[-1]))

@@ -115,7 +115,7 @@ def find_patiently(
     if not fresh:
         return bound.find(aws, known)
     try:
-        until(look, what=bound.step, poll_policy=poll_policy, tell=lambda status, reason="": None)
+        until(look, what=bound.step, poll_policy=poll_policy, tell=lambda *_: None)
     except ProvisionError:
         if poll_policy.stop.is_set():
             raise

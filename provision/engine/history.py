@@ -41,7 +41,7 @@ class Recorder(Output):
             if not statuses or statuses[-1][1:] != [status, reason]:
                 statuses.append([self._at(), status, reason])
 
-    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+    def finished(self, resource: Resource, action: str, *_: Any) -> None:
         with self._lock:
             if action != "unchanged" or resource.step in self._steps:
                 self._step(resource).update(action=action, ended=self._at())

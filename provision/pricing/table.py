@@ -21,6 +21,7 @@ from provision.config import Config
 
 TABLE = Path(__file__).with_name("prices.toml")
 HOURS_A_MONTH = 730
+WHOLE_DOLLARS = 10  # from here on cents do not matter
 HOURS_OF_30_DAYS = 720
 LEAST_PROXY_VCPUS = 2
 LEAST_INSTANCE_HOURS = Decimal(10) / 60
@@ -158,7 +159,7 @@ def note_of(what: Estimate) -> str:
 
 def dollars(amount: Decimal) -> str:
     """Return an amount as a person reads it: $73, $1.25, $0.101, under $0.001."""
-    if amount >= 10:
+    if amount >= WHOLE_DOLLARS:
         return f"${amount:,.0f}"
     if amount >= 1 or amount == 0:
         return f"${amount:.2f}"

@@ -89,6 +89,7 @@ class Rehearsal:
     def __init__(
         self,
         behaviours: Behaviours | None = None,
+        *,
         region: str = "ap-northeast-1",
         port: int = 0,
         faults: Iterable[Fault] = (),

@@ -18,6 +18,7 @@ from provision.resources.base import AwsMadeResource, Change, DataSource, Manage
 from provision.resources.references import Output, arn, unresolved
 
 MYSQL_PORT = 3306
+ZONES = 2  # a DB subnet group wants two
 LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
 # Zones (by id: letters differ between accounts) in which RDS Proxy does not take subnets.
 ZONES_WITHOUT_PROXY = {"use1-az3", "usw1-az2"}
@@ -146,7 +147,7 @@ class AvailabilityZones(DataSource):
         good = [zone for zone in open_zones if offered is None or zone in offered]
         zones = list(self.wanted) or good[:2]
         bad = [zone for zone in zones if zone not in good]
-        if bad or len(zones) < 2:
+        if bad or len(zones) < ZONES:
             raise ProvisionError(
                 f"{self.instance_class} with MySQL {self.engine_version} and RDS Proxy can stand "
                 f"in the zones {', '.join(good) or 'none'} of {aws.region}"

@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,7 +68,7 @@ class Answer:
 
     def works(self, login: str) -> bool:
         """Return whether this is the answer of a login that worked, and in the way wanted."""
-        answered = self.status == 200 and bool(self.rows) and self.login == login
+        answered = self.status == HTTPStatus.OK and bool(self.rows) and self.login == login
         return answered and not (login == "iam" and self.tls in ("", "none"))
 
     def __str__(self) -> str:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from itertools import pairwise
 
 from provision.aws.account import calling
@@ -21,7 +22,8 @@ from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call,
 from provision.waiting.poll import PollResult, Verdict, interrupted, until
 
 PATIENCE_SECONDS = 120.0  # of AWS's time: how long a new API, role or policy may still refuse
-LOOKS_BETWEEN = 12  # looks at targets between two diagnoses, after the first two
+FIRST_LOOKS = 2  # at targets, each with a diagnosis
+LOOKS_BETWEEN = 12  # looks at targets between two later diagnoses
 CLOCK_SECONDS = 30.0  # by which AWS's clock may differ from ours
 # What a function answers although it may pass: a role, policy or secret that has not reached the
 # proxy yet (1045), no connection free (9501, 1040), AWS's own trouble (1105), a broken connection.
@@ -60,7 +62,7 @@ class Proof:
         if not waiting:
             return PollResult(Verdict.READY, "")
         self._looks += 1
-        if self._looks <= 2 or self._looks % LOOKS_BETWEEN == 0:
+        if self._looks <= FIRST_LOOKS or self._looks % LOOKS_BETWEEN == 0:
             self.diagnosis.examine(dict.fromkeys(waiting))
         worst = max(
             (looks[route.login] for route in waiting),
@@ -128,7 +130,7 @@ class Proof:
                 look,
                 what=what,
                 poll_policy=self.run.poll_policy,
-                tell=lambda status, reason="": None,
+                tell=lambda *_: None,
             )
         except (ResourceFailed, WaitTimeout):
             pass  # what came of it is in `answers`, and why in the diagnosis
@@ -162,7 +164,7 @@ def look_of(route: LoginRoute, answer: Answer, *, hopeful: bool = True) -> PollR
 def may_pass(answer: Answer) -> bool:
     """Return whether the same call may be answered well a little later."""
     if answer.error:
-        return answer.error.code in MAY_PASS or answer.status == 503
+        return answer.error.code in MAY_PASS or answer.status == HTTPStatus.SERVICE_UNAVAILABLE
     return answer.status in (0, 404, 429, 500, 502, 503, 504)
 
 

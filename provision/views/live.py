@@ -28,6 +28,7 @@ FRAME_SECONDS = 1 / 8  # the least time between two frames
 TICK_SECONDS = 1.0  # the most: clocks go on while nothing happens
 BAR_CELLS, TIME_CELLS, LABEL_CELLS = 8, 6, 10  # "████░░░░", "12m05s", "over 7m00s"
 STATUS_CELLS = 36  # AWS's longest: inaccessible-encryption-credentials
+LONG_SECONDS = 10  # from here on a step gets a bar
 REASON_LINES = 5  # of one step in the table; the whole of a longer reason is printed above it
 IN_FULL = " … (in full above)"
 MARGIN = 6  # cells before a reason
@@ -216,7 +217,7 @@ def columns(step: str, status: str, time: str, far: str, steps: int, width: int)
 
 def how_far(wait: Wait, console: Console) -> str:
     """Return a bar of how far a step is against what AWS usually takes, where that is long."""
-    if wait.usual < 10:
+    if wait.usual < LONG_SECONDS:
         return ""
     full, empty = ("█", "░") if (console.encoding or "").startswith("utf") else ("#", ".")
     cells = min(BAR_CELLS, round(BAR_CELLS * wait.counted / wait.usual))

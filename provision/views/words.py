@@ -23,6 +23,12 @@ VERBS = {
     Action.REPLACE: "REPLACE",
     Action.NONE: "leave",
 }
+MINUTE = 60  # seconds
+HOUR = 60  # minutes
+IN_TENTHS = 9.95  # seconds: below, a duration shows tenths (9.95 rounds to 10)
+IN_SECONDS = 59.5  # seconds: below, a duration shows no minutes
+LEFT_IN_MINUTES = 90  # seconds: from here on the time left is in minutes
+LEFT_EXACT = 10  # seconds: below, the time left is not rounded to 5
 LONG_VALUES = 60  # characters of both values together, above which a change is shown as a diff
 
 
@@ -31,14 +37,14 @@ LONG_VALUES = 60  # characters of both values together, above which a change is 
 
 def duration(seconds: float) -> str:
     """Return a time span as a person says it: 0.4 s, 12 s, 3m05s, 1h02m."""
-    if seconds < 9.95:
+    if seconds < IN_TENTHS:
         return f"{seconds:.1f} s"
-    if seconds < 59.5:
+    if seconds < IN_SECONDS:
         return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
+    minutes, rest = divmod(round(seconds), MINUTE)
+    if minutes < HOUR:
         return f"{minutes}m{rest:02d}s"
-    hours, minutes = divmod(minutes, 60)
+    hours, minutes = divmod(minutes, HOUR)
     return f"{hours}h{minutes:02d}m"
 
 
@@ -49,8 +55,11 @@ def time_left(low: float, high: float) -> str:
     """
     if math.isinf(high):
         return "taking longer than usual"
-    size, unit = (60, "min") if high >= 90 else (1, "s") if high < 10 else (5, "s")
-    scale = 60 if unit == "min" else 1
+    if high >= LEFT_IN_MINUTES:
+        size, unit = MINUTE, "min"
+    else:
+        size, unit = (1, "s") if high < LEFT_EXACT else (5, "s")
+    scale = MINUTE if unit == "min" else 1
     least = math.floor(low / size) * size // scale
     most = max(1, math.ceil(high / size) * size // scale)
     if least <= 0:

@@ -24,6 +24,7 @@ T = TypeVar("T")
 BUDGET_SPEED = 100.0  # the most by which a rehearsal's budgets shrink
 LEAST_GAP = 0.01  # seconds between two looks
 FIRST_GAP = 0.2  # of `poll`: at first, when what AWS makes or spreads in seconds is due
+DUE_FROM, DUE_TO = 0.5, 2.0  # of what AWS usually takes
 DUE_GAP = 0.4  # of `poll`: when what AWS takes minutes for is due
 GROWTH = 0.25  # a gap's part of what was waited: so much longer than needed a wait lasts at most
 
@@ -73,7 +74,7 @@ class PollPolicy:
         Dense at first, then sparser and sparser, up to `poll`; dense again from half to twice of
         what AWS usually takes (`usual`, of its seconds; 0 = unknown).
         """
-        due = 0.5 <= waited * self.speed / usual <= 2.0 if usual else False
+        due = DUE_FROM <= waited * self.speed / usual <= DUE_TO if usual else False
         longest = self.poll * (DUE_GAP if due else 1.0)
         return max(LEAST_GAP, min(longest, max(self.poll * FIRST_GAP, waited * GROWTH)))
 

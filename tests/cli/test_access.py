@@ -53,7 +53,8 @@ def stranger(tmp_path: Path, silence: Silence) -> Iterator[Commands]:
 def told(result: Result, kind: str, cause: str, code: int = 1) -> None:
     """Assert that the command failed with this error, its cause and what to do next."""
     assert result.code == code, result
-    assert result.error["type"] == kind and cause in result.error["message"], result.error
+    assert result.error["type"] == kind, result.error
+    assert cause in result.error["message"], result.error
     assert result.error["next"]
     assert "Traceback" not in result.stderr
 
@@ -127,7 +128,8 @@ def test_credentials_that_have_expired(commands: Commands, rehearsal: Remote, co
     rehearsal.set_faults(Fault("expired", times=FOR_GOOD))
     result = commands.run(*COMMANDS[command], "--output", "json")
     told(result, "CredentialsError", "ExpiredToken")
-    assert len(rehearsal.journal()) <= 1 and not commands.state_path().exists()
+    assert len(rehearsal.journal()) <= 1
+    assert not commands.state_path().exists()
 
 
 @pytest.mark.parametrize("command", ["up", "plan", "status", "teardown"])

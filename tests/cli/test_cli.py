@@ -46,7 +46,8 @@ def test_help_names_every_flag_and_gives_examples(nowhere: Commands, command: st
     for flag in FLAGS[command]:
         assert re.search(rf"(?<![\w-]){flag}\b", result.stdout), flag
     assert f"python -m {command}" in result.stdout
-    assert "json" in result.stdout and "config.toml" in result.stdout
+    assert "json" in result.stdout
+    assert "config.toml" in result.stdout
 
 
 def test_the_top_help_names_the_commands_and_the_exit_codes(nowhere: Commands) -> None:
@@ -154,9 +155,7 @@ def check_summary(summary: dict[str, object]) -> None:
     assert (summary["error"] is None) is summary["ok"]
 
 
-def test_every_line_is_an_object_and_the_last_is_the_summary(
-    commands: Commands, account: Account
-) -> None:
+def test_every_line_is_an_object_and_the_last_is_the_summary(commands: Commands) -> None:
     up, down = commands.up(), commands.teardown()
     for result, action in ((up, "created"), (down, "deleted")):
         assert result.code == 0
@@ -246,12 +245,14 @@ def test_auto_is_plain_where_there_is_no_terminal(built: Built) -> None:
 
 def test_a_reader_that_goes_away_is_no_traceback(built: Built) -> None:
     with built.commands.running("provision", "plan", "--output", "json") as process:
-        assert process.stdout and process.stderr
+        assert process.stdout
+        assert process.stderr
         process.stdout.close()
         err = process.stderr.read()
         process.wait(timeout=60)
     assert process.returncode in (0, 1)
-    assert "Traceback" not in err and "Exception" not in err
+    assert "Traceback" not in err
+    assert "Exception" not in err
 
 
 # --- teardown asks --------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from provision.commands.compare import (
 from provision.config import ApiSettings, Config
 from provision.context import Run
 from provision.errors import Interrupted
-from provision.rehearsal import Behaviours, Rehearsal, Remote
+from provision.rehearsal import Behaviours, Rehearsal
 from provision.verify.http_client import Answer
 from provision.waiting.poll import PollPolicy
 from tests.conftest import commands_at
@@ -43,7 +43,7 @@ def api(respond: Respond = lambda path, number: 200) -> Iterator[tuple[str, list
     """Serve both routes on loopback as the functions do. Yields the URL and the calls."""
 
     def answer(path: str, number: int) -> tuple[int, dict[str, str], bytes]:
-        status = respond(path.split("?")[0], number)
+        status = respond(path.split("?", maxsplit=1)[0], number)
         headers = {
             "X-Login": "iam" if "func2" in path else "password",
             "X-TLS": "TLSv1.3",
@@ -72,7 +72,8 @@ def test_both_routes_are_called_in_turn() -> None:
     assert asked == ["/func1?limit=1", "/func2?limit=1"] * 3
     assert [each.login_ms for each in password.good] == [1.0, 3.0, 5.0]
     assert [each.login_ms for each in iam.warm] == [4.0, 6.0]  # the first may be cold
-    assert iam.first and iam.first.login_ms == 2.0
+    assert iam.first
+    assert iam.first.login_ms == 2.0
 
 
 def test_a_throttled_call_is_asked_again_and_is_no_failure() -> None:
@@ -90,13 +91,14 @@ def test_calls_that_fail_are_counted_and_left_out() -> None:
         password, iam = collect(run(), url, 3)
     assert password.failed == 0
     assert (len(iam.good), iam.failed, iam.first) == (2, 1, None)
-    assert len(iam.warm) == 2 and "HTTP 500" in iam.last_failure
+    assert len(iam.warm) == 2
+    assert "HTTP 500" in iam.last_failure
 
 
 def test_no_more_calls_a_second_than_the_throttle_lets_through() -> None:
     times: list[float] = []
 
-    def remember(path: str, number: int) -> int:
+    def remember(_path: str, _number: int) -> int:
         times.append(time.monotonic())
         return 200
 
@@ -108,7 +110,7 @@ def test_no_more_calls_a_second_than_the_throttle_lets_through() -> None:
 def test_ctrl_c_ends_it() -> None:
     stop = threading.Event()
 
-    def press(path: str, number: int) -> int:
+    def press(_path: str, number: int) -> int:
         if number == 3:
             stop.set()
         return 200
@@ -131,7 +133,9 @@ def test_distributions_of_little() -> None:
     assert spread([]) is None
     assert spread([7.0]) == Spread(1, 7.0, 7.0, 7.0, 0.0)
     two = spread([1.0, 3.0])
-    assert two and two.median == 2.0 and 1.0 <= two.p5 <= two.p95 <= 3.0
+    assert two
+    assert two.median == 2.0
+    assert 1.0 <= two.p5 <= two.p95 <= 3.0
 
 
 def sample(*login_ms: float, whole: float = 10.0) -> Sample:
@@ -169,7 +173,9 @@ def test_a_login_that_never_works_is_an_error() -> None:
 # --- through the command --------------------------------------------------------------------------
 
 
-def test_without_an_environment(commands: Commands, rehearsal: Remote) -> None:
+def test_without_an_environment(
+    commands: Commands,
+) -> None:
     result = commands.run("provision", "compare", "--output", "json")
     assert result.code == 1
     assert "there is nothing to call" in result.error["message"]
@@ -228,7 +234,8 @@ def test_a_person_sees_a_table_and_the_log_has_the_calls(
     _, commands = working
     result = commands.run("provision", "compare", "--requests", "2", "--output", "plain", *FAST)
     assert result.code == 0
-    assert "warm: login ms, median" in result.stdout and "iam - password" in result.stdout
+    assert "warm: login ms, median" in result.stdout
+    assert "iam - password" in result.stdout
     logged = commands.run("provision", "logs", "--output", "json")
     assert logged.code == 0
     assert {each["login"] for each in logged.of("request")} == {"password", "iam"}

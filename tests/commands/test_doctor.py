@@ -42,7 +42,8 @@ def bad(result: Result) -> list[tuple[str, str | None]]:
 
 def test_an_empty_account_has_nothing_in_the_way(commands: Commands, rehearsal: Remote) -> None:
     result = doctor(commands)
-    assert result.code == 0 and result.summary["ok"], result.stdout
+    assert result.code == 0, result.stdout
+    assert result.summary["ok"], result.stdout
     account = findings(result, "account")
     assert {each["verdict"] for each in account.values()} == {"good"}
     assert set(account) == {
@@ -86,9 +87,11 @@ def test_what_the_region_does_not_offer(
     assert result.code == 1
     found = findings(result, "account")[what]
     assert found["verdict"] == "bad"
-    assert told in found["reason"] and advised in found["next"]
+    assert told in found["reason"]
+    assert advised in found["next"]
     assert result.error["type"] == "CheckFailed"
-    assert found["reason"] in result.error["message"] and found["next"] in result.error["next"]
+    assert found["reason"] in result.error["message"]
+    assert found["next"] in result.error["next"]
 
 
 def test_names_that_are_somebody_elses(commands: Commands, account: Account) -> None:
@@ -162,7 +165,8 @@ def test_bad_credentials_are_told_as_such(commands: Commands, rehearsal: Remote)
 def test_every_link_of_a_whole_environment_is_good(built: Built) -> None:
     before = len(built.remote.journal())
     result = doctor(built.commands)
-    assert result.code == 0 and result.summary["ok"], result.stdout
+    assert result.code == 0, result.stdout
+    assert result.summary["ok"], result.stdout
     links = [each for each in result.of("finding") if each["scope"] == "link"]
     assert {each["verdict"] for each in links} == {"good"}
     assert [*dict.fromkeys(each["what"] for each in links)] == [
@@ -259,7 +263,8 @@ def test_a_broken_link_is_named_before_what_comes_of_it(
     assert told in link["reason"]
     assert link["next"] == "python -m provision up"
     assert f"{what} ({login} login): " in result.error["message"]
-    assert told in result.error["message"] and "not called" not in result.error["message"]
+    assert told in result.error["message"]
+    assert "not called" not in result.error["message"]
 
 
 def test_drift_that_breaks_nothing_is_a_warning(built: Built) -> None:

@@ -15,7 +15,6 @@ from botocore import xform_name
 from provision.rehearsal import Fault, Remote
 from provision.views.explain import PAGES, Answer, explained, quoted
 from tests.conftest import Built
-from tests.support.account import Account
 from tests.support.commands import Commands, Result
 
 NAME, REGION = "rds-proxy-auth", "ap-northeast-1"
@@ -99,9 +98,7 @@ def test_every_step_of_a_first_up_has_its_lines(commands: Commands, rehearsal: R
     assert not [call for call in rehearsal.journal() if call.mutating]
 
 
-def test_the_lines_are_the_calls_that_up_then_makes(
-    commands: Commands, rehearsal: Remote, account: Account
-) -> None:
+def test_the_lines_are_the_calls_that_up_then_makes(commands: Commands, rehearsal: Remote) -> None:
     told = sorted(op for made in operations(plan(commands)).values() for op in made)
     before = len(rehearsal.journal())
     assert commands.up().code == 0
@@ -119,13 +116,15 @@ def test_the_lines_are_the_calls_that_up_then_makes(
 def test_values_that_are_not_known_are_variables(commands: Commands) -> None:
     made = calls(plan(commands))
     subnet = flags(made["subnet-function"][0]["command"])
-    assert subnet["vpc-id"] == ["$VPC_ID"] and subnet["cidr-block"] == ["10.0.1.0/24"]
+    assert subnet["vpc-id"] == ["$VPC_ID"]
+    assert subnet["cidr-block"] == ["10.0.1.0/24"]
     assert '"$VPC_ID"' in made["subnet-function"][0]["command"]  # a shell puts it in
     proxy = flags(made["proxy-iam"][0]["command"])
     assert proxy["db-proxy-name"] == [f"{NAME}-iam"]
     (auth,) = json.loads(proxy["auth"][0])
     assert auth == {"AuthScheme": "SECRETS", "SecretArn": "$SECRET_ARN", "IAMAuth": "REQUIRED"}
-    assert proxy["require-tls"] == [] and "no-debug-logging" in proxy
+    assert proxy["require-tls"] == []
+    assert "no-debug-logging" in proxy
     assert "no-require-tls" in flags(made["proxy-password"][0]["command"])
     assert flags(made["function-iam"][0]["command"])["zip-file"] == ["fileb://function-iam.zip"]
 
@@ -213,11 +212,14 @@ def test_a_person_can_copy_the_lines(commands: Commands) -> None:
 @pytest.mark.slow
 def test_up_and_teardown_explain_and_do_it(commands: Commands) -> None:
     up = commands.up("--explain")
-    assert up.code == 0 and operations(up)["vpc"] == ["CreateVpc"]
+    assert up.code == 0
+    assert operations(up)["vpc"] == ["CreateVpc"]
     down = commands.teardown("--explain")
-    assert down.code == 0 and operations(down)["vpc"] == ["DeleteVpc"]
+    assert down.code == 0
+    assert operations(down)["vpc"] == ["DeleteVpc"]
     nothing = commands.teardown("--explain")
-    assert nothing.code == 0 and operations(nothing) == {}
+    assert nothing.code == 0
+    assert operations(nothing) == {}
 
 
 def test_teardown_says_what_it_would_delete_and_how(built: Built) -> None:
@@ -229,7 +231,8 @@ def test_teardown_says_what_it_would_delete_and_how(built: Built) -> None:
     assert made["role-function-iam"] == ["DeleteRolePolicy", "DetachRolePolicy", "DeleteRole"]
     assert made["layer"] == ["DeleteLayerVersion"]
     actions = {each["step"]: each["action"] for each in result.of("explain")}
-    assert actions["stage"] == "goes with api" and made["stage"] == []
+    assert actions["stage"] == "goes with api"
+    assert made["stage"] == []
     assert actions["target-iam"] == "goes with proxy-iam"
     assert list(made)[-1] == "vpc"
     for calls_of_step in calls(result).values():
@@ -245,7 +248,8 @@ def test_a_protected_instance_has_no_line(built: Built) -> None:
         result = built.commands.run("teardown", "--plan", "--explain", "--output", "json")
     finally:
         built.account.rds.modify_db_instance(**instance, DeletionProtection=False)
-    assert result.code == 0 and operations(result)["db-instance"] == []
+    assert result.code == 0
+    assert operations(result)["db-instance"] == []
 
 
 # --- words ----------------------------------------------------------------------------------------

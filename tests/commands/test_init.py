@@ -44,14 +44,16 @@ def test_init_follows_no_link_to_a_file_that_is_not_there(bare: Commands) -> Non
 
 def test_init_writes_to_the_named_file(bare: Commands) -> None:
     assert bare.run("provision", "init", "--config", "other.toml").code == 0
-    assert (bare.folder / "other.toml").exists() and not (bare.folder / "config.toml").exists()
+    assert (bare.folder / "other.toml").exists()
+    assert not (bare.folder / "config.toml").exists()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_init_in_a_read_only_folder(bare: Commands) -> None:
     bare.folder.chmod(0o555)
     done = bare.run("provision", "init")
-    assert done.code == 2 and "Permission denied" in done.stderr
+    assert done.code == 2
+    assert "Permission denied" in done.stderr
 
 
 def test_init_in_a_folder_that_is_not_there(bare: Commands) -> None:
@@ -72,10 +74,12 @@ def test_without_config_nothing_is_changed(bare: Commands, command: str, rehears
     """Who stands in the wrong folder must not change the environment with the default's name."""
     done = bare.run("teardown", "--yes") if command == "teardown" else bare.run("provision", "up")
     assert done.code == 2
-    assert "there is no config.toml" in done.stderr and "init" in done.stderr
+    assert "there is no config.toml" in done.stderr
+    assert "init" in done.stderr
     assert not rehearsal.journal()
 
 
 def test_a_named_config_that_is_missing_is_an_error(bare: Commands) -> None:
     done = bare.run("provision", "plan", "--config", "config.toml")
-    assert done.code == 2 and "--config config.toml: no such file" in done.stderr
+    assert done.code == 2
+    assert "--config config.toml: no such file" in done.stderr

@@ -32,7 +32,9 @@ def mutating(remote: Remote, since: int) -> list[str]:
 def test_second_up_only_reads(built: Built) -> None:
     before = len(built.remote.journal())
     result = built.commands.up()
-    assert result.code == 0 and result.counts() and result.summary["unchanged"] == MADE
+    assert result.code == 0
+    assert result.counts()
+    assert result.summary["unchanged"] == MADE
     assert mutating(built.remote, before) == []
 
 
@@ -42,10 +44,12 @@ def test_up_and_down_leave_the_account_as_it_was(
     neighbours(account)
     before, calls = account.everything(), len(rehearsal.journal())
     first = commands.up()
-    assert first.code == 0 and first.counts(created=MADE), first.stdout[-1500:]
+    assert first.code == 0, first.stdout[-1500:]
+    assert first.counts(created=MADE), first.stdout[-1500:]
     assert not [each for each in mutating(rehearsal, calls) if "Tag" in each]  # with the create
     down = commands.teardown()
-    assert down.code == 0 and down.summary["deleted"] == MADE - 1, down.stdout[-1500:]
+    assert down.code == 0, down.stdout[-1500:]
+    assert down.summary["deleted"] == MADE - 1, down.stdout[-1500:]
     assert not any(each["left"] for each in down.of("left"))
     after = account.everything()
     assert without_rds_role(after) == without_rds_role(before)
@@ -113,7 +117,8 @@ def test_a_new_tag_is_put_on_everything(built: Built) -> None:
     untagged = {"service-linked-role", "layer"} | {
         step for step in changed.steps if step.startswith(("rules", "target", "integ", "route"))
     }
-    assert changed.code == 0 and set(changed.changed) == set(changed.steps) - untagged
+    assert changed.code == 0
+    assert set(changed.changed) == set(changed.steps) - untagged
     assert built.commands.up(*tags).counts()
     assert built.commands.up().summary["updated"] == len(changed.changed)
 
@@ -126,7 +131,8 @@ def test_lost_state_file_is_no_loss(built: Built) -> None:
     before = len(built.remote.journal())
     result = built.commands.up()
     adopted = {step for step, action in result.steps.items() if action == "adopted"}
-    assert result.code == 0 and result.counts(adopted=MADE - 1), set(result.steps) - adopted
+    assert result.code == 0, set(result.steps) - adopted
+    assert result.counts(adopted=MADE - 1), set(result.steps) - adopted
     assert mutating(built.remote, before) == []
 
 
@@ -144,4 +150,5 @@ def test_printed_policy_is_all_that_up_repair_and_teardown_need(
 
 
 def test_reads_are_not_taken_for_changes() -> None:
-    assert not is_mutating("DescribeVpcs") and is_mutating("CreateVpc")
+    assert not is_mutating("DescribeVpcs")
+    assert is_mutating("CreateVpc")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from provision.rehearsal import Fault, Remote
+from provision.rehearsal import Fault
 from provision.verify.request_log import Request, Requests
 from tests.conftest import Built
 from tests.support.commands import Commands, Result
@@ -69,7 +69,8 @@ def assembled(*batches: list[dict[str, Any]]) -> list[Request]:
 
 def test_one_request() -> None:
     (request,) = assembled(events("a", invocation("id-1", "hello", cold=True)))
-    assert request.request_id == "id-1" and request.login == "iam"
+    assert request.request_id == "id-1"
+    assert request.login == "iam"
     assert request.lines == ["INIT_START Runtime Version: python:3.13.v1", "hello"]
     assert request.numbers == {
         "duration_ms": 12.34,
@@ -78,7 +79,8 @@ def test_one_request() -> None:
         "memory_mib": 256,
         "used_mib": 60,
     }
-    assert request.cold and request.status == ""
+    assert request.cold
+    assert request.status == ""
     assert request.when == "1970-01-01T00:00:01.000Z"
 
 
@@ -99,7 +101,8 @@ def test_a_request_whose_report_never_came() -> None:
     cut = events("a", invocation("id-1", "first"))[:2]
     first, second = assembled(cut, events("a", invocation("id-2"), at=2_000))
     assert (first.request_id, first.numbers) == ("id-1", {})
-    assert second.request_id == "id-2" and second.lines == []
+    assert second.request_id == "id-2"
+    assert second.lines == []
 
 
 def test_what_has_not_ended_is_told_once() -> None:
@@ -113,12 +116,14 @@ def test_a_time_out_and_an_end_without_a_beginning() -> None:
     (late,) = assembled(events("a", invocation("id-1", status="timeout")))
     assert late.status == "timeout"
     (half,) = assembled(events("a", invocation("id-2", "line")[1:]))
-    assert half.request_id == "id-2" and half.lines == ["line"]
+    assert half.request_id == "id-2"
+    assert half.lines == ["line"]
 
 
 def test_what_a_function_says_of_its_failure() -> None:
     (request,) = assembled(events("a", invocation("id-1", "[1, 2]", json.dumps(FAILED))))
-    assert request.failure and request.failure["code"] == 1045
+    assert request.failure
+    assert request.failure["code"] == 1045
     (good,) = assembled(events("a", invocation("id-1", '{"status": 200}')))
     assert good.failure is None
 
@@ -180,13 +185,17 @@ def test_both_functions_in_one_stream_oldest_first(logs: Logs) -> None:
     logs.write("password", invocation("id-3", cold=True), minutes_ago=1)
     logs.write("password", invocation("id-1", "hello"), minutes_ago=3)
     result = logs.read()
-    assert result.code == 0 and result.summary["ok"]
+    assert result.code == 0
+    assert result.summary["ok"]
     first, second, third = result.of("request")
     assert [each["request_id"] for each in (first, second, third)] == ["id-1", "id-2", "id-3"]
     assert [each["login"] for each in (first, second, third)] == ["password", "iam", "password"]
     assert [each["status"] for each in (first, second, third)] == ["ok", "failed", "ok"]
-    assert first["lines"] == ["hello"] and first["duration_ms"] == 12.34
-    assert third["cold"] and third["init_ms"] == 345.67 and not first["cold"]
+    assert first["lines"] == ["hello"]
+    assert first["duration_ms"] == 12.34
+    assert third["cold"]
+    assert third["init_ms"] == 345.67
+    assert not first["cold"]
 
 
 def test_since_looks_further_back(logs: Logs) -> None:
@@ -219,7 +228,8 @@ def test_without_a_request_it_says_so(logs: Logs) -> None:
 def test_a_request_that_is_still_running(logs: Logs) -> None:
     logs.write("iam", invocation("id-1", "working")[:2])
     (found,) = logs.read().of("request")
-    assert found["status"] == "running" and found["lines"] == ["working"]
+    assert found["status"] == "running"
+    assert found["lines"] == ["working"]
 
 
 def test_it_only_reads(logs: Logs) -> None:
@@ -229,17 +239,20 @@ def test_it_only_reads(logs: Logs) -> None:
     assert asked == {"GetCallerIdentity", "FilterLogEvents"}
 
 
-def test_without_an_environment(commands: Commands, rehearsal: Remote) -> None:
+def test_without_an_environment(
+    commands: Commands,
+) -> None:
     result = commands.run("provision", "logs", "--output", "json")
     assert result.code == 1
     assert "no log group" in result.error["message"]
     assert "provision up" in result.error["next"]
 
 
-def test_with_one_group_of_two(commands: Commands, rehearsal: Remote, account: Any) -> None:
+def test_with_one_group_of_two(commands: Commands, account: Any) -> None:
     account.logs.create_log_group(logGroupName=f"/aws/lambda/{NAME}-iam")
     result = commands.run("provision", "logs", "--output", "json")
-    assert result.code == 0 and result.of("request") == []
+    assert result.code == 0
+    assert result.of("request") == []
 
 
 def test_what_may_not_be_read_is_an_error(logs: Logs) -> None:

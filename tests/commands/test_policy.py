@@ -92,5 +92,7 @@ def test_policy_is_printed_as_it_is_and_calls_nothing(
     commands: Commands, rehearsal: Remote
 ) -> None:
     result = commands.run("provision", "policy", "--output", "plain")
-    assert result.code == 0 and result.stdout.startswith("{") and result.stdout.endswith("}\n")
+    assert result.code == 0
+    assert result.stdout.startswith("{")
+    assert result.stdout.endswith("}\n")
     assert rehearsal.journal() == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from provision.rehearsal import Fault, Remote
+from provision.rehearsal import Fault
 from tests.commands.test_lifecycle import mutating
 from tests.conftest import Built
 from tests.support.account import Account
@@ -59,7 +59,8 @@ def test_what_would_lose_the_data_is_refused_before_anything_is_called(
 ) -> None:
     before = len(built.remote.journal())
     result = built.commands.up(*flags)
-    assert result.code == 1 and result.error["type"] == "ReplacementRefused"
+    assert result.code == 1
+    assert result.error["type"] == "ReplacementRefused"
     assert "--replace db-instance" in result.error["next"]
     assert result.to_do["db-instance"] == "replace"  # the plan is told all the same
     assert mutating(built.remote, before) == []
@@ -73,7 +74,8 @@ def test_a_protected_instance_is_not_replaced_and_nothing_around_it_is_touched(
     before = len(built.remote.journal())
     for flags in (protect, ()):
         refused = built.commands.up("--replace", "db-instance", *flags)
-        assert refused.code == 1 and "protected from deletion" in refused.error["message"]
+        assert refused.code == 1
+        assert "protected from deletion" in refused.error["message"]
         assert "--no-deletion-protection" in refused.error["next"]
     assert mutating(built.remote, before) == []
     assert built.commands.up().changed == {"db-instance": "updated"}
@@ -90,17 +92,20 @@ def test_storage_grows_in_place_and_shrinks_only_with_a_new_instance(built: Buil
     assert instance(built.account)["DbiResourceId"] == old
     before = len(built.remote.journal())
     refused = built.commands.up()
-    assert refused.code == 1 and refused.error["type"] == "ReplacementRefused"
+    assert refused.code == 1
+    assert refused.error["type"] == "ReplacementRefused"
     assert "AllocatedStorage is 30, should be 20" in refused.error["message"]
     assert mutating(built.remote, before) == []
 
     replaced = built.commands.up("--replace", "db-instance")
-    assert replaced.code == 0 and replaced.changed == dict.fromkeys(NEW_INSTANCE, "created")
+    assert replaced.code == 0
+    assert replaced.changed == dict.fromkeys(NEW_INSTANCE, "created")
     assert instance(built.account)["DbiResourceId"] != old
     assert health(built.account) == {"AVAILABLE"}
     assert as_the_design_says(built)
     left = built.account.everything()
-    assert left["snapshots"] == [] and len(left["automated backups"]) <= 1
+    assert left["snapshots"] == []
+    assert len(left["automated backups"]) <= 1
     assert len(left["DB instances"]) == 1
 
 
@@ -124,13 +129,12 @@ def test_another_user_is_the_new_instances_and_everybodys_who_logs_in(built: Bui
     assert built.commands.up(*flags).counts()
 
     back = built.commands.up("--replace", "db-instance")
-    assert back.code == 0 and back.changed == expected
+    assert back.code == 0
+    assert back.changed == expected
     assert as_the_design_says(built)
 
 
-def test_another_network_takes_everything_in_it_along(
-    commands: Commands, account: Account, rehearsal: Remote
-) -> None:
+def test_another_network_takes_everything_in_it_along(commands: Commands, account: Account) -> None:
     assert commands.up().code == 0
     before = account.everything()
     flags = ("--set", "network.vpc_cidr=10.0.0.0/20")
@@ -183,7 +187,8 @@ def test_a_secret_that_somebody_deleted_for_good_is_made_again_with_all_that_use
     assert set(plan.changes("db-instance")) == {"MasterUserPassword"}
     repaired = built.commands.up()
     assert repaired.code == 0, repaired.stdout[-1500:]
-    assert repaired.steps["secret"] == "created" and repaired.steps["db-instance"] == "updated"
+    assert repaired.steps["secret"] == "created"
+    assert repaired.steps["db-instance"] == "updated"
     assert account.secret(f"{NAME}/database")["password"] != password
     assert health(account) == {"AVAILABLE"}
     assert as_the_design_says(built)
@@ -204,7 +209,8 @@ def test_a_new_password_is_the_secrets_the_databases_and_the_functions(built: Bu
         "UpdateFunctionConfiguration",
     ]
     pair = built.account.secret(f"{NAME}/database")
-    assert pair["username"] == "testdb" and pair["password"] != password
+    assert pair["username"] == "testdb"
+    assert pair["password"] != password
     assert health(built.account) == {"AVAILABLE"}
     assert as_the_design_says(built)
 
@@ -214,8 +220,10 @@ def test_a_secret_that_holds_no_password_needs_a_new_one(built: Built, held: str
     name = f"{NAME}/database"
     built.account.secretsmanager.put_secret_value(SecretId=name, SecretString=held)
     refused = built.commands.up()
-    assert refused.code == 1 and refused.error["message"].startswith("secret: ")
-    assert "up --reset-password" in refused.error["next"] and held not in refused.stdout
+    assert refused.code == 1
+    assert refused.error["message"].startswith("secret: ")
+    assert "up --reset-password" in refused.error["next"]
+    assert held not in refused.stdout
     reset = built.commands.up("--reset-password")
     assert reset.code == 0, reset.stdout[-1500:]
     assert health(built.account) == {"AVAILABLE"}
@@ -228,8 +236,10 @@ def test_a_new_password_that_did_not_reach_the_database_does_with_the_next_up(
     built.remote.set_faults(Fault("denied", "ModifyDBInstance"))
     stopped = built.commands.up("--reset-password")
     built.remote.set_faults()
-    assert stopped.code == 1 and stopped.error["step"] == "db-instance"
+    assert stopped.code == 1
+    assert stopped.error["step"] == "db-instance"
     went_on = built.commands.up()
-    assert went_on.code == 0 and went_on.steps["db-instance"] == "updated", went_on.stdout[-1500:]
+    assert went_on.code == 0, went_on.stdout[-1500:]
+    assert went_on.steps["db-instance"] == "updated", went_on.stdout[-1500:]
     assert health(built.account) == {"AVAILABLE"}
     assert as_the_design_says(built)

@@ -39,11 +39,13 @@ def person(commands: Commands) -> list[str]:
 def test_an_environment_that_is_missing(commands: Commands, rehearsal: Remote) -> None:
     result = status(commands)
     found = resources(result)
-    assert len(found) == MADE and not any(each["present"] for each in found.values())
+    assert len(found) == MADE
+    assert not any(each["present"] for each in found.values())
     assert result.of("urls") == [{"event": "urls", "password": None, "iam": None}]
     (cost,) = result.of("cost")
     assert (cost["per_hour"], cost["so_far"], cost["since"]) == (0.0, 0.0, None)
-    assert result.summary["ok"] is True and result.summary["url"] is None
+    assert result.summary["ok"] is True
+    assert result.summary["url"] is None
     lines = person(commands)
     assert lines[1].startswith("status: done in ")
     assert lines[2:] == [
@@ -76,7 +78,8 @@ def test_an_environment_that_is_as_it_should_be(built: Built) -> None:
     url = result.summary["url"]
     assert (urls["password"], urls["iam"]) == (f"{url}/func1", f"{url}/func2")
     (cost,) = result.of("cost")
-    assert cost["per_hour"] == pytest.approx(0.1013) and cost["so_far"] > 0
+    assert cost["per_hour"] == pytest.approx(0.1013)
+    assert cost["so_far"] > 0
     assert (cost["currency"], cost["missing"], cost["verified"]) == ("USD", [], False)
 
 

@@ -201,7 +201,8 @@ def test_a_run_is_in_the_file_before_it_has_ended(tmp_path: Path) -> None:
     recorder.began(STEP["vpc"], "creating")
     state.begin("vpc", "creating")
     (run,) = json.loads(path.read_text())["runs"]
-    assert run["ok"] is None and "ended" not in run["steps"]["vpc"]
+    assert run["ok"] is None
+    assert "ended" not in run["steps"]["vpc"]
     recorder.finished(STEP["vpc"], "created", "vpc-1", 1)
     ended = recorder.run("up", ok=True)
     assert ended is not None
@@ -238,9 +239,11 @@ def test_a_wait_for_what_is_there_already_is_recorded() -> None:
     recorder.status(STEP["db-instance"], "creating")
     recorder.finished(STEP["db-instance"], "unchanged", "db", 1)
     run = recorder.run("up", ok=True)
-    assert run is not None and list(run["steps"]) == ["db-instance"]
+    assert run is not None
+    assert list(run["steps"]) == ["db-instance"]
     entry = run["steps"]["db-instance"]
-    assert (entry["doing"], entry["action"]) == ("checking", "unchanged") and "ended" in entry
+    assert (entry["doing"], entry["action"]) == ("checking", "unchanged")
+    assert "ended" in entry
 
 
 def test_a_failure_of_what_never_began_is_recorded() -> None:
@@ -249,7 +252,8 @@ def test_a_failure_of_what_never_began_is_recorded() -> None:
     recorder = Recorder()
     recorder.failed(STEP["vpc"], ResourceFailed("it broke"))
     run = recorder.run("up", ok=False)
-    assert run is not None and run["steps"]["vpc"]["error"] == "it broke"
+    assert run is not None
+    assert run["steps"]["vpc"]["error"] == "it broke"
 
 
 # --- the page -------------------------------------------------------------------------------------
@@ -294,7 +298,8 @@ def test_no_request_leaves_the_page(up: Timeline, resources: list[Resource]) -> 
     loaded = [value for _, value in reader.attributes if "url(" in value]
     assert all(value.startswith("url(#") for value in loaded)
     style = text[text.index("<style>") : text.index("</style>")]
-    assert "url(" not in style and "@import" not in style
+    assert "url(" not in style
+    assert "@import" not in style
 
 
 def test_everything_is_escaped(resources: list[Resource]) -> None:
@@ -397,10 +402,12 @@ def keep(commands: Commands, *runs: Any, steps: Any = None) -> None:
 def test_it_tells_programs_each_step_and_asks_nobody(offline: Commands, silence: Silence) -> None:
     keep(offline, UP)
     result = offline.run("provision", "timeline", "--output", "json")
-    assert result.code == 0 and result.summary["ok"]
+    assert result.code == 0
+    assert result.summary["ok"]
     assert silence.calls == 0
     told = {each["step"]: each for each in result.of("timeline-step")}
-    assert told["target-iam"]["on_chain"] and not told["secret"]["on_chain"]
+    assert told["target-iam"]["on_chain"]
+    assert not told["secret"]["on_chain"]
     waits = [(wait["status"], wait["seconds"]) for wait in told["target-iam"]["waits"]]
     assert waits[1:3] == [("waiting", 59.0), ("UNAVAILABLE", 15.0)]
 
@@ -464,7 +471,8 @@ def test_a_person_gets_the_bars_alone(offline: Commands) -> None:
     keep(offline, UP)
     for output in ("plain", "rich"):
         result = offline.run("provision", "timeline", "--output", output)
-        assert result.code == 0 and result.stderr == ""
+        assert result.code == 0
+        assert result.stderr == ""
         assert result.stdout.startswith("up, 2026-11-24 08:00:00 UTC: done in 1m40s\n\n")
         assert result.stdout.isascii()  # nobody said that it may be anything else
 
@@ -484,7 +492,8 @@ def test_live_without_a_page_is_bad_usage(offline: Commands) -> None:
 def test_the_page_after_a_teardown_has_nothing_there(offline: Commands, silence: Silence) -> None:
     keep(offline, {**UP, "command": "teardown"})
     result = offline.run("provision", "timeline", "--output", "json", "--html", "page.html")
-    assert result.code == 0 and silence.calls == 0
+    assert result.code == 0
+    assert silence.calls == 0
     assert result.of("page") == [{"event": "page", "path": "page.html"}]
     text = Reader((offline.folder / "page.html").read_text()).text
     marks = "●◐≠✕○"
@@ -500,7 +509,8 @@ def test_a_failed_run_and_a_half_made_environment(
     rehearsal.set_faults(Fault("denied", "CreateDBInstance", times=99))
     assert commands.up().code == 1
     result = commands.run("provision", "timeline", "--output", "json")
-    assert result.code == 0 and result.of("timeline")[0]["ok"] is False
+    assert result.code == 0
+    assert result.of("timeline")[0]["ok"] is False
     told = {each["step"]: each for each in result.of("timeline-step")}
     assert told["db-instance"]["action"] == "failed"
     assert "CreateDBInstance" in told["db-instance"]["error"]

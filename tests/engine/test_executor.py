@@ -192,7 +192,8 @@ def test_as_it_should_be_nothing_is_done(world: World) -> None:
     world.up(*ALL)
     world.cloud.done.clear()
     engine = world.up(*ALL)
-    assert world.cloud.done == [] and engine.counts.unchanged == 4
+    assert world.cloud.done == []
+    assert engine.counts.unchanged == 4
 
 
 def test_what_differs_is_changed_in_place_and_the_rest_left(world: World) -> None:
@@ -214,7 +215,8 @@ def test_what_was_found_and_is_not_in_the_state_is_adopted(world: World) -> None
     world.up(*ALL)
     world.path.unlink()
     engine = world.up(*ALL)
-    assert engine.counts.adopted == 4 and set(world.phases().values()) == {READY}
+    assert engine.counts.adopted == 4
+    assert set(world.phases().values()) == {READY}
 
 
 # --- failures -------------------------------------------------------------------------------------
@@ -245,7 +247,8 @@ def test_what_is_under_way_when_another_fails_is_recorded(world: World) -> None:
     world.cloud.trouble |= {"create database": fail, "create network": slow}
     with pytest.raises(ProvisionError, match="AWS said no"):
         world.up(*ALL)
-    assert "network" in world.cloud.there and world.phases()["network"] in (MADE, READY)
+    assert "network" in world.cloud.there
+    assert world.phases()["network"] in (MADE, READY)
     world.cloud.trouble.clear()
     assert world.up(*ALL).counts.created == 3  # network is not made twice
     assert world.cloud.done.count("create network") == 1
@@ -276,8 +279,10 @@ def test_an_interruption_begins_nothing_more_and_records_what_is_there(world: Wo
     )  # Ctrl-C while it is asked for
     with pytest.raises(Interrupted):
         engine.carry_out(world.plan(engine))
-    assert "database" in world.cloud.there and world.phases()["database"] in (MADE, READY)
-    assert "proxy" not in world.phases() and not any("proxy" in each for each in world.cloud.done)
+    assert "database" in world.cloud.there
+    assert world.phases()["database"] in (MADE, READY)
+    assert "proxy" not in world.phases()
+    assert not any("proxy" in each for each in world.cloud.done)
     world.cloud.trouble.clear()
     world.up(*ALL)
     assert world.cloud.done.count("create database") == 1
@@ -293,7 +298,9 @@ def test_each_goes_when_nobody_refers_to_it_any_more(world: World) -> None:
     engine = world.down(*ALL)
     assert world.cloud.done[:2] == ["delete function", "delete proxy"]
     assert set(world.cloud.done[2:]) == {"delete database", "delete network"}
-    assert engine.counts.deleted == 4 and world.phases() == {} and world.cloud.there == {}
+    assert engine.counts.deleted == 4
+    assert world.phases() == {}
+    assert world.cloud.there == {}
 
 
 def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: World) -> None:
@@ -310,7 +317,8 @@ def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: World) ->
 
 
 def test_a_teardown_of_nothing_deletes_nothing(world: World) -> None:
-    assert world.down(*ALL).counts.deleted == 0 and world.cloud.done == []
+    assert world.down(*ALL).counts.deleted == 0
+    assert world.cloud.done == []
 
 
 # --- what AWS takes in portions, or never shows ---------------------------------------------------

@@ -97,7 +97,8 @@ def test_who_waits_for_a_step_that_failed_is_told_its_name(
     ended = waiting(
         step_outputs.wait_for_outputs, [("vpc", "id"), ("db-instance", "endpoint")], then=fail
     )
-    assert isinstance(ended, Blocked) and str(ended) == "db-instance"
+    assert isinstance(ended, Blocked)
+    assert str(ended) == "db-instance"
 
 
 def test_who_waits_for_another_step_is_not_held_up(step_outputs: StepOutputs) -> None:

@@ -145,4 +145,5 @@ def test_plan_of_an_account(installed: Installed) -> None:
 
 def test_the_version_is_that_of_the_package(installed: Installed) -> None:
     done = installed.run("provision", "--version")
-    assert done.stdout.startswith("rds-proxy-auth ") and "unknown" not in done.stdout
+    assert done.stdout.startswith("rds-proxy-auth ")
+    assert "unknown" not in done.stdout

@@ -68,7 +68,7 @@ def index(good_wheel: bytes, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """In the package index's place: gives out what is in this list, the right wheel at first."""
     stock = [good_wheel]
 
-    def fetch(wanted: wheel.Wheel) -> bytes:
+    def fetch(_wanted: wheel.Wheel) -> bytes:
         return stock.pop()
 
     monkeypatch.setattr(wheel, "_fetch", fetch)
@@ -146,8 +146,9 @@ def test_entries_are_sorted_and_carry_nothing_of_the_machine(build: Callable[[],
     assert {entry.extra for entry in packed} == {b""}
 
 
+@pytest.mark.usefixtures("index")
 def test_the_bytes_depend_on_no_property_of_the_checkout(
-    checkout: Path, index: list[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     expected = {name: build().sha256 for name, build in BUILDS.items()}
     for file in checkout.rglob("*"):
@@ -208,8 +209,9 @@ def test_a_damaged_wheel_in_the_cache_is_fetched_again(
     assert kept.read_bytes() == good
 
 
+@pytest.mark.usefixtures("index")
 def test_a_checkout_that_cannot_be_written_to_uses_another_folder(
-    checkout: Path, index: list[bytes], tmp_path: Path
+    checkout: Path, tmp_path: Path
 ) -> None:
     (checkout / "layer" / ".cache").write_text("a file where the folder should be")
     first = layer_package()
@@ -248,8 +250,9 @@ def fake_pip(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None
     monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
+@pytest.mark.usefixtures("checkout")
 def test_what_pip_says_is_passed_on_with_a_way_out(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     error = "ERROR: No matching distribution found"
     fake_pip(tmp_path, monkeypatch, f"import sys; sys.exit('noise\\n{error}\\n[notice] a hint')")
@@ -258,8 +261,9 @@ def test_what_pip_says_is_passed_on_with_a_way_out(
     assert "py2.py3-none-any.whl" in caught.value.next_step
 
 
+@pytest.mark.usefixtures("checkout")
 def test_pip_is_asked_for_the_pure_wheel_by_hash(
-    good_wheel: bytes, checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    good_wheel: bytes, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     good = tmp_path / "good"
     good.write_bytes(good_wheel)
@@ -275,9 +279,8 @@ def test_pip_is_asked_for_the_pure_wheel_by_hash(
     assert wheel.content(wheel.pinned()) == good.read_bytes()
 
 
-def test_pip_that_hangs_is_ended(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("checkout")
+def test_pip_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     fake_pip(tmp_path, monkeypatch, "import time; time.sleep(60)")
     monkeypatch.setattr(wheel, "PIP_SECONDS", 0.2)
     with pytest.raises(PackageError, match="pip gave no answer within"):
@@ -362,8 +365,9 @@ def test_processes_at_once_build_the_same(good_wheel: bytes, tmp_path: Path) -> 
 # Installed, and where there is no pip
 
 
+@pytest.mark.usefixtures("checkout")
 def test_an_installed_program_keeps_the_wheel_in_the_users_cache(
-    checkout: Path, index: list[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    index: list[bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(wheel, "CACHE", None)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
@@ -384,11 +388,13 @@ def test_without_pip_the_one_that_python_carries_runs(monkeypatch: pytest.Monkey
     without_pip(monkeypatch)
     command = wheel._pip(wheel.pinned())
     done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and done.stdout.startswith("pip "), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("pip "), done.stderr
 
 
+@pytest.mark.usefixtures("checkout")
 def test_a_python_without_any_pip_says_what_to_do(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     without_pip(monkeypatch)
     monkeypatch.setattr("ensurepip.__file__", str(tmp_path / "__init__.py"))
@@ -397,8 +403,9 @@ def test_a_python_without_any_pip_says_what_to_do(
     assert "py2.py3-none-any.whl" in caught.value.next_step
 
 
+@pytest.mark.usefixtures("checkout")
 def test_pip_takes_the_indexes_that_are_set_for_uv(
-    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Who runs `uvx` has told uv where packages come from, and perhaps nobody else."""
     fake_pip(

@@ -52,8 +52,10 @@ def test_by_default_the_table_is_asked_and_nobody_else(
 def test_status_prices_what_aws_really_has(built: Built) -> None:
     result = built.commands.run("provision", "status", "--output", "json", *LIVE)
     (cost,) = result.of("cost")
-    assert result.code == 0 and cost["per_hour"] == pytest.approx(AN_HOUR, abs=1e-4)
-    assert cost["so_far"] is not None and cost["since"]
+    assert result.code == 0
+    assert cost["per_hour"] == pytest.approx(AN_HOUR, abs=1e-4)
+    assert cost["so_far"] is not None
+    assert cost["since"]
 
 
 @pytest.mark.slow
@@ -87,7 +89,8 @@ def test_without_the_permission_the_error_names_it(commands: Commands, rehearsal
     )
     result = commands.plan(*LIVE)
     assert result.code == 1
-    assert "GetProducts" in result.error["message"] and result.error["next"]
+    assert "GetProducts" in result.error["message"]
+    assert result.error["next"]
 
 
 # --- what is taken from an answer -----------------------------------------------------------------

@@ -32,7 +32,8 @@ def config(
 )
 def test_the_sum_of_the_parts(region: str, per_hour: float, per_30_days: float) -> None:
     found = estimate(config(region))
-    assert found.per_hour is not None and found.per_30_days is not None
+    assert found.per_hour is not None
+    assert found.per_30_days is not None
     assert float(found.per_hour) == pytest.approx(per_hour, abs=5e-5)
     assert float(found.per_30_days) == pytest.approx(per_30_days, abs=5e-3)
     assert found.missing == ()
@@ -101,7 +102,8 @@ def test_the_part_that_is_there_has_its_own_estimate() -> None:
     assert [part.step for part in found.parts] == ["db-instance"] * 3
     assert found.per_hour == Decimal("0.016") + Decimal("0.115") * 20 / 730
     nothing = estimate(config()).of(())
-    assert nothing.per_hour == 0 and not nothing.parts
+    assert nothing.per_hour == 0
+    assert not nothing.parts
 
 
 # --- so far ---------------------------------------------------------------------------------------
@@ -138,13 +140,15 @@ def test_without_a_price_what_it_has_cost_is_unknown() -> None:
 
 def test_every_figure_of_the_table_has_a_unit_a_source_and_says_whether_it_was_checked() -> None:
     table = price_table()
-    assert isinstance(table["dated"], datetime.date) and table["source"]
+    assert isinstance(table["dated"], datetime.date)
+    assert table["source"]
     regions = {name: rates for name, rates in table.items() if isinstance(rates, dict)}
     regions.pop("vcpus")
     for region, rates in regions.items():
         entries = [*rates["instance"].values(), rates["storage"], rates["proxy"], rates["secret"]]
         for entry in entries:
-            assert entry["price"] > 0 and entry["source"], (region, entry)
+            assert entry["price"] > 0, (region, entry)
+            assert entry["source"], (region, entry)
             assert entry["per"] in ("hour", "vCPU-hour", "GiB-month", "month")
             assert isinstance(entry["verified"], bool)
         assert set(rates["instance"]) <= set(table["vcpus"])

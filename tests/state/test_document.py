@@ -57,13 +57,15 @@ def reloaded(path: Path) -> dict[str, StepState]:
 
 
 def test_no_file_is_an_empty_state_and_reading_makes_none(state: State, path: Path) -> None:
-    assert state.steps == {} and state.serial == 0
+    assert state.steps == {}
+    assert state.serial == 0
     assert not path.parent.exists()
 
 
 def test_what_is_recorded_is_on_disk_at_once(state: State, path: Path) -> None:
     state.begin("vpc", CREATING)
-    assert reloaded(path)["vpc"].phase == CREATING and reloaded(path)["vpc"].outputs == {}
+    assert reloaded(path)["vpc"].phase == CREATING
+    assert reloaded(path)["vpc"].outputs == {}
     state.record("vpc", MADE, {"id": "vpc-1"})
     assert reloaded(path)["vpc"].outputs == {"id": "vpc-1"}
     state.begin("vpc", "updating")
@@ -78,7 +80,8 @@ def test_what_is_no_news_is_not_written(state: State, path: Path) -> None:
     before = path.stat().st_ino
     state.record("vpc", READY, {"id": "vpc-1"})
     state.forget("subnet")
-    assert path.stat().st_ino == before and state.serial == 1
+    assert path.stat().st_ino == before
+    assert state.serial == 1
 
 
 def test_nobody_else_may_read_it(state: State, path: Path) -> None:
@@ -124,8 +127,8 @@ def test_the_content_is_on_disk_before_it_takes_the_files_place(path: Path) -> N
     """And the folder after it: else a crash of the machine could lose both."""
     order: list[str] = []
     with (
-        mock.patch("os.fsync", lambda handle: order.append("fsync")),
-        mock.patch("pathlib.Path.replace", lambda self, other: order.append("rename")),
+        mock.patch("os.fsync", side_effect=lambda _: order.append("fsync")),
+        mock.patch("pathlib.Path.replace", side_effect=lambda *_: order.append("rename")),
     ):
         replace_file(path, "text")
     assert order == ["fsync", "rename", "fsync"]
@@ -138,7 +141,8 @@ def test_a_good_file_is_read(path: Path) -> None:
     path.parent.mkdir()
     path.write_text(json.dumps(GOOD))
     state = load(path)
-    assert state.known() == {"vpc": {"id": "vpc-1"}} and state.serial == 7
+    assert state.known() == {"vpc": {"id": "vpc-1"}}
+    assert state.serial == 7
 
 
 BAD: dict[str, Any] = {
@@ -165,7 +169,8 @@ def test_a_malformed_file_is_told_and_left_as_it_is(path: Path, document: Any) -
     path.write_text(json.dumps(document))
     with pytest.raises(StateError) as caught:
         load(path)
-    assert str(path) in caught.value.message and caught.value.next_step
+    assert str(path) in caught.value.message
+    assert caught.value.next_step
     assert path.read_text() == json.dumps(document)
 
 
@@ -217,7 +222,8 @@ def test_a_lock_that_was_deleted_while_it_was_taken_is_taken_anew(path: Path) ->
             lock.unlink()
 
     with mock.patch.object(document, "take", first_too_late), locked(path, "up"):
-        assert len(taken) == 2 and lock.exists()
+        assert len(taken) == 2
+        assert lock.exists()
 
 
 def test_an_error_within_frees_the_lock(path: Path) -> None:

@@ -89,8 +89,7 @@ class Account:
     def everything(self) -> dict[str, Any]:
         """All that is in the account, as far as this project could have to do with it."""
         return {
-            name: sorted(_lasting(list(read(self))), key=lambda each: json.dumps(each))
-            for name, read in READS.items()
+            name: sorted(_lasting(list(read(self))), key=json.dumps) for name, read in READS.items()
         }
 
 

@@ -20,7 +20,8 @@ class Clock(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         """Let the time pass at once, up to when it is set."""
-        assert timeout is not None and timeout > 0, "nobody would ever wake up"
+        assert timeout is not None, "nobody would ever wake up"
+        assert timeout > 0, "nobody would ever wake up"
         end = self.now + timeout
         for moment in sorted(each for each in self.at if each <= end):
             self.now = max(self.now, moment)
@@ -39,5 +40,5 @@ class Clock(threading.Event):
     @contextlib.contextmanager
     def ticking(self) -> Iterator[None]:
         """Be the time of everybody in the block."""
-        with mock.patch("time.monotonic", lambda: self.now):
+        with mock.patch("time.monotonic", side_effect=lambda: self.now):
             yield

@@ -60,7 +60,8 @@ def _serving(arguments: list[str], **environ: str) -> Iterator[str]:
         text=True,
     )
     with server:
-        assert server.stdin and server.stdout
+        assert server.stdin
+        assert server.stdout
         try:
             about: Mapping[str, str] = json.loads(server.stdout.readline())
             yield about["endpoint_url"]

@@ -115,7 +115,8 @@ def test_protection_set_by_a_person_is_respected(place: Place) -> None:
         DBInstanceIdentifier="demo-database", DeletionProtection=True, ApplyImmediately=True
     )
     down = place.teardown()
-    assert down.code == 1 and "--no-deletion-protection" in down.error["next"], down
+    assert down.code == 1, down
+    assert "--no-deletion-protection" in down.error["next"], down
     rds.describe_db_instances(DBInstanceIdentifier="demo-database")
     place.account.remote.advance(600)
     rds.modify_db_instance(

@@ -17,7 +17,8 @@ REFUSED: tuple[Kind, ...] = ("expired", "denied")
 def refused_with_its_cause(ended: Ended, kind: Kind) -> None:
     """Assert that the run failed, and says why and what to do."""
     error = "CredentialsError" if kind == "expired" else "AwsCallError"
-    assert ended.code == 1 and ended.error["type"] == error, ended
+    assert ended.code == 1, ended
+    assert ended.error["type"] == error, ended
     assert ended.error["next"]
 
 

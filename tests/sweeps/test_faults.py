@@ -29,7 +29,8 @@ def test_every_call_that_changes_something_meets_it_once(
     assert ended.code == 0, ended
     place.holds_one_of_everything()
     again = place.up(faults=[])
-    assert again.code == 0 and again.summary["unchanged"] == 36, again
+    assert again.code == 0, again
+    assert again.summary["unchanged"] == 36, again
     down = place.teardown(faults=each_nth(kind, DOWN, nth))
     assert down.code == 0, down
     place.holds_nothing()

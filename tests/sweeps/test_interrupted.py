@@ -54,7 +54,8 @@ def test_a_signal_ends_up_in_good_order(place: Place, number: signal.Signals, st
     run = started(place, "provision", step)
     run.send(number)
     ended = run.end()
-    assert ended.code == INTERRUPTED and ended.error["type"] == "Interrupted", ended
+    assert ended.code == INTERRUPTED, ended
+    assert ended.error["type"] == "Interrupted", ended
     assert "teardown" in ended.error["next"]
     made = [e for e in place.account.mutations() if e.operation.startswith("Create") and not e.code]
     recorded = place.steps()
@@ -72,7 +73,8 @@ def test_after_a_signal_nothing_new_is_begun(place: Place) -> None:
     ended = run.end()
     assert ended.code == INTERRUPTED
     made = {call.operation for call in place.account.mutations() if not call.code}
-    assert "CreateVpc" in made and not made & {"CreateSubnet", "CreateDBInstance", "CreateDBProxy"}
+    assert "CreateVpc" in made
+    assert not made & {"CreateSubnet", "CreateDBInstance", "CreateDBProxy"}
     goes_on(place)
 
 
@@ -85,7 +87,9 @@ def test_a_person_is_told_that_it_stops_and_what_still_costs(place: Place) -> No
     told = ended.out + ended.err
     assert "nothing new is started" in told
     costing = next(line for line in told.splitlines() if "still at AWS" in line)
-    assert "db-instance" in costing and "secret" in costing and "hour" in costing
+    assert "db-instance" in costing
+    assert "secret" in costing
+    assert "hour" in costing
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -100,7 +104,8 @@ def test_a_signal_ends_teardown_in_good_order(
     run.send(number)
     ended = run.end()
     place.account.passes(SPEED)
-    assert ended.code == INTERRUPTED and ended.error["type"] == "Interrupted", ended
+    assert ended.code == INTERRUPTED, ended
+    assert ended.error["type"] == "Interrupted", ended
     again = place.teardown()
     assert again.code == 0, again
     place.holds_nothing()

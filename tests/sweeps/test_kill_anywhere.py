@@ -94,7 +94,8 @@ def test_killed_at_any_call_the_next_run_goes_on(
     place.holds_one_of_everything()
     if when == "kill-after":
         again = place.up()
-        assert again.code == 0 and again.summary["unchanged"] == 36, again
+        assert again.code == 0, again
+        assert again.summary["unchanged"] == 36, again
     if down:
         killed = place.teardown(faults=[kill(when, down)])
         assert killed.code == KILLED, killed
@@ -142,7 +143,8 @@ def test_the_swept_calls_are_all_that_there_are(place: Place) -> None:
     before = len(place.account.remote.journal())
     place.teardown()
     deleted = collections.Counter(each.operation for each in place.account.mutations(before))
-    assert set(made) == set(UP) and set(deleted) == set(DOWN)
+    assert set(made) == set(UP)
+    assert set(deleted) == set(DOWN)
     repeated = {"CreateDBSubnetGroup", "CreateDBProxy", "CreateFunction", "RegisterDBProxyTargets"}
     assert {op: n for op, n in made.items() if op not in repeated} == {
         op: n for op, n in UP.items() if op not in repeated

@@ -152,8 +152,10 @@ def test_a_taken_name_stops_up_before_anything_is_made(
     place.account.remote.advance(3600)
     before, calls = everything(place), len(place.account.remote.journal())
     ended = place.up()
-    assert ended.code == 1 and ended.error["type"] == "ForeignResource", ended
-    assert "demo" in ended.error["message"] and ended.error["next"]
+    assert ended.code == 1, ended
+    assert ended.error["type"] == "ForeignResource", ended
+    assert "demo" in ended.error["message"]
+    assert ended.error["next"]
     down = place.teardown()
     assert down.code == 0, down
     assert place.account.mutations(calls) == []
@@ -219,14 +221,17 @@ def test_what_is_ours_by_state_and_theirs_by_tags_is_not_touched(
     retag(client(place), "theirs")
     before, calls = everything(place), len(place.account.remote.journal())
     ended = place.up("--set", "function.memory_mib=512")
-    assert ended.code == 1 and ended.error["type"] == "ForeignResource", ended
+    assert ended.code == 1, ended
+    assert ended.error["type"] == "ForeignResource", ended
     for value in ("'theirs'", "'demo'", "state file"):
         assert value in ended.error["message"]
     assert place.account.mutations(calls) == []
     assert everything(place) == before
     down = place.teardown()
-    assert down.code == 1 and down.error["type"] == "ForeignResource", down
-    assert "'theirs'" in down.error["message"] and "'demo'" in down.error["message"]
+    assert down.code == 1, down
+    assert down.error["type"] == "ForeignResource", down
+    assert "'theirs'" in down.error["message"]
+    assert "'demo'" in down.error["message"]
     retag(client(place), "demo")  # it is still there, or this fails
     assert place.teardown().code == 0
     place.holds_nothing()
@@ -241,17 +246,20 @@ def test_two_environments_live_and_die_side_by_side(place: Place) -> None:
     first = place.start("provision", "up", "--no-check", faults=[])
     second = other.start("provision", "up", "--no-check")
     first.go(), second.go()
-    assert first.end().code == 0 and second.end().code == 0
+    assert first.end().code == 0
+    assert second.end().code == 0
     place.holds_one_of_everything(*place.account.inventory.expected(other.name))
     down, again = place.start("teardown", "--yes"), other.start("provision", "up", "--no-check")
     down.go(), again.go()
     assert down.end().code == 0
     unchanged = again.end()
-    assert unchanged.code == 0 and unchanged.summary["unchanged"] == 36, unchanged
+    assert unchanged.code == 0, unchanged
+    assert unchanged.summary["unchanged"] == 36, unchanged
     other.holds_one_of_everything()
     remade, down = place.start("provision", "up", "--no-check"), other.start("teardown", "--yes")
     remade.go(), down.go()
-    assert remade.end().code == 0 and down.end().code == 0
+    assert remade.end().code == 0
+    assert down.end().code == 0
     place.holds_one_of_everything()
     assert place.teardown().code == 0
     place.holds_nothing()
@@ -259,7 +267,8 @@ def test_two_environments_live_and_die_side_by_side(place: Place) -> None:
 
 def test_a_lost_state_finds_no_more_than_its_own(place: Place) -> None:
     other = replace(place, name="demo-iam")
-    assert place.up(faults=[]).code == 0 and other.up().code == 0
+    assert place.up(faults=[]).code == 0
+    assert other.up().code == 0
     place.state.unlink()
     other.state.unlink()
     assert place.teardown().code == 0

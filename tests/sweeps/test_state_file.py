@@ -39,7 +39,8 @@ def test_the_second_of_two_is_told_who_holds_the_lock(
     running = place.start(module, *flags, faults=[]).go()
     assert running.wait(lambda out: '"event": "begin"' in out)
     refused = run(place, second)
-    assert refused.code == 1 and refused.error["type"] == "Locked", refused
+    assert refused.code == 1, refused
+    assert refused.error["type"] == "Locked", refused
     for words in (first, f"process {running.pid}", socket.gethostname(), "since 20"):
         assert words in refused.error["message"]
     place.account.passes(SPEED)
@@ -68,7 +69,8 @@ def test_a_held_lock_stops_it_before_anything_is_changed(place: Place, command: 
         file.write(HOLDER)
         file.flush()
         ended = run(place, command)
-    assert ended.code == 1 and ended.error["type"] == "Locked"
+    assert ended.code == 1
+    assert ended.error["type"] == "Locked"
     assert HOLDER.strip() in ended.error["message"]
     assert place.account.mutations() == []
 
@@ -95,7 +97,8 @@ def test_up_without_a_state_file_finds_everything(place: Place) -> None:
     assert place.up(faults=[]).code == 0
     place.state.unlink()
     again = place.up()
-    assert again.code == 0 and again.summary["adopted"] == 35, again
+    assert again.code == 0, again
+    assert again.summary["adopted"] == 35, again
     place.holds_one_of_everything()
 
 
@@ -103,7 +106,7 @@ def cut_off(text: str) -> str:
     return text[: len(text) // 2]
 
 
-def empty(text: str) -> str:
+def empty(_text: str) -> str:
     return ""
 
 
@@ -123,7 +126,7 @@ def other_region(text: str) -> str:
     return json.dumps(json.loads(text) | {"region": "eu-west-1"})
 
 
-def other_program(text: str) -> str:
+def other_program(_text: str) -> str:
     return '{"serial": 4, "lineage": "5e0c", "resources": []}'
 
 
@@ -149,8 +152,10 @@ def test_a_bad_state_file_is_told_and_left_as_it_is(
     place.state.write_text(bad)
     for command in RUNS:
         ended = run(place, command)
-        assert ended.code == 1 and ended.error["type"] == "StateError", ended
-        assert DAMAGED[damage] in ended.error["message"] and ended.error["next"]
+        assert ended.code == 1, ended
+        assert ended.error["type"] == "StateError", ended
+        assert DAMAGED[damage] in ended.error["message"]
+        assert ended.error["next"]
     assert place.state.read_text() == bad
     assert place.account.mutations() == []
 
@@ -179,7 +184,8 @@ def test_a_folder_that_is_read_only_stops_it_before_anything_is_changed(
         ended = place.start(module, *flags, humble=True).go().end()
     finally:
         place.state.parent.chmod(0o700)
-    assert ended.code == 1 and ended.error["type"] == "StateError", ended
+    assert ended.code == 1, ended
+    assert ended.error["type"] == "StateError", ended
     assert "cannot be written" in ended.error["message"]
     assert place.state.read_text() == text
     assert place.account.mutations(before) == []
@@ -187,7 +193,8 @@ def test_a_folder_that_is_read_only_stops_it_before_anything_is_changed(
 
 def test_a_full_disk_stops_up_before_anything_is_made(place: Place) -> None:
     ended = place.up(faults=[], file_bytes=1)
-    assert ended.code == 1 and ended.error["type"] == "StateError", ended
+    assert ended.code == 1, ended
+    assert ended.error["type"] == "StateError", ended
     assert "cannot be written" in ended.error["message"]
     assert place.account.mutations() == []
 
@@ -195,7 +202,8 @@ def test_a_full_disk_stops_up_before_anything_is_made(place: Place) -> None:
 @pytest.mark.parametrize("file_bytes", [800, 1500, 2500, 4000])
 def test_a_disk_that_fills_midway_loses_nothing(place: Place, file_bytes: int) -> None:
     ended = place.up(faults=[], file_bytes=file_bytes)
-    assert ended.code == 1 and ended.error["type"] == "StateError", ended
+    assert ended.code == 1, ended
+    assert ended.error["type"] == "StateError", ended
     assert place.steps()  # the file is whole
     assert place.up().code == 0
     place.holds_one_of_everything()

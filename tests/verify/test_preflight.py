@@ -106,7 +106,8 @@ def test_standard_support(days: int, verdict: Verdict, word: str) -> None:
     ends = datetime.now(UTC) + timedelta(days=days)
     (found,) = standard_support(run(majors(ends)), NEW)
     assert found.verdict is verdict
-    assert word in found.reason and f"{ends:%Y-%m-%d} (AWS)" in found.reason
+    assert word in found.reason
+    assert f"{ends:%Y-%m-%d} (AWS)" in found.reason
     assert bool(found.next_step) is (verdict is not Verdict.GOOD)
 
 
@@ -141,7 +142,8 @@ def test_quotas_with_room() -> None:
 def test_quotas_that_are_used_up(used: dict[str, int]) -> None:
     (found,) = rds_quotas(run(quotas(**used)), NEW)
     assert found.verdict is Verdict.BAD
-    assert next(iter(used)) in found.reason and "Service Quotas" in found.next_step
+    assert next(iter(used)) in found.reason
+    assert "Service Quotas" in found.next_step
 
 
 def test_a_full_quota_of_what_is_there_already_is_in_nobodys_way() -> None:
@@ -187,7 +189,8 @@ def test_storage_that_it_takes() -> None:
 
 def test_the_root_user_is_warned() -> None:
     (found,) = credentials(run(), NEW)
-    assert found.verdict is Verdict.WARNING and "root user" in found.reason
+    assert found.verdict is Verdict.WARNING
+    assert "root user" in found.reason
 
 
 # --- up's own look --------------------------------------------------------------------------------
@@ -198,7 +201,7 @@ def checks(monkeypatch: pytest.MonkeyPatch, *found: Finding) -> Iterator[list[st
     """Let a single check find this. Yields what it was asked."""
     asked: list[str] = []
 
-    def check(run: Run, plan: Plan) -> Iterator[Finding]:
+    def check(_run: Run, _plan: Plan) -> Iterator[Finding]:
         asked.append("asked")
         yield from found
 
@@ -232,7 +235,8 @@ def test_nothing_is_asked_when_nothing_that_costs_is_to_be_made(
     with checks(monkeypatch, FULL) as asked:
         assert preflight(run(), plan(vpc=Action.CREATE, stage=Action.UPDATE)) == []
     assert not asked
-    assert costly(NEW) and not costly(plan())
+    assert costly(NEW)
+    assert not costly(plan())
 
 
 def test_what_is_not_ours_stops_it_before_anything_is_asked(
@@ -249,7 +253,8 @@ def test_what_aws_does_not_tell_is_a_warning(monkeypatch: pytest.MonkeyPatch, er
     monkeypatch.setattr(module, "CHECKS", {"RDS quota": rds_quotas})
     (found,) = account_findings(run(FakeRds(describe_account_attributes=error)), NEW)
     assert found.verdict is Verdict.WARNING
-    assert found.what == "RDS quota" and error in found.reason
+    assert found.what == "RDS quota"
+    assert error in found.reason
 
 
 def test_credentials_that_run_out_end_it(monkeypatch: pytest.MonkeyPatch) -> None:

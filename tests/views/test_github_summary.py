@@ -10,7 +10,6 @@ import pytest
 
 from provision.engine.events import Output, Summary
 from provision.errors import ProvisionError
-from provision.rehearsal import Remote
 from provision.views.github_summary import (
     VARIABLE,
     Both,
@@ -110,7 +109,9 @@ def test_sections_are_appended_one_for_each_run(tmp_path: Path) -> None:
     assert told.ended == 2
     before, first, second = path.read_text().split("#" * 3)
     assert before == "# before\n\n"
-    assert "password" in first and "36 deleted" in second and "password" not in second
+    assert "password" in first
+    assert "36 deleted" in second
+    assert "password" not in second
 
 
 def test_only_what_changes_or_calls_is_summed_up(tmp_path: Path) -> None:
@@ -124,7 +125,8 @@ def test_a_file_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
     output = with_step_summary(told, {"GITHUB_STEP_SUMMARY": str(tmp_path)})
     output.summary(DONE)
     assert told.ended == 1
-    assert "GITHUB_STEP_SUMMARY" in told.notes[0] and "cannot be written" in told.notes[0]
+    assert "GITHUB_STEP_SUMMARY" in told.notes[0]
+    assert "cannot be written" in told.notes[0]
 
 
 def test_both_are_told_everything() -> None:
@@ -165,21 +167,21 @@ def at_github(commands: Commands, path: Path) -> Commands:
 def test_up_leaves_a_section(built: Built, tmp_path: Path) -> None:
     path = tmp_path / "summary.md"
     result = at_github(built.commands, path).up()
-    assert result.code == 0 and json.loads(result.stdout.splitlines()[-1])["ok"]
+    assert result.code == 0
+    assert json.loads(result.stdout.splitlines()[-1])["ok"]
     shown = path.read_text()
     assert shown.startswith("### up: done in ")
     assert "an hour" in shown  # the cost
     assert built.account.secret("rds-proxy-auth/database")["password"] not in shown
 
 
-def test_a_check_without_an_environment(
-    commands: Commands, rehearsal: Remote, tmp_path: Path
-) -> None:
+def test_a_check_without_an_environment(commands: Commands, tmp_path: Path) -> None:
     path = tmp_path / "summary.md"
     result = at_github(commands, path).run("provision", "check", "--output", "plain")
     assert result.code == 1
     shown = path.read_text()
-    assert shown.startswith("### check: NOT DONE") and "nothing to call" in shown
+    assert shown.startswith("### check: NOT DONE")
+    assert "nothing to call" in shown
 
 
 def test_a_bad_configuration_leaves_a_section_too(commands: Commands, tmp_path: Path) -> None:

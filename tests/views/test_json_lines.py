@@ -72,7 +72,8 @@ def test_a_plan_has_an_event_for_each_step_that_makes_something(output: Heard) -
     hidden = Change("Password", "old secret", "new secret", sensitive=True)
     output.planned(plan_of(["vpc"], [("secret", hidden)]))
     planned = {each["step"]: each for each in output.events}
-    assert len(planned) == 36 and "availability-zones" not in planned
+    assert len(planned) == 36
+    assert "availability-zones" not in planned
     assert planned["vpc"]["action"] == "create"
     assert planned["secret"]["changes"] == [
         {"property": "Password", "is": "(hidden)", "should": "(hidden)", "replaces": False}

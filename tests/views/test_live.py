@@ -158,7 +158,8 @@ def test_what_finds_no_room_is_named() -> None:
         output.began(STEP[step], "creating")
     steps = {line.split()[0] for line in output.drawn()[1:-3]}
     hidden = output.drawn()[-3].strip()
-    assert hidden.startswith("and 1 more: ") and len(steps) == 5
+    assert hidden.startswith("and 1 more: ")
+    assert len(steps) == 5
     assert {*steps, hidden.split()[-1]} == {
         "vpc", "api", "secret", "log-group-iam", "log-group-password", "role-api",
     }  # fmt: skip
@@ -289,7 +290,8 @@ def test_the_terminal_is_given_back() -> None:
     output.refresh()
     output.close()
     assert output.terminal == after
-    assert sys.stderr is not None and type(sys.stderr).__name__ != "FileProxy"
+    assert sys.stderr is not None
+    assert type(sys.stderr).__name__ != "FileProxy"
 
 
 def test_nothing_is_drawn_while_somebody_is_asked() -> None:
@@ -328,7 +330,8 @@ def test_a_thread_draws_until_the_output_is_closed() -> None:
     output = Live(on, io.StringIO())
     output.start("up", RESOURCES, ABOUT)
     thread = output._heart
-    assert thread is not None and thread.daemon
+    assert thread is not None
+    assert thread.daemon
     output.planned(plan_of(["vpc"]))
     output.began(STEP["vpc"], "creating")
     output.close()

@@ -50,7 +50,8 @@ def story() -> Story:
 
 def test_before_the_plan_aws_is_asked_and_nothing_is_counted(story: Story) -> None:
     view = story.view
-    assert view.asking and (view.done, view.total, view.waits) == (0, 0, ())
+    assert view.asking
+    assert (view.done, view.total, view.waits) == (0, 0, ())
 
 
 def test_only_what_has_something_to_do_is_counted(story: Story) -> None:
@@ -108,7 +109,8 @@ def test_a_wait_for_another_step_does_not_count_as_ones_own(story: Story) -> Non
     story.began("db-instance", "target-iam")
     story.clock += 7 * MINUTE
     target = next(wait for wait in story.view.waits if wait.step == "target-iam")
-    assert target.usual == 0 and not target.overdue
+    assert target.usual == 0
+    assert not target.overdue
     story.finished("db-instance")
     story.clock += MINUTE
     (target,) = story.view.waits
@@ -154,7 +156,8 @@ def test_a_teardown_goes_from_what_refers_to_what_is_referred_to(story: Story) -
     view = story.view
     assert (view.done, view.total) == (0, len(going))
     order = [view.chain.index(step) for step in ("function-interfaces", "subnet-function", "vpc")]
-    assert order == sorted(order) and view.chain[-1] == "vpc"
+    assert order == sorted(order)
+    assert view.chain[-1] == "vpc"
     # API, its integrations, function (a minute), its interfaces (15 minutes), subnet, VPC.
     assert view.left[1] == pytest.approx(1.5 * (2 + 2 + 60 + 900 + 2 + 2))
 

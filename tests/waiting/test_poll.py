@@ -61,7 +61,8 @@ def suspect(grace: float, reason: str = "AUTH_FAILURE") -> PollResult:
 def test_what_is_ready_is_not_waited_for(clock: Clock) -> None:
     told = Told()
     until(looks(READY), what="db-instance", poll_policy=clock.poll_policy(), tell=told)
-    assert clock.now == 0 and told == [("available", "")]
+    assert clock.now == 0
+    assert told == [("available", "")]
 
 
 def test_every_look_is_told_and_an_unknown_status_is_waited_on(clock: Clock) -> None:
@@ -162,8 +163,10 @@ def test_ctrl_c_ends_a_wait_at_once(clock: Clock) -> None:
 
     with pytest.raises(Interrupted) as caught:
         until(look, what="db-instance", poll_policy=clock.poll_policy(), tell=Told())
-    assert caught.value.exit_code == 130 and "teardown" in caught.value.next_step
-    assert clock.now == 60 and max(asked) <= 60
+    assert caught.value.exit_code == 130
+    assert "teardown" in caught.value.next_step
+    assert clock.now == 60
+    assert max(asked) <= 60
 
 
 def test_an_error_of_a_look_is_no_wait(clock: Clock) -> None:
@@ -214,7 +217,8 @@ def test_a_call_is_repeated_until_aws_takes_it(clock: Clock) -> None:
     assert until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), tell=told) == "done"
     assert clock.now == 2
     ((status, reason), again) = told
-    assert status == "waiting" and again == (status, reason)
+    assert status == "waiting"
+    assert again == (status, reason)
     assert reason.startswith("the new role is not known yet (role: PutRolePolicy answered NoSuch")
 
 
@@ -226,7 +230,8 @@ def test_a_refusal_that_outlasts_its_budget_is_raised_as_it_is(clock: Clock) -> 
 
     with pytest.raises(AwsCallError) as caught:
         until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), tell=Told())
-    assert caught.value is last and 60 <= clock.now <= 65
+    assert caught.value is last
+    assert 60 <= clock.now <= 65
 
 
 def test_any_other_error_is_raised_at_once(clock: Clock) -> None:

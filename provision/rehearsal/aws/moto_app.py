@@ -97,7 +97,7 @@ class Moto:
         answer = Raw(500)
 
         def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-            answer.status = int(status.split()[0])
+            answer.status = int(status.split(maxsplit=1)[0])
             answer.headers = headers
 
         try:

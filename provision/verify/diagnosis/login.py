@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from provision.verify.diagnosis.cause import CHECK, RESET_PASSWORD, UP, Cause, differing, is_should
 from provision.verify.diagnosis.evidence import Evidence
@@ -152,7 +153,7 @@ def proxy_refuses(evidence: Evidence) -> Cause | None:
 
 def throttled(evidence: Evidence) -> Cause | None:
     """The API's stage lets fewer requests through than came."""
-    if evidence.answer is None or evidence.answer.status != 429:
+    if evidence.answer is None or evidence.answer.status != HTTPStatus.TOO_MANY_REQUESTS:
         return None
     sentence = "the API throttles: others call it, or api.throttle_rate_per_second is very low"
     return Cause(sentence, evidence.said(), CHECK, certain=False)

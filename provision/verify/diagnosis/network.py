@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from ipaddress import ip_network
+from ipaddress import IPv4Network, ip_network
 
 from provision.resources.ec2 import MYSQL_PORT
 from provision.verify.diagnosis.cause import Cause, is_should
@@ -86,7 +86,7 @@ def covers(cidr: str, ranges: Iterable[str]) -> bool:
     whole = ip_network(cidr, strict=False)
     inner = [ip_network(each) for each in ranges]
     if whole.prefixlen == 0:
-        return whole.version == 4
+        return isinstance(whole, IPv4Network)
     return bool(inner) and all(
         whole.version == each.version and each.subnet_of(whole)  # type: ignore[arg-type]
         for each in inner

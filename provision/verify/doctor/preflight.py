@@ -97,7 +97,7 @@ def told(title: str, check: Check, run: Run, plan: Plan) -> list[Finding]:
 # --- the checks -----------------------------------------------------------------------------------
 
 
-def credentials(run: Run, plan: Plan) -> Iterator[Finding]:
+def credentials(run: Run, _plan: Plan) -> Iterator[Finding]:
     """Who is calling."""
     who = run.aws.identity
     reason = f"{who.arn}, account {who.account}, region {run.aws.region}"
@@ -107,7 +107,7 @@ def credentials(run: Run, plan: Plan) -> Iterator[Finding]:
         yield good("credentials", reason)
 
 
-def names(run: Run, plan: Plan) -> Iterator[Finding]:
+def names(_run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether somebody else's resource stands where ours should, a deleted secret included."""
     for refusal in plan.refused:
         yield bad("names", refusal.message, refusal.next_step)
@@ -123,14 +123,14 @@ def names(run: Run, plan: Plan) -> Iterator[Finding]:
             )
 
 
-def linked_role(run: Run, plan: Plan) -> Iterator[Finding]:
+def linked_role(_run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the account has RDS's own role; `up` makes a missing one."""
     step = next(each for each in plan.steps if each.step == "service-linked-role")
     there = "AWSServiceRoleForRDS is there" if step.seen else "not there yet: `up` makes it"
     yield good("service-linked role", there)
 
 
-def engine_version(run: Run, plan: Plan) -> Iterator[Finding]:
+def engine_version(run: Run, _plan: Plan) -> Iterator[Finding]:
     """Whether RDS offers the version of MySQL (DescribeDBEngineVersions)."""
     wanted = run.config.database.engine_version
     listed = pages(run.aws.rds, "describe_db_engine_versions", "DBEngineVersions", Engine="mysql")
@@ -150,7 +150,7 @@ def engine_version(run: Run, plan: Plan) -> Iterator[Finding]:
     )
 
 
-def standard_support(run: Run, plan: Plan) -> Iterator[Finding]:
+def standard_support(run: Run, _plan: Plan) -> Iterator[Finding]:
     """Whether the version is still in standard support (DescribeDBMajorEngineVersions).
 
     Outside of it AWS refuses the instance, since we never enrol in paid Extended Support.
@@ -195,7 +195,7 @@ def support_at_aws(run: Run, major: str) -> datetime.date | None:
     return None
 
 
-def zones(run: Run, plan: Plan) -> Iterator[Finding]:
+def zones(run: Run, _plan: Plan) -> Iterator[Finding]:
     """Whether two zones offer the instance class and take RDS Proxy, as `up` looks them up."""
     title, lookup = "zones and instance class", run.resource("availability-zones")
     assert isinstance(lookup, DataSource)  # noqa: S101
@@ -210,7 +210,7 @@ def zones(run: Run, plan: Plan) -> Iterator[Finding]:
     yield good(title, f"{chosen['first']} and {chosen['second']} offer {name} and take RDS Proxy")
 
 
-def storage(run: Run, plan: Plan) -> Iterator[Finding]:
+def storage(run: Run, _plan: Plan) -> Iterator[Finding]:
     """Whether the class takes encrypted gp3 of this size (DescribeOrderableDBInstanceOptions)."""
     wanted = run.config.database
     options = pages(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from provision.views.timeline.model import ASKED, Bar, Gap, Phase, Timeline, ticks, time_by_status
 from provision.views.words import duration
 
+MINUTE = 60  # seconds
 LEAST_WIDTH = 60
 TIME_CELLS = 8
 LEAST_SHARE = 0.02  # of a run: a shorter gap is not worth a word
@@ -31,7 +32,7 @@ def coloured(text: str, colour: str) -> str:
     return f"\x1b[{colour}m{text}\x1b[0m" if colour and text.strip() else text
 
 
-def plain(text: str, colour: str) -> str:
+def plain(text: str, _colour: str) -> str:
     """Return text as it is."""
     return text
 
@@ -142,9 +143,9 @@ def axis(seconds: float, cells: int) -> str:
 
 def tick(seconds: float) -> str:
     """Return a round time as briefly as possible: 0, 0.5s, 30s, 2m, 2m30s."""
-    if seconds < 60:
+    if seconds < MINUTE:
         return f"{seconds:.3g}s" if seconds else "0"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, rest = divmod(round(seconds), MINUTE)
     return f"{minutes}m{rest:02d}s" if rest else f"{minutes}m"
 
 

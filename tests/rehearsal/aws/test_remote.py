@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -125,5 +126,5 @@ def test_sigterm_ends_it() -> None:
     with served("--plain") as (remote, process):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
-        with pytest.raises(OSError):
+        with pytest.raises(urllib.error.URLError):
             remote.journal()

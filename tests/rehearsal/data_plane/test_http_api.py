@@ -345,7 +345,8 @@ def served(api: Api) -> Iterator[str]:
     server.close()
 
 
-def test_over_http(api: Api, served: str) -> None:
+@pytest.mark.usefixtures("api")
+def test_over_http(served: str) -> None:
     answer = fetch(served + "/")
     assert (answer.status, answer.body) == (200, b"hello")
     assert len(answer.headers["apigw-requestid"]) == 16

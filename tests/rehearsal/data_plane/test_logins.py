@@ -497,7 +497,8 @@ def test_a_function_that_is_not_there(environment: Environment) -> None:
     assert (error.value.code, error.value.status) == ("ResourceNotFoundException", 404)
 
 
-def test_nothing_is_left_after_close(environment: Environment, rehearsal: Rehearsal) -> None:
+@pytest.mark.usefixtures("environment")
+def test_nothing_is_left_after_close(rehearsal: Rehearsal) -> None:
     plane = DataPlane(rehearsal)
     answer = plane.invoke("iam", b'{"requestContext": {}}')
     port = plane.proxy_port("iam")

@@ -52,8 +52,8 @@ def _rds(region: str, prefix: str) -> Iterator[dict[str, Any]]:
             for name, (vcpus, price) in CLASSES.items():
                 usage = f"{prefix}-{factor}{'Usage' if factor else 'InstanceUsage'}:{name}"
                 instance = {"instanceType": name, "vcpu": str(vcpus), "usagetype": usage}
-                price = price if not factor else f"{2 * float(price):.10f}"
-                yield _product("Database Instance", about | instance, "Hrs", price)
+                dollars = f"{2 * float(price):.10f}" if factor else price
+                yield _product("Database Instance", about | instance, "Hrs", dollars)
             storage = {"volumeType": "General Purpose-GP3"}
             storage["usagetype"] = f"{prefix}-RDS:{factor and 'Multi-AZ-'}GP3-Storage"
             price = "0.2760000000" if factor else "0.1380000000"
