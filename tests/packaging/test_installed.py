@@ -133,6 +133,18 @@ def test_init_then_a_rehearsal_by_that_config(installed: Installed) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_library_example_of_the_readme(installed: Installed) -> None:
+    readme = (ROOT / "README.md").read_text().split("## As a library")[1].split("\n## ")[0]
+    example = "\n".join(
+        line.removeprefix("    ") for line in readme.splitlines() if line.startswith("    ")
+    )
+    example = example.replace('"config.toml", dry_run=True', "dry_run=True, speed=3000")
+    done = installed.run("python", "-c", example)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("http://127.0.0.1:")
+    assert done.stdout.endswith("/func2\n")
+
+
 def test_plan_of_an_account(installed: Installed) -> None:
     with rehearsal_server() as remote:
         from provision.rehearsal import environ
