@@ -40,9 +40,25 @@ class Problem:
     key: str
     value: object
     expected: str
+    place: str = ""  # `line 7` of the file, or the flag or variable that gives the value
 
     def __str__(self) -> str:
-        return f"{self.key} = {self.value!r}: {self.expected}"
+        where = f"{self.place}: " if self.place else ""
+        return f"{where}{self.key} = {shown(self.value)}: {self.expected}"
+
+
+LONGEST_SHOWN = 100  # characters of a bad value
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it, cut to LONGEST_SHOWN characters."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits
+        return "(too long to show)"
+    if len(text) <= LONGEST_SHOWN:
+        return text
+    return f"{text[:LONGEST_SHOWN]}... ({len(text)} characters)"
 
 
 class ConfigError(UsageError):

@@ -20,7 +20,7 @@ from hypothesis import settings
 
 from provision.rehearsal import Remote, environ
 from tests.support.account import Account
-from tests.support.commands import Commands
+from tests.support.commands import ROOT, Commands
 from tests.support.servers import REGION, Silence, rehearsal_server
 from tests.sweeps.figures import pytest_terminal_summary
 
@@ -101,6 +101,14 @@ def silence() -> Iterator[Silence]:
     """An endpoint that counts who calls it, and answers nobody."""
     with Silence() as silent:
         yield silent
+
+
+@pytest.fixture
+def unheard(tmp_path: Path, silence: Silence) -> Iterator[Commands]:
+    """The commands in a folder with the project's own config.toml. Nothing may be called."""
+    (tmp_path / "config.toml").write_bytes((ROOT / "config.toml").read_bytes())
+    yield Commands(tmp_path, environ(silence.endpoint_url, REGION))
+    assert silence.calls == 0
 
 
 # --- an environment that is up --------------------------------------------------------------------

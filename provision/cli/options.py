@@ -35,17 +35,19 @@ class Options:
 def configuration(options: Options) -> Config:
     """Return the checked configuration. Raises ConfigError or UsageError."""
 
-    def boto_region() -> str | None:
+    def boto_region() -> tuple[str, str] | None:
         import botocore.exceptions
         import botocore.session
 
         if not options.profile and (region := os.environ.get("AWS_REGION")):
-            return region
+            return "AWS_REGION", region
         untold = botocore.exceptions.ProfileNotFound, botocore.exceptions.ConfigParseError
         with contextlib.suppress(*untold):  # they are told when the session is made
             session = botocore.session.Session(profile=options.profile)
-            found: str | None = session.get_config_variable("region")
-            return found
+            variable = "AWS_DEFAULT_REGION"
+            by = variable if os.environ.get(variable) else "the profile's region"
+            if found := session.get_config_variable("region"):
+                return by, found
         return None
 
     return load(
@@ -55,9 +57,15 @@ def configuration(options: Options) -> Config:
 
 def config_path(options: Options) -> Path | None:
     """Return the configuration file, or None where there is none and every default holds."""
-    if options.config is None:
-        return CONFIG if CONFIG.exists() else None
-    return options.config
+    if options.config is not None:
+        return options.config
+    try:
+        CONFIG.lstat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        pass  # it is reported when it is read
+    return CONFIG
 
 
 def refuse_without_config(options: Options) -> None:

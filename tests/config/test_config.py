@@ -7,48 +7,22 @@ import dataclasses
 import ipaddress
 import json
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.config import KEYS, SECTIONS, Config, checked, load
+from provision.config.checks import NO_VPC
 from provision.environment import environment
 from provision.errors import ConfigError, UsageError
-from provision.rehearsal import Remote, environ
+from provision.rehearsal import Remote
 from provision.resources.base import Resource
 from tests.conftest import Built
-from tests.support.commands import ROOT, Commands, Result
-from tests.support.servers import Silence
-
-# --- the commands, where nobody would answer ------------------------------------------------------
-
-
-@pytest.fixture
-def unheard(tmp_path: Path, silence: Silence) -> Iterator[Commands]:
-    """The commands in a folder with the project's own config.toml. Nothing may be called."""
-    (tmp_path / "config.toml").write_bytes((ROOT / "config.toml").read_bytes())
-    yield Commands(tmp_path, environ(silence.endpoint_url, "ap-northeast-1"))
-    assert silence.calls == 0
-
-
-def refused(commands: Commands, result: Result) -> str:
-    """The message of bad usage; nothing was written, and there is no traceback."""
-    assert result.code == 2, result
-    assert "Traceback" not in result.stderr
-    left = {path.name for path in commands.folder.iterdir()}
-    assert left <= {"config.toml", "home", "other.toml"}, left
-    message: str = result.error["message"]
-    return message
-
-
-def plan(commands: Commands, *settings: str) -> Result:
-    flags = [flag for each in settings for flag in ("--set", each)]
-    return commands.run("provision", "plan", "--output", "json", *flags)
-
+from tests.support.commands import ROOT, Commands
+from tests.support.refusals import plan, refused, with_environ
 
 BAD_VALUES = [
     # key, value as TOML or a bare string, what the message has to say beside them
@@ -59,15 +33,37 @@ BAD_VALUES = [
     ("environment.name", "demo--two", "single hyphens"),
     ("environment.name", "demo_two", "hyphens"),
     ("environment.name", "x" * 29, "1 to 28"),
+    ("environment.name", "sg-demo", "does not begin with sg-"),
+    ("environment.name", '"demo\\n"', "1 to 28"),
     ("environment.name", "true", "a string"),
     ("environment.name", "7", "a string"),
     ("environment.region", "Tokyo", "a region such as"),
     ("environment.region", "ap-northeast-1a", "a region such as"),
+    ("environment.region", "mars-north-1", "a region such as"),
+    ("environment.region", "eu-wset-1", "a region such as eu-west-1"),
+    ("environment.region", "us-esat-2", "a region such as us-east-2"),
+    ("environment.region", "ap-northest-1", "a region such as ap-northeast-1"),
+    ("environment.region", "eu-west-١", "a region such as eu-west-1"),  # noqa: RUF001
+    ("environment.region", "eu-west-0", "a region such as"),
+    ("environment.region", "eu-west-1 ", "a region such as eu-west-1"),
+    ("environment.region", "uk-west-1", "a region such as"),
+    ("environment.region", "EU-WEST-1", "a region such as"),
     ("environment.tags", '"blue"', "a table"),
-    ("environment.tags", "{ team = 7 }", "strings as values"),
+    ("environment.tags", "{ team = 7 }", "tags.team = 7: must be a string"),
     ("environment.tags", '{ Name = "x" }', "keys other than"),
     ("environment.tags", '{ "provision:step" = "x" }', "keys other than"),
-    ("environment.tags", '{ "aws:mine" = "x" }', "not aws:"),
+    ("environment.tags", '{ "aws:mine" = "x" }', "does not begin with aws:"),
+    ("environment.tags", '{ "RDS:mine" = "x" }', "does not begin with aws: or rds:"),
+    ("environment.tags", '{ name = "x" }', "keys other than Name"),
+    ("environment.tags", '{ "PROVISION:Step" = "x" }', "keys other than"),
+    ("environment.tags", '{ "provision:expires" = "x" }', "keys other than"),
+    ("environment.tags", '{ team = "a", Team = "b" }', "differs from 'team' in more than case"),
+    ("environment.tags", '{ team = "aws:x" }', "does not begin with aws: or rds:"),
+    ("environment.tags", '{ team = "RDS:x" }', "does not begin with aws: or rds:"),
+    ("environment.tags", '{ team = "tab\\t" }', "letters, digits"),
+    ("environment.tags", f'{{ team = "{"x" * 257}" }}', "at most 256"),
+    ("environment.tags", f'{{ "{"k" * 129}" = "x" }}', "1 to 128"),
+    ("environment.tags", "{" + ", ".join(f'k{n} = "x"' for n in range(41)) + "}", "at most 40"),
     ("environment.tags", '{ team = "a#b" }', "letters, digits"),
     ("environment.tags", '{ "" = "a" }', "letters, digits"),
     ("network.vpc_cidr", "10.0.0.0", "/16 to /28"),
@@ -75,6 +71,13 @@ BAD_VALUES = [
     ("network.vpc_cidr", "10.0.0.0/29", "/16 to /28"),
     ("network.vpc_cidr", "10.0.0.1/16", "host bits"),
     ("network.vpc_cidr", "fd00::/56", "an IPv4 network"),
+    ("network.vpc_cidr", "10.0.0.0/255.255.0.0", "in CIDR notation: 10.0.0.0/16"),
+    ("network.vpc_cidr", "10.0.0.0/0.0.255.255", "in CIDR notation: 10.0.0.0/16"),
+    ("network.vpc_cidr", "10.0.0.0/016", "in CIDR notation: 10.0.0.0/16"),
+    ("network.vpc_cidr", "127.0.0.0/16", "a network that a VPC can have"),
+    ("network.vpc_cidr", "169.254.0.0/16", "a network that a VPC can have"),
+    ("network.vpc_cidr", "239.0.0.0/16", "a network that a VPC can have"),
+    ("network.vpc_cidr", "0.0.0.0/16", "a network that a VPC can have"),
     ("network.vpc_cidr", "home", "an IPv4 network"),
     ("network.function_subnet_cidr", "10.1.1.0/24", "within network.vpc_cidr (10.0.0.0/16)"),
     ("network.function_subnet_cidr", "10.0.0.0/16", "overlap"),
@@ -89,7 +92,14 @@ BAD_VALUES = [
     ("network.availability_zones", '["ap-northeast-1a", "ap-northeast-1a"]', "two different"),
     ("network.availability_zones", '["ap-northeast-1a", "eu-west-1a"]', "a zone of ap-northeast-1"),
     ("network.availability_zones", '["ap-northeast-1a", "ap-northeast-1"]', "zone"),
+    ("network.availability_zones", '["ap-northeast-10a", "ap-northeast-1a"]', "a zone of"),
+    ("network.availability_zones", '["ap-northeast-1-nrt-1a", "ap-northeast-1a"]', "a zone of"),
     ("database.engine_version", "eight", "a version such as 8.4"),
+    ("database.engine_version", "8.4.", "a version such as 8.4"),
+    ("database.engine_version", "'8.٤'", "a version such as 8.4"),
+    ("database.engine_version", "9.0", "RDS Proxy takes no newer MySQL"),
+    ("database.engine_version", "8.5.1", "RDS Proxy takes no newer MySQL"),
+    ("database.engine_version", "'84'", "a version such as 8.4"),
     ("database.engine_version", "8.0", "standard support"),
     ("database.engine_version", '"8.0.40"', "standard support"),
     ("database.engine_version", '"5.7"', "standard support"),
@@ -102,6 +112,13 @@ BAD_VALUES = [
     ("database.name", "1db", "a letter, then"),
     ("database.name", "my-db", "a letter, then"),
     ("database.name", "x" * 65, "at most 64"),
+    ("database.name", "order", "not reserved"),
+    ("database.name", "Select", "not reserved"),
+    ("database.name", "TABLESAMPLE", "not reserved"),
+    ("database.name", "rdsadmin", "not reserved"),
+    ("database.username", "group", "not reserved"),
+    ("database.username", "rank", "not reserved"),
+    ("database.username", "qualify", "not reserved"),
     ("database.name", "mysql", "not reserved"),
     ("database.name", "SYS", "not reserved"),
     ("database.table", "order items", "a letter, then"),
@@ -151,7 +168,7 @@ def test_a_bad_value_is_refused_with_its_key_and_what_would_be_right(
 ) -> None:
     message = refused(unheard, plan(unheard, f"{key}={value}"))
     if key != "proxy.max_connections_percent" or value != "40":  # its partner is named
-        assert f"{key} = " in message
+        assert f"{key} = " in message or f"{key}." in message or f"{key}[" in message
     assert expected in message
 
 
@@ -185,6 +202,46 @@ def test_all_bad_values_are_told_at_once(unheard: Commands) -> None:
     assert "5 bad values" in message
     for part in ("'Demo'", "database.usrname", "True", "throttle_burst = 0", "nework"):
         assert part in message, part
+
+
+def test_values_that_depend_on_others_are_told_with_those_that_are_bad_alone(
+    unheard: Commands,
+) -> None:
+    message = refused(
+        unheard,
+        plan(
+            unheard,
+            "environment.name=Demo",
+            "network.function_subnet_cidr=home",
+            'network.database_subnet_cidrs=["10.0.2.0/24", "192.168.0.0/24"]',
+            'network.availability_zones=["us-east-1a", "us-east-1b"]',
+            "proxy.max_connections_percent=30",
+        ),
+    )
+    assert "6 bad values" in message
+    for part in ("'Demo'", "'home'", "must lie within network.vpc_cidr", "a zone of", "(30)"):
+        assert part in message, part
+
+
+@pytest.mark.parametrize(
+    ("bad", "not_said"),
+    [
+        ("network.vpc_cidr=home", "must lie within"),
+        ("environment.region=mars", "must be a zone of"),
+        ("proxy.max_connections_percent=0", "must not be over"),
+    ],
+)
+def test_nothing_is_held_against_a_value_that_is_bad_itself(
+    unheard: Commands, bad: str, not_said: str
+) -> None:
+    dependent = (
+        "network.function_subnet_cidr=172.16.0.0/24",
+        'network.availability_zones=["us-east-1a", "us-east-1b"]',
+        "proxy.max_idle_connections_percent=70",
+    )
+    message = refused(unheard, plan(unheard, bad, *dependent))
+    assert bad.partition("=")[0] in message
+    assert not_said not in message
 
 
 def test_values_that_contradict_one_another_are_told_together(unheard: Commands) -> None:
@@ -299,7 +356,15 @@ def test_a_missing_file_is_named(unheard: Commands) -> None:
         (b"[environment\nname = 1", "line 1"),
         (b"name = ", "not valid TOML"),
         (b"[environment]\nname = 'a'\nname = 'b'", "not valid TOML"),
-        (b"\xff\xfe", "not valid TOML"),
+        (b"\xff\xfe", "not UTF-8 but UTF-16"),
+        ("[environment]\n".encode("utf-16-be"), "not UTF-8 but UTF-16"),
+        ("[environment]\n".encode("utf-32"), "not UTF-8 but UTF-16 or UTF-32"),
+        (b"[environment]\n# \xe9t\xe9", "not UTF-8 (line 2)"),
+        (b"a = " + b"[" * 5000, "nested too deep"),
+        (b"a = " + b"{a = " * 5000, "nested too deep"),
+        (b"a = " + b"9" * 5000, "4300 digits"),
+        (b"a = 1\rb = 2", "not valid TOML"),
+        (b"abcd = 1\0", "not valid TOML"),
     ],
 )
 def test_a_file_that_is_no_toml_is_refused(unheard: Commands, content: bytes, words: str) -> None:
@@ -391,12 +456,6 @@ def without_region(commands: Commands) -> Commands:
     """An empty account, and a config.toml that names no region."""
     (commands.folder / "config.toml").write_text("[wait]\npoll_seconds = 0.02\n")
     return commands
-
-
-def with_environ(commands: Commands, **changes: str | None) -> Commands:
-    merged = {**commands.environ, **changes}
-    kept = {key: text for key, text in merged.items() if text is not None}
-    return dataclasses.replace(commands, environ=kept)
 
 
 def test_the_flag_wins_over_the_file_and_the_variable(commands: Commands) -> None:
@@ -509,6 +568,7 @@ def test_networks_are_taken_exactly_when_ec2_would_take_them(
     subnets = [function, first, second]
     good = (
         all(16 <= each.prefixlen <= 28 for each in [vpc, *subnets])
+        and not any(each.subnet_of(other) for each in [vpc, *subnets] for other in NO_VPC)
         and all(each.subnet_of(vpc) for each in subnets)
         and not any(
             a.overlaps(b) for a, b in ((function, first), (function, second), (first, second))
@@ -538,6 +598,7 @@ def accepted(vpc: ipaddress.IPv4Network, subnets: list[ipaddress.IPv4Network]) -
     return True
 
 
+@settings(deadline=None)  # the first import of difflib is slow
 @given(
     st.dictionaries(
         st.sampled_from([*SECTIONS, "other"]),
