@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import TracebackType
@@ -67,6 +67,7 @@ _SERVICE_IDS = (
     "PRICING",
     "RDS",
     "RESOURCE_GROUPS_TAGGING_API",
+    "S3",
     "SECRETS_MANAGER",
     "STS",
 )
@@ -114,7 +115,7 @@ class Rehearsal:
             moto.reset()
             world = World(moto, self._started, region, durations)
             self._front = Front(world, self.faults, self.overrides)
-            self._front.policy = policy
+            world.policy = policy
             self._server = Server(self._front, self._control, port)
         except BaseException:
             self._open.release()
@@ -149,13 +150,13 @@ class Rehearsal:
         return self._front.journal
 
     @property
-    def policy(self) -> dict[str, Any] | None:
+    def policy(self) -> Mapping[str, Any] | None:
         """The IAM policy that calls must be allowed by; None allows all."""
-        return self._front.policy
+        return self.world.policy
 
     @policy.setter
-    def policy(self, document: dict[str, Any] | None) -> None:
-        self._front.policy = document
+    def policy(self, document: Mapping[str, Any] | None) -> None:
+        self.world.policy = document
 
     def environ(self) -> dict[str, str]:
         """Environment variables that point any AWS client at the rehearsal, and at nothing else.
@@ -208,7 +209,6 @@ class Rehearsal:
             moto = self.world.moto
             moto.reset()
             self._front.world = World(moto, self._started, self.region, self._durations)
-            self._front.policy = None
             self._front.journal.clear()
         self._start_data_plane(self.data_plane is not None)
 

@@ -50,7 +50,17 @@ def is_mutating(operation: str) -> bool:
 
 # The IAM actions behind a call
 
-_RENAMED = {("lambda", "Invoke"): "lambda:InvokeFunction"}
+_RENAMED = {
+    ("lambda", "Invoke"): "lambda:InvokeFunction",
+    ("s3", "GetBucketEncryption"): "s3:GetEncryptionConfiguration",
+    ("s3", "GetPublicAccessBlock"): "s3:GetBucketPublicAccessBlock",
+    ("s3", "HeadBucket"): "s3:ListBucket",
+    ("s3", "HeadObject"): "s3:GetObject",
+    ("s3", "ListBuckets"): "s3:ListAllMyBuckets",
+    ("s3", "ListObjects"): "s3:ListBucket",
+    ("s3", "ListObjectsV2"): "s3:ListBucket",
+    ("s3", "ListObjectVersions"): "s3:ListBucketVersions",
+}
 _MADE_IN_EC2 = {
     "AuthorizeSecurityGroupEgress": "security-group-rule",
     "AuthorizeSecurityGroupIngress": "security-group-rule",
@@ -124,7 +134,7 @@ def iam_actions(call: Call) -> list[tuple[str, str]]:
     else:
         action = _RENAMED.get((call.service, call.operation), f"{call.service}:{call.operation}")
         own = [(action, _resource(call))]
-    return own + _passed(call) + _tagging(call, own[0][1]) + _looked_up(call)
+    return own + _passed(call) + _tagging(call, own[0][1]) + _looked_up(call) + _compared(call)
 
 
 def iam_context(call: Call, action: str) -> dict[str, str]:
@@ -172,8 +182,17 @@ def _looked_up(call: Call) -> list[tuple[str, str]]:
     return found
 
 
+def _compared(call: Call) -> list[tuple[str, str]]:
+    """S3 compares an ETag only for callers that may read the object."""
+    conditional = call.service == "s3" and is_mutating(call.operation) and call.get("IfMatch")
+    return [("s3:GetObject", _resource(call))] if conditional else []
+
+
 def _resource(call: Call) -> str:
     """The ARN of what the call is about, "*" where it is about none in particular."""
+    if call.service == "s3":
+        bucket, key = call.get("Bucket"), call.get("Key")
+        return f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket or '*'}"
     for parameter, template in _NAMES.get(call.service, ()):
         name = call.get(parameter)
         if not name:

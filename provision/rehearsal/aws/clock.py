@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 
 class Clock:
@@ -20,6 +21,7 @@ class Clock:
         self._speed = speed
         self._since = time.monotonic()
         self._passed = 0.0
+        self._skipped = timedelta()
 
     @property
     def speed(self) -> float:
@@ -43,6 +45,12 @@ class Clock:
             now = time.monotonic()
             self._passed += (now - self._since) * self._speed + aws_seconds
             self._since = now
+            self._skipped += timedelta(seconds=aws_seconds)
+
+    def date(self) -> datetime:
+        """AWS's date and time: ours (however fast AWS's seconds pass), and what was skipped."""
+        with self._lock:
+            return datetime.now(UTC) + self._skipped
 
 
 @dataclass(frozen=True)

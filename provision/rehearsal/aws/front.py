@@ -10,6 +10,7 @@ import importlib
 import logging
 import time
 from collections.abc import Iterable
+from email.utils import format_datetime
 from functools import cache
 from typing import Any
 
@@ -49,8 +50,6 @@ class Front:
         self.world = world
         self.faults = faults
         self.overrides = overrides
-        self.policy: dict[str, Any] | None = None
-        """An IAM policy document; when set, calls that it does not allow are denied."""
         self.journal: list[Entry] = []
 
     def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
@@ -61,7 +60,13 @@ class Front:
         return [raw.body]
 
     def serve(self, environ: Environ, body: bytes) -> Raw:
-        """The HTTP answer to a request. Raises ConnectionCut when it must not arrive."""
+        """The HTTP answer to a request, dated. Raises ConnectionCut when it must not arrive."""
+        raw = self._served(environ, body)
+        date = format_datetime(self.world.clock.date(), usegmt=True)
+        raw.headers = [*((k, v) for k, v in raw.headers if k.lower() != "date"), ("Date", date)]
+        return raw
+
+    def _served(self, environ: Environ, body: bytes) -> Raw:
         service = "sts"
         try:
             access_key, _, service = credential_scope(environ)
@@ -111,8 +116,7 @@ class Front:
         if armed:
             entry.fault = armed.fault.kind
             armed.before(call)
-        if self.policy is not None:
-            permissions.check(self.policy, call)
+        permissions.check(self.world, call)
         overrides = self.overrides.due(call)
         if refused := refusal(overrides):
             raise refused

@@ -23,6 +23,7 @@ import botocore.serialize
 import botocore.session
 from botocore.awsrequest import HeadersDict
 
+from provision.rehearsal.aws import s3_requests
 from provision.rehearsal.aws.calls import ACCOUNT, Call
 from provision.rehearsal.aws.refusals import AwsError
 
@@ -34,13 +35,14 @@ SERVICES = {
     "logs": "logs",
     "pricing": "pricing",
     "rds": "rds",
+    "s3": "s3",
     "secretsmanager": "secretsmanager",
     "sts": "sts",
 }
 """The services that the rehearsal knows by heart (boto3's name: name in the signature)."""
 
 _PACKAGES = {"lambda": "awslambda"}
-_GLOBAL = {"iam", "sts"}
+_GLOBAL = {"iam", "s3", "sts"}
 
 Environ = dict[str, Any]
 
@@ -218,6 +220,8 @@ def read_call(environ: Environ, body: bytes) -> Call:
         target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         name = target or f"{method} {path}"
         return Call(service, name, {}, region, access_key, method, path)
+    if service == "s3":
+        return _read_s3_call(environ, region, access_key)
     request = Request({**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
     try:
         model, uri_params = get_service_router(service).match(request)
@@ -235,6 +239,20 @@ def read_call(environ: Environ, body: bytes) -> Call:
         }
     )
     return Call(service, model.name, dict(params or {}), region, access_key, method, path)
+
+
+def _read_s3_call(environ: Environ, region: str, access_key: str) -> Call:
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith(("HTTP_", "CONTENT_"))
+    }
+    query = environ["QUERY_STRING"]
+    found = s3_requests.read(service_model("s3"), method, path, query, headers)
+    if found is None:
+        raise NotPlayed(f"s3 {method} {path}")
+    return Call("s3", *found, region, access_key, method, path)
 
 
 def credential_scope(environ: Environ) -> tuple[str, str, str]:
@@ -295,8 +313,8 @@ def write_error(service: str, error: AwsError) -> Raw:
     status = error.status or _modelled_status(service, error.code) or 400
     request_id = str(uuid.uuid4())
     headers = [("x-amzn-RequestId", request_id)]
-    if protocol in ("query", "ec2"):
-        xml = _QUERY_ERROR if protocol == "query" else _EC2_ERROR
+    if protocol in _XML_ERRORS:
+        xml = _XML_ERRORS[protocol]
         fault = "Receiver" if status >= 500 else "Sender"
         body = xml.format(
             fault=fault, code=escape(error.code), message=escape(error.message), id=request_id
@@ -315,6 +333,11 @@ _EC2_ERROR = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error><Code>{code}</Code>'
     "<Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
 )
+_S3_ERROR = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code>'
+    "<Message>{message}</Message><RequestId>{id}</RequestId></Error>"
+)
+_XML_ERRORS = {"query": _QUERY_ERROR, "ec2": _EC2_ERROR, "rest-xml": _S3_ERROR}
 
 
 def _modelled_status(service: str, code: str) -> int | None:

@@ -35,15 +35,17 @@ _THROTTLED = {
     "sts": ("Throttling", 400),
     "rds": ("Throttling", 400),
     "lambda": ("TooManyRequestsException", 429),
+    "s3": ("SlowDown", 503),
     "apigatewayv2": ("TooManyRequestsException", 429),
 }
 _DENIED = {
     "ec2": "UnauthorizedOperation",
     "iam": "AccessDenied",
     "rds": "AccessDenied",
+    "s3": "AccessDenied",
     "sts": "AccessDenied",
 }
-_EXPIRED = {"ec2": "RequestExpired", "rds": "ExpiredToken", "iam": "ExpiredToken"}
+_EXPIRED = {"ec2": "RequestExpired", **dict.fromkeys(("iam", "rds", "s3", "sts"), "ExpiredToken")}
 
 
 def throttled(service: str) -> AwsError:
@@ -66,5 +68,5 @@ def denied(call: Call, action: str | None = None, resource: str = "*") -> AwsErr
 
 def expired(service: str) -> AwsError:
     """The service's own refusal of credentials whose time is over."""
-    code = _EXPIRED.get(service, "ExpiredToken" if service == "sts" else "ExpiredTokenException")
+    code = _EXPIRED.get(service, "ExpiredTokenException")
     return AwsError(code, "The security token included in the request is expired", 403)

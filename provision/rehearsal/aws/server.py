@@ -112,6 +112,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = handle_any  # noqa: N815
 
+    def handle_expect_100(self) -> bool:
+        """Says at once that the body may come: botocore waits a second for that."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
     def _controlled(self, body: bytes) -> Raw:
         name = self.path.removeprefix(CONTROL)
         try:

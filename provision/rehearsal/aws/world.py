@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.clock import Clock, Durations
+from provision.rehearsal.aws.draws import Draws
 from provision.rehearsal.aws.moto_app import Moto
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class Behaviours:
     leftovers     what AWS makes by itself: log groups, backups, network interfaces that linger
     throttling   a token bucket per service
     paging       lists come in pages, of `page_size` things
+    s3_conflicts  share of S3's conditional writes that meet another write of the same object
+    seed         what is left to chance is drawn by; None: nothing is
     speed        AWS seconds that pass in one real second
     latency_seconds  real seconds that every answer takes longer
     """
@@ -46,6 +49,8 @@ class Behaviours:
     throttling: bool = True
     paging: bool = True
     page_size: int = 2
+    s3_conflicts: float = 0.05
+    seed: int | None = None
     speed: float = 600.0
     latency_seconds: float = 0.0
 
@@ -81,6 +86,9 @@ class World:
         self.region = region
         self.durations = durations or Durations()
         self.clock = Clock(behaviours.speed)
+        self.draws = Draws(behaviours.seed)
+        self.policy: Mapping[str, Any] | None = None
+        """An IAM policy document: what it does not allow is denied. None allows everything."""
         self.data_plane: Any = None
         self.lock = threading.RLock()
         self._memories: dict[tuple[type, str], Any] = {}

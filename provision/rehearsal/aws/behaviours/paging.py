@@ -32,8 +32,11 @@ def _paginators(service: str) -> dict[str, Any]:
 def pages(call: Call) -> bool:
     """Whether AWS answers this call in pages.
 
-    EC2 does not when it is asked for things by their ids: a list of ids is its own bound.
+    EC2 does not when it is asked for things by their ids: a list of ids is its own bound. S3's
+    pages are moto's.
     """
+    if call.service == "s3":
+        return False
     if call.operation not in _paginators(call.service):
         return False
     by_id = (k for k, v in call.params.items() if v and k.endswith(("Ids", "GroupNames")))
