@@ -20,7 +20,8 @@ from provision.engine.plan import Plan, compare
 from provision.environment import environment
 from provision.errors import ProvisionError, StateError, UsageError
 from provision.pricing.table import estimate, note_of
-from provision.resources.base import Change, ManagedResource, Resource, Seen
+from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.template import Template
 from provision.state.document import State, locked
 from provision.waiting.poll import PollPolicy, interrupted
 
@@ -35,7 +36,7 @@ class Run:
     state: State
     poll_policy: PollPolicy
     output: Output
-    resources: list[Resource]
+    template: Template
     engine: Engine
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
@@ -44,7 +45,7 @@ class Run:
     def look(self) -> dict[str, Seen | None]:
         """Return every resource as AWS has it now."""
         looker, self.begun = self.begun, None
-        seen = (looker or Discovery(self.aws, self.resources, self.state, self.poll_policy)).look()
+        seen = (looker or Discovery(self.aws, self.template, self.state, self.poll_policy)).look()
         if self.poll_policy.stop.is_set():
             raise interrupted()
         return seen
@@ -53,24 +54,20 @@ class Run:
         self, *, replace: Collection[str] = (), forced: Mapping[str, Change] | None = None
     ) -> Plan:
         """Return what has to be done. Changes nothing. Raises UsageError for an unknown step."""
-        steps = [each.step for each in self.resources if isinstance(each, ManagedResource)]
+        steps = [each.step for each in self.template if isinstance(each, ManagedResource)]
         if unknown := [step for step in replace if step not in steps]:
             raise UsageError(
                 f"--replace {unknown[0]}: no step of this name can be replaced",
                 next_step=f"Steps are {', '.join(steps)}.",
             )
         return compare(
-            self.aws, self.resources, self.look(), self.state, replace=replace, forced=forced
+            self.aws, self.template, self.look(), self.state, replace=replace, forced=forced
         )
 
     def then(self, command: str) -> Run:
         """Return the same environment at work on a further command, which counts anew."""
         engine = replace(self.engine, counts=Counts())
         return replace(self, command=command, engine=engine, began=time.monotonic(), url=None)
-
-    def resource(self, step: str) -> Resource:
-        """Return the declared resource of a step."""
-        return next(each for each in self.resources if each.step == step)
 
     def about(self) -> str:
         """Return in words on what the command works."""
@@ -81,7 +78,7 @@ class Run:
     def still_costing(self) -> list[str]:
         """Return in a line what of the environment is billed by the hour now, or nothing."""
         steps = [
-            each.step for each in self.resources if each.costs and each.step in self.state.steps
+            each.step for each in self.template if each.costs and each.step in self.state.steps
         ]
         if not steps:
             return []
@@ -153,12 +150,12 @@ def opened(
         begun = begin_to_look(aws, config, state, poll_policy) if looks else None
         if begun is not None:
             stack.callback(begun.close)
-        resources = environment(config, packed=packed, final_snapshot=final_snapshot)
+        template = environment(config, packed=packed, final_snapshot=final_snapshot)
         state.belong_to(aws.identity.account)
         recorder = Recorder()
         state.under_way = lambda: recorder.run(command, ok=None)
-        engine = Engine(aws, resources, state, poll_policy, (output, recorder))
-        run = Run(command, config, aws, state, poll_policy, output, resources, engine, begun=begun)
+        engine = Engine(aws, template, state, poll_policy, (output, recorder))
+        run = Run(command, config, aws, state, poll_policy, output, template, engine, begun=begun)
         if not looks:
             resume_collecting()
         output.expect(speed=options.speed, earlier=usual_seconds(state.runs, "creating"))

@@ -10,12 +10,11 @@ made when what it refers to is there, and in a teardown it goes first.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 from provision.config import ARCHITECTURES, RUNTIMES, Config
 from provision.packaging.zips import Package, function_package, layer_package
 from provision.resources.apigateway import Api, Integration, Route, Stage
-from provision.resources.base import Resource
 from provision.resources.ec2 import (
     MYSQL_PORT,
     AvailabilityZones,
@@ -30,17 +29,17 @@ from provision.resources.lambda_ import Function, LayerVersion
 from provision.resources.logs import LogGroup
 from provision.resources.rds import DBInstance, DBProxy, DBProxyTarget, DBSubnetGroup
 from provision.resources.secretsmanager import Secret
+from provision.resources.template import Login, RouteName, Template, Tier
 
 # What every value may refer to beside the resources, as in CloudFormation's pseudo parameters.
 ACCOUNT, REGION, PARTITION = "${aws.account}", "${aws.region}", "${aws.partition}"
-Login = Literal["password", "iam"]
 
 UNPACKED = Package(content=b"", sha256="")
 VPC_ACCESS = f"arn:{PARTITION}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
 
 
-def environment(config: Config, *, packed: bool = True, final_snapshot: str = "") -> list[Resource]:
-    """Return every resource, each after those that it refers to.
+def environment(config: Config, *, packed: bool = True, final_snapshot: str = "") -> Template:
+    """Return every resource by name, and in order: each after those that it refers to.
 
     `packed` builds the functions' and the layer's zips, which a teardown does without;
     `final_snapshot` names a snapshot that deleting the DB instance leaves behind.
@@ -63,45 +62,53 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         cidr_block=network.function_subnet_cidr,
         availability_zone=zones.first,
     )
-    database_subnets = [
-        Subnet(f"subnet-database-{number}", vpc_id=vpc.id, cidr_block=cidr, availability_zone=zone)
-        for number, cidr, zone in zip(
-            (1, 2), network.database_subnet_cidrs, (zones.first, zones.second), strict=True
-        )
-    ]
+    first_cidr, second_cidr = network.database_subnet_cidrs
+    database_subnets = (
+        Subnet(
+            "subnet-database-1",
+            vpc_id=vpc.id,
+            cidr_block=first_cidr,
+            availability_zone=zones.first,
+        ),
+        Subnet(
+            "subnet-database-2",
+            vpc_id=vpc.id,
+            cidr_block=second_cidr,
+            availability_zone=zones.second,
+        ),
+    )
     database_subnet_ids = tuple(subnet.id for subnet in database_subnets)
 
     # --- security groups: function -> proxy -> database, on 3306 and no wider --------------------
-    function_group, proxy_group, database_group = (
-        SecurityGroup(
-            f"security-group-{part}",
+    purposes: dict[Tier, str] = {
+        "function": "the functions, to the proxies",
+        "proxy": "the proxies, from the functions and to the database",
+        "database": "the database, from the proxies",
+    }
+    groups = {
+        tier: SecurityGroup(
+            f"security-group-{tier}",
             vpc_id=vpc.id,
-            group_name=f"{name}-{part}",
-            description=f"{name}: {words}",
+            group_name=f"{name}-{tier}",
+            description=f"{name}: {purpose}",
         )
-        for part, words in (
-            ("function", "the functions, to the proxies"),
-            ("proxy", "the proxies, from the functions and to the database"),
-            ("database", "the database, from the proxies"),
-        )
-    )
-    mysql = f"tcp {MYSQL_PORT}"
-    function_rules = SecurityGroupRules(
-        "rules-function",
-        group_id=function_group.id,
-        egress=(f"{mysql} {proxy_group.id}",),
-    )
-    proxy_rules = SecurityGroupRules(
-        "rules-proxy",
-        group_id=proxy_group.id,
-        ingress=(f"{mysql} {function_group.id}",),
-        egress=(f"{mysql} {database_group.id}",),
-    )
-    database_rules = SecurityGroupRules(
-        "rules-database",
-        group_id=database_group.id,
-        ingress=(f"{mysql} {proxy_group.id}",),
-    )
+        for tier, purpose in purposes.items()
+    }
+    peer = {tier: f"tcp {MYSQL_PORT} {group.id}" for tier, group in groups.items()}
+    rules: dict[Tier, SecurityGroupRules] = {
+        "function": SecurityGroupRules(
+            "rules-function", group_id=groups["function"].id, egress=(peer["proxy"],)
+        ),
+        "proxy": SecurityGroupRules(
+            "rules-proxy",
+            group_id=groups["proxy"].id,
+            ingress=(peer["function"],),
+            egress=(peer["database"],),
+        ),
+        "database": SecurityGroupRules(
+            "rules-database", group_id=groups["database"].id, ingress=(peer["proxy"],)
+        ),
+    }
 
     # --- database --------------------------------------------------------------------------------
     rds_role = ServiceLinkedRole("service-linked-role", service="rds.amazonaws.com")
@@ -128,7 +135,7 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         master_username=database.username,
         master_user_password=secret.password,
         subnet_group=subnet_group.group,
-        security_group_ids=(database_group.id,),
+        security_group_ids=(groups["database"].id,),
         backup_retention_days=database.backup_retention_days,
         deletion_protection=database.deletion_protection,
         final_snapshot=final_snapshot,
@@ -149,11 +156,14 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
             ),
         },
     )
-    proxy_logs, proxies, targets = {}, {}, {}
-    for login, iam_auth, require_tls in (
-        ("password", "DISABLED", False),
-        ("iam", "REQUIRED", True),
-    ):
+    proxy_logs: dict[Login, LogGroup] = {}
+    proxies: dict[Login, DBProxy] = {}
+    targets: dict[Login, DBProxyTarget] = {}
+    settings: dict[Login, tuple[str, bool]] = {
+        "password": ("DISABLED", False),
+        "iam": ("REQUIRED", True),
+    }
+    for login, (iam_auth, require_tls) in settings.items():
         proxy_logs[login] = LogGroup(
             f"log-group-proxy-{login}",
             log_group_name=f"/aws/rds/proxy/{name}-{login}",
@@ -167,7 +177,7 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
             secret_arn=secret.arn,
             role_arn=proxy_role.arn,
             subnet_ids=database_subnet_ids,
-            security_group_ids=(proxy_group.id,),
+            security_group_ids=(groups["proxy"].id,),
             idle_client_timeout=config.proxy.idle_client_timeout_seconds,
             debug_logging=config.proxy.debug_logging,
             log_group=proxy_logs[login].log_group,
@@ -196,8 +206,14 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         on=f"arn:{PARTITION}:rds-db:{REGION}:{ACCOUNT}:dbuser:"
         f"{proxies['iam'].resource_id}/{database.username}",
     )
-    function_roles, function_logs, functions = {}, {}, {}
-    for login, policies in (("password", {}), ("iam", {"connect-to-proxy": may_connect})):
+    function_roles: dict[Login, Role] = {}
+    function_logs: dict[Login, LogGroup] = {}
+    functions: dict[Login, Function] = {}
+    own_policies: dict[Login, dict[str, Any]] = {
+        "password": {},
+        "iam": {"connect-to-proxy": may_connect},
+    }
+    for login, policies in own_policies.items():
         function_roles[login] = Role(
             f"role-function-{login}",
             role_name=f"{name}-function-{login}-{region}",
@@ -214,7 +230,7 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
     interfaces = FunctionInterfaces(
         "function-interfaces",
         subnet_id=function_subnet.id,
-        group_id=function_group.id,
+        group_id=groups["function"].id,
         role_names=tuple(role.role for role in function_roles.values()),
     )
     credentials: dict[Login, dict[str, str]] = {
@@ -235,7 +251,7 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
             role_arn=function_roles[login].arn,
             layer_arn=layer.arn,
             subnet_ids=(function_subnet.id,),
-            security_group_ids=(function_group.id,),
+            security_group_ids=(groups["function"].id,),
             environment={
                 "DB_ENDPOINT_PORT": str(MYSQL_PORT),
                 "DB_NAME": database.name,
@@ -284,23 +300,41 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         )
         for login, function in functions.items()
     }
-    ways: tuple[tuple[str, str, Login], ...] = (
-        ("root", "GET /", "password"),
-        ("func1", "GET /func1", "password"),
-        ("func2", "GET /func2", "iam"),
-    )
-    routes = [
-        Route(f"route-{path}", api_id=api.id, route_key=key, integration_id=integrations[login].id)
-        for path, key, login in ways
-    ]
+    ways: dict[RouteName, tuple[str, Login]] = {
+        "root": ("GET /", "password"),
+        "func1": ("GET /func1", "password"),
+        "func2": ("GET /func2", "iam"),
+    }
+    routes = {
+        path: Route(
+            f"route-{path}", api_id=api.id, route_key=key, integration_id=integrations[login].id
+        )
+        for path, (key, login) in ways.items()
+    }
 
-    return [
-        *(vpc, zones, function_subnet, *database_subnets),
-        *(function_group, proxy_group, database_group),
-        *(function_rules, proxy_rules, database_rules),
-        *(rds_role, secret, subnet_group, db_instance),
-        *(proxy_role, *proxy_logs.values(), *proxies.values(), *targets.values()),
-        *(layer, *function_roles.values(), *function_logs.values(), interfaces),
-        *functions.values(),
-        *(api, api_role, stage, *integrations.values(), *routes),
-    ]
+    return Template(
+        vpc=vpc,
+        availability_zones=zones,
+        function_subnet=function_subnet,
+        database_subnets=database_subnets,
+        security_groups=groups,
+        rules=rules,
+        service_linked_role=rds_role,
+        secret=secret,
+        db_subnet_group=subnet_group,
+        db_instance=db_instance,
+        proxy_role=proxy_role,
+        proxy_logs=proxy_logs,
+        proxies=proxies,
+        targets=targets,
+        layer=layer,
+        function_roles=function_roles,
+        function_logs=function_logs,
+        interfaces=interfaces,
+        functions=functions,
+        api=api,
+        api_role=api_role,
+        stage=stage,
+        integrations=integrations,
+        routes=routes,
+    )

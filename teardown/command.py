@@ -32,7 +32,7 @@ def teardown(
     with opened(
         options, "teardown", output, writes=True, packed=False, final_snapshot=final_snapshot
     ) as run:
-        output.start("teardown", run.resources, run.about())
+        output.start("teardown", run.template, run.about())
         seen = run.look()
         if explain:
             show_calls(run, seen)
@@ -59,7 +59,7 @@ def take_down(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str 
 
 def delete_late_logs(run: Run) -> None:
     """Delete log groups that AWS made again, for a function's or a proxy's last words."""
-    for resource in run.resources:
+    for resource in run.template:
         if isinstance(resource, LogGroup) and resource.step in run.engine.removed:
             with calling(resource.step):
                 seen = resource.find(run.aws, {})
@@ -70,7 +70,7 @@ def delete_late_logs(run: Run) -> None:
 def teardown_plan(options: Options, output: Output, *, explain: bool = False) -> Summary:
     """Show what would be deleted, and with `explain` how. Reads only. Returns the summary."""
     with opened(options, "teardown --plan", output, packed=False) as run:
-        output.start("teardown --plan", run.resources, run.about())
+        output.start("teardown --plan", run.template, run.about())
         seen = run.look()
         show(run, seen)
         if explain:
@@ -82,7 +82,7 @@ def teardown_plan(options: Options, output: Output, *, explain: bool = False) ->
 
 def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
     """Return what is to be deleted: ours, and what the state says was ours, gone or not."""
-    return [each for each in run.resources if not is_foreign(run, each, seen.get(each.step))]
+    return [each for each in run.template if not is_foreign(run, each, seen.get(each.step))]
 
 
 def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:

@@ -56,7 +56,7 @@ def prove_nothing_left(run: Run, *, kept_snapshot: str = "") -> list[Left]:
 
     Raises LeftBehind when there is anything else.
     """
-    account = Account(run.aws, run.config.environment.name, run.resources)
+    account = Account(run.aws, run.config.environment.name, run.template)
     with calling("proof"):
         found = run.aws.together(
             *(lambda sweep=sweep: list(sweep(account)) for sweep in SWEEPS.values())

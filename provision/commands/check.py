@@ -34,7 +34,7 @@ def check(options: Options, output: Output) -> Summary:
     Raises CheckFailed when a login does not work, ProvisionError when there is no environment.
     """
     with opened(options, "check", output, looks=False) as run:
-        output.start(run.command, run.resources, run.about())
+        output.start(run.command, run.template, run.about())
         run.url = api_endpoint(run)
         prove_logins(run)
         return run.summary()
@@ -42,7 +42,8 @@ def check(options: Options, output: Output) -> Summary:
 
 def api_endpoint(run: Run) -> str:
     """Return the URL of the environment's API, found by its tags. Raises ProvisionError."""
-    api, known = run.resource("api"), run.state.known().get("api", {})
+    api = run.template.api
+    known = run.state.known().get(api.step, {})
     with calling(api.step):
         seen = api.find(run.aws, known)
     if seen is None or not api.owned(run.aws, seen, known):

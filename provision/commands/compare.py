@@ -35,7 +35,7 @@ def compare(options: Options, output: Output, *, requests: int = REQUESTS) -> Su
     when there is no environment, Interrupted.
     """
     with opened(options, "compare", output, packed=False, looks=False) as run:
-        output.start(run.command, run.resources, run.about())
+        output.start(run.command, run.template, run.about())
         run.url = api_endpoint(run)
         throttle = run.config.api.throttle_rate_per_second
         output.note(

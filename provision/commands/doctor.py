@@ -27,7 +27,7 @@ def doctor(options: Options, output: Output) -> Summary:
     Raises CheckFailed when something is bad, with what to do about it.
     """
     with opened(options, "doctor", output) as run:
-        output.start(run.command, run.resources, run.about())
+        output.start(run.command, run.template, run.about())
         plan = run.plan()
         account = (
             account_findings(run, plan)

@@ -105,7 +105,7 @@ def up_and_down(options: Options, output: Output, arguments: argparse.Namespace)
     ):
         output.summary(replace(bring_up(run), next_commands=()))
         down = run.then("teardown --dry-run")
-        output.start(down.command, down.resources, down.about())
+        output.start(down.command, down.template, down.about())
         seen = down.look()
         if arguments.explain:
             show_calls(down, seen)

@@ -16,9 +16,9 @@ from provision.cli.options import Options
 from provision.context import Run, opened
 from provision.engine.events import Output, Summary
 from provision.errors import ProvisionError
+from provision.resources.template import LOGINS, Login
 from provision.verify.request_log import Request, Requests, parsed
 
-LOGINS = ("password", "iam")
 LATE_MS = 60_000  # by how much an event may arrive after a later one
 MINUTES = 10.0
 NOT_FOUND = "ResourceNotFoundException"
@@ -32,7 +32,7 @@ def logs(
     Returns the summary. Raises ProvisionError when neither function has a log.
     """
     with opened(options, "logs", output, packed=False, looks=False) as run:
-        output.start(run.command, run.resources, run.about())
+        output.start(run.command, run.template, run.about())
         since = int((time.time() - since_minutes * 60) * 1000)
         readers = {login: Reader(run, login, since) for login in LOGINS}
         shown = show(run, read(run, readers))
@@ -48,7 +48,7 @@ class Reader:
     """Reads one function's log group, each event once."""
 
     run: Run
-    login: str
+    login: Login
     since: int  # Unix time, milliseconds
     there: bool = False
     requests: Requests = field(init=False)
@@ -60,7 +60,7 @@ class Reader:
     @property
     def group(self) -> str:
         """The function's log group."""
-        return self.run.resource(f"log-group-{self.login}").name
+        return self.run.template.function_logs[self.login].name
 
     def read(self) -> list[Request]:
         """Return the requests that have ended since the last look (FilterLogEvents)."""
@@ -87,7 +87,7 @@ class Reader:
             self._seen = {key: when for key, when in self._seen.items() if when >= self.since}
 
 
-def read(run: Run, readers: Mapping[str, Reader]) -> list[Request]:
+def read(run: Run, readers: Mapping[Login, Reader]) -> list[Request]:
     """Return the requests of both functions that have ended since the last look."""
     found = run.aws.together(*(reader.read for reader in readers.values()))
     if not any(reader.there for reader in readers.values()):

@@ -25,7 +25,7 @@ def plan(
     ForeignResource or ReplacementRefused when `up` would refuse to start.
     """
     with opened(options, "plan", output) as run:
-        output.start("plan", run.resources, run.about())
+        output.start("plan", run.template, run.about())
         found = run.plan(replace=replace)
         output.planned(found)
         if explain:

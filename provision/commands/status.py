@@ -52,11 +52,11 @@ def status(options: Options, output: Output, *, live: bool = False) -> Summary:
     `live` prices are AWS's own of today. Raises ProvisionError when AWS cannot be asked.
     """
     with opened(options, "status", output) as run:
-        output.start("status", run.resources, run.about())
+        output.start("status", run.template, run.about())
         seen = run.look()
-        plan = compare(run.aws, run.resources, seen, run.state)
+        plan = compare(run.aws, run.template, seen, run.state)
         standings = list(stand(run, plan, seen))
-        api = seen.get("api")
+        api = seen[run.template.api.step]
         run.url = api.outputs.get("endpoint") if api else None
         record(output, standings, run.url)
         show(output, standings)
@@ -159,7 +159,7 @@ def costs(
 ) -> Iterator[str]:
     """Tell, and yield in words, what the part that is there costs an hour and has cost so far."""
     present = {each.resource.step for each in standings if each.there}
-    instance = seen.get("db-instance")
+    instance = seen[run.template.db_instance.step]
     has = instance.properties if instance else {}
     full = priced(
         run,

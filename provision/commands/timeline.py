@@ -16,13 +16,14 @@ from provision.engine.events import Output, Summary
 from provision.engine.plan import compare
 from provision.environment import environment
 from provision.errors import StateError, UsageError
+from provision.resources.base import Resource
 from provision.resources.references import bind
 from provision.state.document import read, refuse_another
 from provision.views.timeline import terminal
 from provision.views.timeline.model import Span, Timeline
 from provision.views.timeline.model import timeline as made_of
 from provision.views.timeline.page import page
-from provision.views.timeline.things import Level, Thing, things_in_state
+from provision.views.timeline.things import Level, Thing, Things, things_in_state
 from provision.waiting.poll import Verdict
 
 LEVELS = {Verdict.READY: Level.READY, Verdict.FAILED: Level.FAILED}
@@ -50,19 +51,19 @@ def timeline(
     document = read(path) or {"runs": [], "steps": {}}
     if document["steps"]:
         refuse_another(document, path, environment=settings.name, region=settings.region)
-    resources = environment(config, packed=False)
-    run = made_of(chosen(document.get("runs", []), path, run_number), resources)
+    template = environment(config, packed=False)
+    run = made_of(chosen(document.get("runs", []), path, run_number), template)
     if html is None:
         show(run, output)
         return Summary("timeline", ok=True, silent=True)
     if live:
         things, source = asked(options, output), "as AWS has them now"
     else:
-        things = things_in_state(resources, document["steps"])
+        things = things_in_state(template, document["steps"])
         source = f"as of the last run, from the state file {path.name}"
     about = f"{settings.name}: account {document['account']}, {document['region']}"
     said = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
-    write(html, page(about, said, run, resources, things))
+    write(html, page(about, said, run, template, things))
     output.record("page", path=str(html))
     return Summary("timeline", ok=True, notes=(f"written: {html}",))
 
@@ -134,18 +135,19 @@ def charset() -> str:
 # --- the page -------------------------------------------------------------------------------------
 
 
-def asked(options: Options, output: Output) -> Mapping[str, Thing]:
+def asked(options: Options, output: Output) -> Things:
     """Return every resource as AWS has it. Raises what AWS refuses."""
     with opened(options, "timeline", output) as run:
-        output.start("timeline", run.resources, run.about())
+        output.start("timeline", run.template, run.about())
         seen = run.look()
-        plan = compare(run.aws, run.resources, seen, run.state)
+        plan = compare(run.aws, run.template, seen, run.state)
         known = run.state.known()
         known |= {step: dict(there.outputs) for step, there in seen.items() if there}
-        return {each.resource.step: standing(each, known) for each in stand(run, plan, seen)}
+        drawn = stand(run, plan, seen)
+        return Things({each.resource.step: standing(each, known) for each in drawn})
 
 
-def standing(each: Standing, known: Mapping[str, Mapping[str, str]]) -> Thing:
+def standing(each: Standing, known: Mapping[str, Mapping[str, str]]) -> Thing[Resource]:
     """Return a resource as `status` has it, for the drawing."""
     resource = bind(each.resource, known)
     if each.seen is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from provision.cli.options import Options
 from provision.context import Run, opened
@@ -10,7 +10,7 @@ from provision.engine.events import Output, Summary
 from provision.pricing.table import cost_note
 from provision.resources.base import Change
 
-RESET = {"secret": Change("Password", None, None, sensitive=True)}  # what uses it follows
+RESET = Change("Password", None, None, sensitive=True)  # what uses the password follows
 
 
 def up(
@@ -42,9 +42,9 @@ def bring_up(
     explain: bool = False,
 ) -> Summary:
     """Make AWS match the configuration of an opened run. Returns the summary."""
-    run.output.start(run.command, run.resources, run.about())
+    run.output.start(run.command, run.template, run.about())
     run.state.check_writable()
-    forced: Mapping[str, Change] = RESET if reset_password else {}
+    forced = {run.template.secret.step: RESET} if reset_password else {}
     plan = run.plan(replace=replace, forced=forced)
     run.output.planned(plan)
     if explain:
@@ -58,7 +58,7 @@ def bring_up(
         for each in warnings(preflight(run, plan)):
             run.output.note(f"{each.what}: {each.reason}")
     run.engine.carry_out(plan)
-    run.url = run.state.steps["api"].outputs.get("endpoint")
+    run.url = run.state.steps[run.template.api.step].outputs.get("endpoint")
     if check:
         from provision.commands.check import prove_logins
 

@@ -71,6 +71,10 @@ class Plan:
         """The steps that make something: not what is only looked up, or made by AWS itself."""
         return [each for each in self.steps if isinstance(each.resource, CreatableResource)]
 
+    def of(self, resource: Resource) -> Planned:
+        """Return what is planned for a resource of the environment."""
+        return next(each for each in self.steps if each.step == resource.step)
+
     def refuse(self) -> None:
         """Raise what stands against carrying the plan out, if anything does."""
         if self.refused:

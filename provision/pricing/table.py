@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.config import Config
+from provision.environment import environment
 
 TABLE = Path(__file__).with_name("prices.toml")
 HOURS_A_MONTH = 730
@@ -25,7 +26,6 @@ WHOLE_DOLLARS = 10  # from here on cents do not matter
 HOURS_OF_30_DAYS = 720
 LEAST_PROXY_VCPUS = 2
 LEAST_INSTANCE_HOURS = Decimal(10) / 60
-INSTANCE, PROXIES, SECRET = "db-instance", ("proxy-password", "proxy-iam"), "secret"
 
 
 @dataclass(frozen=True)
@@ -93,15 +93,17 @@ def estimate(
     gib = storage_gib or config.database.allocated_storage_gib
     vcpus = table["vcpus"].get(name)
     proxy = rates.get("proxy") if vcpus else None
+    template = environment(config, packed=False)
+    instance = template.db_instance.step
     parts = [
-        part(INSTANCE, f"DB instance {name}", rates.get("instance", {}).get(name)),
-        part(INSTANCE, f"{gib} GiB of gp3 storage", rates.get("storage"), gib),
-        Part(INSTANCE, "Extended Support: opted out of", Decimal(0), verified=True),
+        part(instance, f"DB instance {name}", rates.get("instance", {}).get(name)),
+        part(instance, f"{gib} GiB of gp3 storage", rates.get("storage"), gib),
+        Part(instance, "Extended Support: opted out of", Decimal(0), verified=True),
         *(
-            part(step, f"RDS Proxy {step}", proxy, max(LEAST_PROXY_VCPUS, vcpus or 0))
-            for step in PROXIES
+            part(each.step, f"RDS Proxy {each.step}", proxy, max(LEAST_PROXY_VCPUS, vcpus or 0))
+            for each in template.proxies.values()
         ),
-        part(SECRET, "secret", rates.get("secret")),
+        part(template.secret.step, "secret", rates.get("secret")),
     ]
     live = prices is not None
     return Estimate(region, tuple(parts), table["dated"], table["source"], live)

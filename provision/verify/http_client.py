@@ -17,6 +17,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from provision.resources.template import Login, RouteName
+
 MOST_ROWS = 10_000  # asked for with ?limit=, the most that the functions take
 MOST_BYTES = 7 * 1024 * 1024  # of an answer; Lambda's own limit is 6 MiB
 SECONDS = 35.0  # the most that a call takes: an HTTP API gives up on its function after 30
@@ -25,17 +27,17 @@ QUOTED = 200  # characters of an answer that is not one of the functions'
 
 @dataclass(frozen=True)
 class LoginRoute:
-    """A route of the API, the step that makes it, and the login that is behind it."""
+    """A route of the API, and the login that is behind it."""
 
-    step: str
+    name: RouteName
     path: str
-    login: str
+    login: Login
 
 
 LOGIN_ROUTES = (
-    LoginRoute("route-func1", "/func1", "password"),
-    LoginRoute("route-root", "/", "password"),
-    LoginRoute("route-func2", "/func2", "iam"),
+    LoginRoute("func1", "/func1", "password"),
+    LoginRoute("root", "/", "password"),
+    LoginRoute("func2", "/func2", "iam"),
 )
 
 

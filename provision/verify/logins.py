@@ -16,7 +16,9 @@ from itertools import pairwise
 from provision.aws.account import calling
 from provision.context import Run
 from provision.errors import ResourceFailed, WaitTimeout
+from provision.resources.base import Resource
 from provision.resources.references import bind
+from provision.resources.template import LOGINS, Login
 from provision.verify.diagnosis import Cause, Diagnosis
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call, counted
 from provision.waiting.poll import PollResult, Verdict, interrupted, until
@@ -44,7 +46,7 @@ class Proof:
         self.diagnosis = Diagnosis(self.run, since=time.time() - CLOCK_SECONDS)
         self._looks = 0
         self._open: list[LoginRoute] = []
-        self._waited: dict[str, float] = {}  # since when, by step
+        self._waited: dict[Resource, float] = {}  # since when
 
     # --- the targets ------------------------------------------------------------------------------
 
@@ -57,7 +59,7 @@ class Proof:
         self._wait(self._look_at_targets, "the proxies' targets")
 
     def _look_at_targets(self) -> PollResult:
-        looks = {login: self._target(login) for login in ("password", "iam")}
+        looks = {login: self._target(login) for login in LOGINS}
         waiting = [r for r in LOGIN_ROUTES if looks[r.login].verdict is not Verdict.READY]
         if not waiting:
             return PollResult(Verdict.READY, "")
@@ -72,16 +74,17 @@ class Proof:
             return PollResult(Verdict.FAILED, worst.status, worst.reason)
         return worst
 
-    def _target(self, login: str) -> PollResult:
-        run = self.run
-        target = run.resource(f"target-{login}")
-        names = {
-            f"proxy-{login}": {"proxy": run.resource(f"proxy-{login}").name},
-            "db-instance": {"id": run.resource("db-instance").name},
-        }
+    def _target(self, login: Login) -> PollResult:
+        template = self.run.template
+        target, proxy, instance = (
+            template.targets[login],
+            template.proxies[login],
+            template.db_instance,
+        )
+        names = {proxy.step: {"proxy": proxy.name}, instance.step: {"id": instance.name}}
         with calling(target.step):
-            look = target.look(bind(target, names).find(run.aws, {}))
-        self._tell(target.step, look)
+            look = target.look(bind(target, names).find(self.run.aws, {}))
+        self._tell(target, look)
         return look
 
     # --- the calls --------------------------------------------------------------------------------
@@ -102,7 +105,7 @@ class Proof:
             answer = self.answers[route] = call(self.url, route)
             if answer.works(route.login):
                 self.good.append((route, answer))
-            self._tell(route.step, look_of(route, answer))
+            self._tell(self.run.template.routes[route.name], look_of(route, answer))
         self._open = self.failing()
         if not self._open:
             return PollResult(Verdict.READY, "")
@@ -135,21 +138,21 @@ class Proof:
         except (ResourceFailed, WaitTimeout):
             pass  # what came of it is in `answers`, and why in the diagnosis
         finally:
-            for step in list(self._waited):
-                self._ended(step)
+            for resource in list(self._waited):
+                self._ended(resource)
 
-    def _tell(self, step: str, look: PollResult) -> None:
+    def _tell(self, resource: Resource, look: PollResult) -> None:
         """Tell what is waited for, and when that has an end; nothing of what needs no wait."""
-        resource, output = self.run.resource(step), self.run.output
+        output = self.run.output
         if look.verdict is not Verdict.READY:
-            self._waited.setdefault(step, time.monotonic())
+            self._waited.setdefault(resource, time.monotonic())
             output.status(resource, look.status, look.reason)
-        elif step in self._waited:
+        elif resource in self._waited:
             output.status(resource, look.status, look.reason)
-            self._ended(step)
+            self._ended(resource)
 
-    def _ended(self, step: str) -> None:
-        resource, seconds = self.run.resource(step), time.monotonic() - self._waited.pop(step)
+    def _ended(self, resource: Resource) -> None:
+        seconds = time.monotonic() - self._waited.pop(resource)
         self.run.output.finished(resource, "unchanged", resource.name, seconds)
 
 

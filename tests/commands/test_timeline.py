@@ -16,7 +16,7 @@ from provision.config import Config
 from provision.engine.history import Recorder
 from provision.environment import environment
 from provision.rehearsal import Fault, Remote
-from provision.resources.base import Resource
+from provision.resources.template import Template
 from provision.state.document import READY, State
 from provision.views.live import Live
 from provision.views.timeline.model import Timeline, longest_chain, needs_of, timeline
@@ -33,13 +33,13 @@ HOSTILE = """<script>alert('&"x"')</script>"""
 
 
 @pytest.fixture(scope="module")
-def resources() -> list[Resource]:
+def resources() -> Template:
     """The whole environment of the default configuration."""
     return environment(Config(), packed=False)
 
 
 @pytest.fixture
-def up(resources: list[Resource]) -> Timeline:
+def up(resources: Template) -> Timeline:
     return timeline(UP, resources)
 
 
@@ -64,7 +64,7 @@ def test_idle_is_where_nothing_of_the_chain_is_under_way(up: Timeline) -> None:
     ]
 
 
-def test_a_teardown_waits_the_other_way_round(resources: list[Resource]) -> None:
+def test_a_teardown_waits_the_other_way_round(resources: Template) -> None:
     gone = {"doing": "deleting", "action": "deleted"}
     steps = {
         "db-instance": step(1, 60, **gone),
@@ -76,7 +76,7 @@ def test_a_teardown_waits_the_other_way_round(resources: list[Resource]) -> None
     assert [link.step for link in run.chain] == list(steps)
 
 
-def test_a_run_that_broke_off_ends_its_open_steps(resources: list[Resource]) -> None:
+def test_a_run_that_broke_off_ends_its_open_steps(resources: Template) -> None:
     steps = {"vpc": step(1, 2), "db-instance": step(5, None, (6, "creating", ""))}
     run = timeline({**UP, "ok": None, "steps": steps}, resources)
     bar = run.bars[-1]
@@ -85,19 +85,19 @@ def test_a_run_that_broke_off_ends_its_open_steps(resources: list[Resource]) -> 
     assert run.unfinished == ["db-instance"]
 
 
-def test_what_aws_made_itself_is_over_when_it_is_gone(resources: list[Resource]) -> None:
+def test_what_aws_made_itself_is_over_when_it_is_gone(resources: Template) -> None:
     steps = {"function-interfaces": step(5, None, (6, "in use", ""), (9, "gone", ""))}
     run = timeline({**UP, "steps": steps}, resources)
     assert run.bars[0].ended == 9
     assert run.unfinished == []
 
 
-def test_a_step_that_is_no_longer_declared_is_shown(resources: list[Resource]) -> None:
+def test_a_step_that_is_no_longer_declared_is_shown(resources: Template) -> None:
     run = timeline({**UP, "steps": {"old-step": step(1, 2)}}, resources)
     assert [bar.step for bar in run.bars] == ["old-step"]
 
 
-def test_needs_that_ended_later_held_nobody_up(resources: list[Resource]) -> None:
+def test_needs_that_ended_later_held_nobody_up(resources: Template) -> None:
     steps = {
         "role-api": step(1, 3),
         "function-iam": step(1, 9),
@@ -131,13 +131,13 @@ def test_each_status_has_its_own_fill_and_the_chain_its_mark(up: Timeline) -> No
     assert row.index(fills["waiting"]) < row.index(fills["UNAVAILABLE"])
 
 
-def test_a_bar_shorter_than_a_cell_is_seen(resources: list[Resource]) -> None:
+def test_a_bar_shorter_than_a_cell_is_seen(resources: Template) -> None:
     run = timeline({**UP, "steps": {"vpc": step(50, 50.001)}}, resources)
     row = next(line for line in timeline_lines(run, 80) if line.startswith("* vpc"))
     assert row.removeprefix("* vpc").strip().split()[0] in ("─", "█")
 
 
-def test_a_failure_is_told_with_its_reason(resources: list[Resource]) -> None:
+def test_a_failure_is_told_with_its_reason(resources: Template) -> None:
     failed = step(1, 2, action="failed", error="db-instance: CreateDBInstance said no")
     run = timeline({**UP, "ok": False, "steps": {"db-instance": failed}}, resources)
     lines = list(timeline_lines(run, 80))
@@ -146,7 +146,7 @@ def test_a_failure_is_told_with_its_reason(resources: list[Resource]) -> None:
     assert "db-instance FAILED: CreateDBInstance said no" in lines
 
 
-def test_a_run_without_an_end_says_so(resources: list[Resource]) -> None:
+def test_a_run_without_an_end_says_so(resources: Template) -> None:
     steps = {"vpc": step(5, 6), "db-instance": step(7, None)}
     lines = list(timeline_lines(timeline({**UP, "ok": None, "steps": steps}, resources), 80))
     assert "KILLED, or still under way; recorded up to 1m40s" in lines[0]
@@ -286,7 +286,7 @@ class Reader(HTMLParser):
         self.text += data
 
 
-def test_no_request_leaves_the_page(up: Timeline, resources: list[Resource]) -> None:
+def test_no_request_leaves_the_page(up: Timeline, resources: Template) -> None:
     text = whole_page(up, resources, {})
     reader = Reader(text)
     assert not reader.open
@@ -302,7 +302,7 @@ def test_no_request_leaves_the_page(up: Timeline, resources: list[Resource]) -> 
     assert "@import" not in style
 
 
-def test_everything_is_escaped(resources: list[Resource]) -> None:
+def test_everything_is_escaped(resources: Template) -> None:
     steps = {"vpc": {"phase": "ready", "outputs": {"id": HOSTILE}, "since": ""}}
     said = {"vpc": step(1, 3, (2, HOSTILE, HOSTILE), error=HOSTILE)}
     text = whole_page(timeline({**UP, "steps": said}, resources), resources, steps, HOSTILE)
@@ -313,7 +313,7 @@ def test_everything_is_escaped(resources: list[Resource]) -> None:
 
 
 def test_each_drawing_says_what_it_is_to_who_cannot_see_it(
-    up: Timeline, resources: list[Resource]
+    up: Timeline, resources: Template
 ) -> None:
     reader = Reader(whole_page(up, resources, {}))
     assert reader.tags.count("desc") == 2
@@ -323,7 +323,7 @@ def test_each_drawing_says_what_it_is_to_who_cannot_see_it(
     assert "Longest chain: vpc 2.0 s, subnet-database-1 2.0 s" in reader.text
 
 
-def test_a_failure_is_told_on_the_page(resources: list[Resource]) -> None:
+def test_a_failure_is_told_on_the_page(resources: Template) -> None:
     steps = {"vpc": step(1, 2, action="failed", error="AWS said no"), "secret": step(1, None)}
     run = timeline({**UP, "ok": False, "steps": steps}, resources)
     text = Reader(whole_page(run, resources, {})).text
@@ -331,20 +331,20 @@ def test_a_failure_is_told_on_the_page(resources: list[Resource]) -> None:
     assert "Under way at the end: secret" in text
 
 
-def test_what_is_not_there_is_said_to_be_absent(resources: list[Resource]) -> None:
+def test_what_is_not_there_is_said_to_be_absent(resources: Template) -> None:
     things = things_in_state(resources, {})
     assert {thing.level for thing in things.values()} == {Level.ABSENT}
     assert {each.level for each in passages(resources, things)} == {Level.ABSENT}
 
 
-def test_half_made_is_neither_ready_nor_absent(up: Timeline, resources: list[Resource]) -> None:
+def test_half_made_is_neither_ready_nor_absent(up: Timeline, resources: Template) -> None:
     made = {"phase": "made", "outputs": {"id": "vpc-half"}, "since": ""}
     text = Reader(whole_page(up, resources, {"vpc": made})).text
     assert "◐ vpc-half  made, not ready yet" in text
     assert "○ not there" in text
 
 
-def test_only_the_path_to_the_database_is_open(resources: list[Resource]) -> None:
+def test_only_the_path_to_the_database_is_open(resources: Template) -> None:
     found = network_passages(resources, things_in_state(resources, all_ready(resources)))
     group = "security-group-"
     assert {(each.source, each.target, each.how, each.level) for each in found} == {
@@ -353,7 +353,7 @@ def test_only_the_path_to_the_database_is_open(resources: list[Resource]) -> Non
     }
 
 
-def test_the_roles_allow_what_the_chain_needs_and_no_more(resources: list[Resource]) -> None:
+def test_the_roles_allow_what_the_chain_needs_and_no_more(resources: Template) -> None:
     steps = all_ready(resources)
     steps["secret"]["outputs"]["arn"] = "arn:aws:secretsmanager:r:1:secret:s-1"
     steps["proxy-iam"]["outputs"]["resource_id"] = "prx-1"
@@ -368,7 +368,7 @@ def test_the_roles_allow_what_the_chain_needs_and_no_more(resources: list[Resour
 
 
 @pytest.mark.parametrize("lost", ["rules-function", "rules-proxy", "security-group-proxy"])
-def test_a_passage_with_one_end_missing_is_not_open(resources: list[Resource], lost: str) -> None:
+def test_a_passage_with_one_end_missing_is_not_open(resources: Template, lost: str) -> None:
     things = things_in_state(resources, all_ready(resources, lost))
     first = next(network_passages(resources, things))
     assert first.level is Level.ABSENT

@@ -19,7 +19,7 @@ from provision.config.checks import NO_VPC
 from provision.environment import environment
 from provision.errors import ConfigError, UsageError
 from provision.rehearsal import Remote
-from provision.resources.base import Resource
+from provision.resources.template import Template
 from tests.conftest import Built
 from tests.support.commands import ROOT, Commands
 from tests.support.refusals import plan, refused, with_environ
@@ -531,7 +531,7 @@ LONGEST = {
 }
 
 
-def resources(name: str) -> list[Resource]:
+def resources(name: str) -> Template:
     settings = {"environment": {"name": name, "region": LONGEST_REGION}}
     return environment(checked(settings, source="test"), packed=False)
 

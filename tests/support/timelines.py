@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.resources.base import Resource
+from provision.resources.template import Template
 from provision.views.timeline.model import Timeline
 from provision.views.timeline.page import page
 from provision.views.timeline.things import things_in_state
@@ -40,11 +40,11 @@ UP: dict[str, Any] = {
 }
 
 
-def whole_page(up: Timeline, resources: list[Resource], steps: Any, about: str = "x") -> str:
+def whole_page(up: Timeline, resources: Template, steps: Any, about: str = "x") -> str:
     return page(about, "from the state file", up, resources, things_in_state(resources, steps))
 
 
-def all_ready(resources: list[Resource], *lost: str) -> dict[str, Any]:
+def all_ready(resources: Template, *lost: str) -> dict[str, Any]:
     """A state file's steps, all ready but for the lost ones."""
     return {
         each.step: {"phase": "ready", "outputs": {"id": f"id-{each.step}"}, "since": ""}

@@ -27,6 +27,7 @@ from provision.verify.http_client import LOGIN_ROUTES, Answer, FunctionError
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rds-proxy-auth-iam"
 NEEDED = f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:prx-of-proxy-iam/testdb"
+TEMPLATE = environment(Config(EnvironmentSettings(region=REGION)), packed=False)
 PASSWORD = "what-nobody-may-see"
 DENIED = "1045 (28000): Access denied for user 'testdb'@'10.0.1.9' (using password: YES)"
 
@@ -37,8 +38,7 @@ def steps() -> dict[str, Step]:
         "aws": {"account": ACCOUNT, "region": REGION, "partition": "aws"}
     }
     found = {}
-    resources = environment(Config(EnvironmentSettings(region=REGION)), packed=False)
-    for resource in resources:
+    for resource in TEMPLATE:
         bound = bind(resource, known)
         outputs = {
             name: f"{name}-of-{resource.step}"
@@ -124,7 +124,7 @@ def find(
     changed = dict(WHOLE)
     broken(changed)
     route = next(each for each in LOGIN_ROUTES if each.login == login)
-    return cause_of(Evidence(route, answer, changed, logged))
+    return cause_of(Evidence(route, answer, changed, logged, template=TEMPLATE))
 
 
 def policy(resource: str | Iterable[str], effect: str = "Allow") -> dict[str, Any]:
@@ -578,7 +578,9 @@ def test_the_answer_counts_more_than_an_older_line_of_the_log() -> None:
 def test_what_the_proxys_log_tells() -> None:
     lines = ["started", "IAM authentication failed for user testdb. Reason: token is empty", "x"]
     refusal = last_refusal(lines)
-    cause = cause_of(Evidence(LOGIN_ROUTES[-1], failed(DENIED), WHOLE, proxy_logged=refusal))
+    cause = cause_of(
+        Evidence(LOGIN_ROUTES[-1], failed(DENIED), WHOLE, proxy_logged=refusal, template=TEMPLATE)
+    )
     assert cause.kind == "proxy-refuses"
     assert "the proxy's log: IAM authentication failed for user testdb. Reason" in cause.proof
     assert last_refusal(["SELECT 1", ""]) == ""
@@ -670,10 +672,14 @@ def test_what_does_no_harm_is_not_blamed() -> None:
 
 def test_without_steps_only_the_symptoms_speak() -> None:
     route = LOGIN_ROUTES[-1]
-    cause = cause_of(Evidence(route, SILENT, problem="DescribeVpcs answered UnauthorizedOperation"))
+    cause = cause_of(
+        Evidence(
+            route, SILENT, problem="DescribeVpcs answered UnauthorizedOperation", template=TEMPLATE
+        )
+    )
     assert cause.kind == "unexplained"
     assert "AWS could not be read: DescribeVpcs answered UnauthorizedOperation" in cause.proof
-    assert cause_of(Evidence(route, failed(DENIED))).kind == "proxy-refuses"
+    assert cause_of(Evidence(route, failed(DENIED), template=TEMPLATE)).kind == "proxy-refuses"
 
 
 def test_what_may_pass_is_not_certain() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from provision.aws.account import calling
 from provision.context import Run
-from provision.resources.base import ManagedResource
 from provision.verify.diagnosis.cause import Cause
 from provision.verify.diagnosis.causes import cause_of, named
 from provision.verify.diagnosis.database import tls_not_required
@@ -42,11 +41,11 @@ class Diagnosis:
 
 def weak_settings(run: Run) -> Cause | None:
     """Return what of the IAM proxy is not as it should be although the login works."""
-    proxy = run.resource("proxy-iam")
-    assert isinstance(proxy, ManagedResource)  # noqa: S101
+    proxy = run.template.proxies["iam"]
     with calling(proxy.step):
         seen = proxy.find(run.aws, {})
     changes = tuple(proxy.differences(seen, run.aws)) if seen else ()
     (route,) = (each for each in LOGIN_ROUTES if each.login == "iam")
-    evidence = Evidence(route, steps={proxy.step: Step(proxy, seen, changes)})
+    steps = {proxy.step: Step(proxy, seen, changes)}
+    evidence = Evidence(route, steps=steps, template=run.template)
     return named(tls_not_required, evidence)

@@ -16,7 +16,7 @@ INVOKE = "lambda:InvokeFunction"
 
 def api_missing(evidence: Evidence) -> Cause | None:
     """The API that was called is not there any more."""
-    if not evidence.missing("api"):
+    if not evidence.missing(evidence.template.api):
         return None
     return Cause(
         "the HTTP API is missing", f"no HTTP API has the environment's tags; {evidence.answered}"
@@ -25,7 +25,7 @@ def api_missing(evidence: Evidence) -> Cause | None:
 
 def endpoint_disabled(evidence: Evidence) -> Cause | None:
     """The API's own address is switched off."""
-    change = evidence.change("api", "DisableExecuteApiEndpoint")
+    change = evidence.change(evidence.template.api, "DisableExecuteApiEndpoint")
     if not change:
         return None
     return Cause(
@@ -47,7 +47,7 @@ def api_unreachable(evidence: Evidence) -> Cause | None:
 
 def stage_missing(evidence: Evidence) -> Cause | None:
     """Without a `$default` stage every path is answered with 404."""
-    if not evidence.missing("stage"):
+    if not evidence.missing(evidence.template.stage):
         return None
     return Cause("the API has no stage $default", f"GetStage: no $default; {evidence.answered}")
 
@@ -55,7 +55,7 @@ def stage_missing(evidence: Evidence) -> Cause | None:
 def route_missing(evidence: Evidence) -> Cause | None:
     """A path without a route is answered with 404."""
     route = evidence.route
-    if not evidence.missing(route.step):
+    if not evidence.missing(evidence.api_route):
         return None
     return Cause(
         f"the API has no route GET {route.path}",
@@ -65,23 +65,23 @@ def route_missing(evidence: Evidence) -> Cause | None:
 
 def integration_missing(evidence: Evidence) -> Cause | None:
     """A route to an integration that is gone is answered with 500."""
-    step = evidence.of("integration")
-    if not evidence.missing(step):
+    declared = evidence.integration
+    if not evidence.missing(declared):
         return None
-    leads = evidence.is_(evidence.route.step, "Target")
+    leads = evidence.is_(evidence.api_route, "Target")
     return Cause(
         f"the API has no integration for the {evidence.login} function",
-        f"GetIntegrations: no {step}; GET {evidence.route.path} leads to {leads or 'nothing'}",
+        f"GetIntegrations: no {declared}; GET {evidence.route.path} leads to {leads or 'nothing'}",
     )
 
 
 def route_wrong(evidence: Evidence) -> Cause | None:
     """The route leads to another integration, or asks for authorization."""
     route = evidence.route
-    if change := evidence.change(route.step, "Target"):
+    if change := evidence.change(evidence.api_route, "Target"):
         sentence = f"the route GET {route.path} does not lead to the {evidence.login} function"
         return Cause(sentence, differing("its target", change))
-    if change := evidence.change(route.step, "AuthorizationType"):
+    if change := evidence.change(evidence.api_route, "AuthorizationType"):
         sentence = f"the route GET {route.path} asks for authorization"
         return Cause(sentence, differing("AuthorizationType", change))
     return None
@@ -89,10 +89,10 @@ def route_wrong(evidence: Evidence) -> Cause | None:
 
 def integration_wrong(evidence: Evidence) -> Cause | None:
     """The integration calls another function, in another way, or with another role."""
-    step = evidence.of("integration")
+    declared = evidence.integration
     names = ("IntegrationUri", "CredentialsArn", "IntegrationType", "PayloadFormatVersion")
     for name in (*names, "IntegrationMethod"):
-        if change := evidence.change(step, name):
+        if change := evidence.change(declared, name):
             sentence = (
                 f"the API's integration does not call the {evidence.login} function as it should"
             )
@@ -102,16 +102,16 @@ def integration_wrong(evidence: Evidence) -> Cause | None:
 
 def api_may_not_invoke(evidence: Evidence) -> Cause | None:
     """API Gateway cannot use its role, or the role may not invoke the function."""
-    step = "role-api"
-    if evidence.missing(step):
-        return Cause("the API's role is missing", f"GetRole: no {evidence.name(step)}")
-    trust = evidence.is_(step, "AssumeRolePolicyDocument")
+    role = evidence.template.api_role
+    if evidence.missing(role):
+        return Cause("the API's role is missing", f"GetRole: no {evidence.name(role)}")
+    trust = evidence.is_(role, "AssumeRolePolicyDocument")
     if trust is not None and not trusts(trust, API_SERVICE):
         return Cause(
             "API Gateway may not assume its role",
-            is_should(f"who may assume {evidence.name(step)}", trusted(trust), API_SERVICE),
+            is_should(f"who may assume {evidence.name(role)}", trusted(trust), API_SERVICE),
         )
-    function, policies = evidence.seen(evidence.of("function")), evidence.is_(step, "Policies")
+    function, policies = evidence.seen(evidence.function), evidence.is_(role, "Policies")
     if function is None or policies is None:
         return None
     arn = function.outputs["arn"]
@@ -120,7 +120,7 @@ def api_may_not_invoke(evidence: Evidence) -> Cause | None:
     allowed = allowed_on(policies.values(), INVOKE)
     return Cause(
         f"the API's role may not invoke the {evidence.login} function",
-        is_should(f"{INVOKE} of {evidence.name(step)}", allowed, arn),
+        is_should(f"{INVOKE} of {evidence.name(role)}", allowed, arn),
     )
 
 

@@ -10,16 +10,23 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from provision.aws.account import Aws, absent, calling, pages
 from provision.context import Run
 from provision.engine.plan import Plan, pseudo
 from provision.errors import CredentialsError, Interrupted, ProvisionError
+from provision.resources.apigateway import Integration, Route
 from provision.resources.base import Change, Resource, Seen
 from provision.resources.ec2 import SecurityGroupRules, described_rules
+from provision.resources.iam import Role
+from provision.resources.lambda_ import Function
+from provision.resources.rds import DBProxy, DBProxyTarget
 from provision.resources.references import bind
+from provision.resources.template import Login, Template
 from provision.verify.http_client import Answer, FunctionError, LoginRoute
+
+R = TypeVar("R", bound=Resource)
 
 LOG_LINE = 300  # characters of a log's line that are kept
 LAMBDA_ERROR = re.compile(r"\[ERROR\] (?P<kind>[\w.]+): (?P<message>[^\r\n]*)")
@@ -46,40 +53,74 @@ class Evidence:
     logged: FunctionError | None = None  # the last failure in the function's log
     proxy_logged: str = ""  # the last refusal in the proxy's log, which debug logging writes
     problem: str = ""  # why AWS could not be read, if so; then there are no steps
+    template: Template = field(kw_only=True)
 
     @property
-    def login(self) -> str:
+    def login(self) -> Login:
         """The login's name."""
         return self.route.login
 
-    def of(self, part: str) -> str:
-        """Return the step of this login's `part`: `proxy` of the login iam is proxy-iam."""
-        return f"{part}-{self.login}"
+    # --- the resources of this login alone --------------------------------------------------------
 
-    def missing(self, step: str) -> bool:
+    @property
+    def api_route(self) -> Route:
+        """The API's route."""
+        return self.template.routes[self.route.name]
+
+    @property
+    def integration(self) -> Integration:
+        """The API's integration with the function."""
+        return self.template.integrations[self.login]
+
+    @property
+    def function(self) -> Function:
+        """The function."""
+        return self.template.functions[self.login]
+
+    @property
+    def function_role(self) -> Role:
+        """The function's role."""
+        return self.template.function_roles[self.login]
+
+    @property
+    def proxy(self) -> DBProxy:
+        """The proxy."""
+        return self.template.proxies[self.login]
+
+    @property
+    def target(self) -> DBProxyTarget:
+        """The proxy's target."""
+        return self.template.targets[self.login]
+
+    # --- what is known of a resource --------------------------------------------------------------
+
+    def missing(self, resource: Resource) -> bool:
         """Return whether AWS was read, and has no such thing."""
-        return step in self.steps and self.steps[step].seen is None
+        return resource.step in self.steps and self.steps[resource.step].seen is None
 
-    def seen(self, step: str) -> Seen | None:
+    def seen(self, resource: Resource) -> Seen | None:
         """Return a resource as AWS has it."""
-        return self.steps[step].seen if step in self.steps else None
+        return self.steps[resource.step].seen if resource.step in self.steps else None
 
-    def is_(self, step: str, name: str) -> Any:
+    def is_(self, resource: Resource, name: str) -> Any:
         """Return a property as AWS has it, or None."""
-        seen = self.seen(step)
+        seen = self.seen(resource)
         return seen.properties.get(name) if seen else None
 
-    def should(self, step: str) -> Any:
-        """Return a step's resource as it should be; its fields are what is wanted of it."""
-        return self.steps[step].resource
+    def should(self, resource: R) -> R:
+        """Return a resource with the values of those before it, as far as they are known."""
+        bound = self.steps[resource.step].resource
+        assert isinstance(bound, type(resource))  # noqa: S101 - a step keeps its class
+        return bound
 
-    def name(self, step: str) -> str:
+    def name(self, resource: Resource) -> str:
         """Return a resource's name at AWS, or its step's where AWS could not be read."""
+        step = resource.step
         return self.steps[step].resource.name if step in self.steps else step
 
-    def change(self, step: str, name: str) -> Change | None:
+    def change(self, resource: Resource, name: str) -> Change | None:
         """Return how a property differs from what it should be, if it does."""
-        changes = self.steps[step].changes if step in self.steps else ()
+        changes = self.steps[resource.step].changes if resource.step in self.steps else ()
         return next((change for change in changes if change.property == name), None)
 
     @property
@@ -114,8 +155,8 @@ def gather(
     CredentialsError; what else AWS refuses to tell is evidence too, in `problem`.
     """
     logins = sorted({route.login for route in failing})
-    functions = [f"/aws/lambda/{run.resource(f'function-{login}').name}" for login in logins]
-    proxies = [f"/aws/rds/proxy/{run.resource(f'proxy-{login}').name}" for login in logins]
+    functions = [run.template.function_logs[login].name for login in logins]
+    proxies = [run.template.proxy_logs[login].name for login in logins]
     (steps, problem), *logs = run.aws.together(
         lambda: all_steps(run),
         *(lambda group=group: log_lines(run.aws, group, since) for group in functions + proxies),
@@ -125,7 +166,15 @@ def gather(
         login: last_refusal(lines) for login, lines in zip(logins, logs[len(logins) :], strict=True)
     }
     return {
-        route: Evidence(route, answer, steps, errors[route.login], refusals[route.login], problem)
+        route: Evidence(
+            route,
+            answer,
+            steps,
+            errors[route.login],
+            refusals[route.login],
+            problem,
+            template=run.template,
+        )
         for route, answer in failing.items()
     }
 

@@ -5,6 +5,7 @@ Follows the Lambda Developer Guide, "Troubleshoot invocation issues in Lambda".
 
 from __future__ import annotations
 
+from provision.resources.template import LOGINS
 from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, is_should
 from provision.verify.diagnosis.evidence import Evidence
 from provision.verify.diagnosis.policies import trusted, trusts
@@ -17,18 +18,18 @@ CERTIFICATE = "AmazonRootCA1.pem"
 
 def function_missing(evidence: Evidence) -> Cause | None:
     """The function is not there."""
-    step = evidence.of("function")
-    if not evidence.missing(step):
+    declared = evidence.function
+    if not evidence.missing(declared):
         return None
-    return Cause("the function is missing", f"GetFunction: no {evidence.name(step)}")
+    return Cause("the function is missing", f"GetFunction: no {evidence.name(declared)}")
 
 
 def function_role_unusable(evidence: Evidence) -> Cause | None:
     """The function runs as another role, or Lambda cannot assume its own."""
-    role, name = evidence.of("role-function"), evidence.name(evidence.of("role-function"))
+    role, name = evidence.function_role, evidence.name(evidence.function_role)
     if evidence.missing(role):
         return Cause("the function's role is missing", f"GetRole: no {name}")
-    if change := evidence.change(evidence.of("function"), "Role"):
+    if change := evidence.change(evidence.function, "Role"):
         return Cause("the function runs as another role", differing("its role", change))
     trust = evidence.is_(role, "AssumeRolePolicyDocument")
     if trust is None or trusts(trust, LAMBDA_SERVICE):
@@ -41,11 +42,11 @@ def function_role_unusable(evidence: Evidence) -> Cause | None:
 
 def function_not_ready(evidence: Evidence) -> Cause | None:
     """The function failed to start or to change, or is still at it."""
-    function = evidence.seen(evidence.of("function"))
+    function = evidence.seen(evidence.function)
     if function is None or function.status in ("Successful", "Active"):
         return None
     reason = f" ({function.reason})" if function.reason else ""
-    proof = f"GetFunction: {evidence.name(evidence.of('function'))} is {function.status}{reason}"
+    proof = f"GetFunction: {evidence.name(evidence.function)} is {function.status}{reason}"
     if function.status == "Failed":
         return Cause("Lambda could not bring the function up", proof)
     return Cause("the function is not ready yet", proof, CHECK, certain=False)
@@ -53,7 +54,7 @@ def function_not_ready(evidence: Evidence) -> Cause | None:
 
 def handler_wrong(evidence: Evidence) -> Cause | None:
     """Lambda is told to call something that is not in the function's code."""
-    change = evidence.change(evidence.of("function"), "Handler")
+    change = evidence.change(evidence.function, "Handler")
     if not change:
         return None
     return Cause(
@@ -63,7 +64,7 @@ def handler_wrong(evidence: Evidence) -> Cause | None:
 
 def layer_missing(evidence: Evidence) -> Cause | None:
     """The function has no layer, and so no MySQL connector."""
-    change = evidence.change(evidence.of("function"), "Layers")
+    change = evidence.change(evidence.function, "Layers")
     if not change or change.is_:
         return None
     sentence = "the function has no layer, and so no MySQL connector"
@@ -75,9 +76,9 @@ def layer_wrong(evidence: Evidence) -> Cause | None:
     error = evidence.error
     if not error or "No module named 'mysql" not in error.message:
         return None
-    layers = evidence.is_(evidence.of("function"), "Layers") or []
+    layers = evidence.is_(evidence.function, "Layers") or []
     proof = f"the layer is {', '.join(layers)}"
-    if change := evidence.change("layer", "CodeSha256"):
+    if change := evidence.change(evidence.template.layer, "CodeSha256"):
         proof = differing(f"CodeSha256 of {', '.join(layers)}", change)
     return Cause(
         "the layer is not the one that is built here: it has no MySQL connector below python/",
@@ -88,11 +89,11 @@ def layer_wrong(evidence: Evidence) -> Cause | None:
 
 def forget_foreign_layer(evidence: Evidence) -> str:
     """Return what to do about a bad layer: `up` touches no version that somebody else published."""
-    layer = evidence.seen("layer")
+    layer = evidence.seen(evidence.template.layer)
     if layer is None or layer.ours:
         return UP
     return (
-        f"aws lambda delete-layer-version --layer-name {evidence.name('layer')} "
+        f"aws lambda delete-layer-version --layer-name {evidence.name(evidence.template.layer)} "
         f"--version-number {layer.outputs['version']}; then {UP}"
     )
 
@@ -102,7 +103,7 @@ def certificate_missing(evidence: Evidence) -> Cause | None:
     error = evidence.error
     if not error or error.code != "SSLCERTIFICATE":
         return None
-    setting = evidence.change(evidence.of("function"), "Environment.SSLCERTIFICATE")
+    setting = evidence.change(evidence.function, "Environment.SSLCERTIFICATE")
     if setting:
         return Cause("SSLCERTIFICATE names a file that is not in the function's zip",
                      proof_with_error("SSLCERTIFICATE", evidence, setting))  # fmt: skip
@@ -114,7 +115,7 @@ def certificate_wrong(evidence: Evidence) -> Cause | None:
     error = evidence.error
     if not error or "CERTIFICATE_VERIFY_FAILED" not in error.message:
         return None
-    if evidence.change(evidence.of("function"), "CodeSha256"):
+    if evidence.change(evidence.function, "CodeSha256"):
         sentence = f"{CERTIFICATE} in the function's zip is not the root of the proxy's certificate"
         return Cause(sentence, code_proof(evidence))
     return Cause(
@@ -127,15 +128,15 @@ def certificate_wrong(evidence: Evidence) -> Cause | None:
 
 def points_at_another_proxy(evidence: Evidence) -> Cause | None:
     """The function calls an endpoint that is not its proxy's."""
-    function, proxy = evidence.of("function"), evidence.of("proxy")
+    function, proxy = evidence.function, evidence.proxy
     change = evidence.change(function, ENDPOINT)
     if not change or evidence.missing(proxy):
         return None
     other = next(
         (
             login
-            for login in ("password", "iam")
-            if (seen := evidence.seen(f"proxy-{login}"))
+            for login in LOGINS
+            if (seen := evidence.seen(evidence.template.proxies[login]))
             and seen.outputs.get("endpoint") == change.is_
         ),
         "",
@@ -151,7 +152,7 @@ def points_at_another_proxy(evidence: Evidence) -> Cause | None:
 def setting_wrong(evidence: Evidence) -> Cause | None:
     """One of the function's environment variables is missing or not as it should be."""
     for name in SETTINGS:
-        if change := evidence.change(evidence.of("function"), f"Environment.{name}"):
+        if change := evidence.change(evidence.function, f"Environment.{name}"):
             sentence = f"the function's environment variable {name} is wrong"
             return Cause(sentence, proof_with_error(name, evidence, change))
     return None
@@ -159,7 +160,7 @@ def setting_wrong(evidence: Evidence) -> Cause | None:
 
 def runtime_wrong(evidence: Evidence) -> Cause | None:
     """Lambda could not load the function, and its runtime is another one."""
-    change = evidence.change(evidence.of("function"), "Runtime")
+    change = evidence.change(evidence.function, "Runtime")
     if not change or not evidence.logged or not evidence.logged.kind.startswith("Runtime."):
         return None
     return Cause("the function has another runtime", proof_with_error("Runtime", evidence, change))
@@ -167,7 +168,7 @@ def runtime_wrong(evidence: Evidence) -> Cause | None:
 
 def code_differs(evidence: Evidence) -> Cause | None:
     """The function's code is not what this program uploads: whatever it does, it is not ours."""
-    if not evidence.change(evidence.of("function"), "CodeSha256"):
+    if not evidence.change(evidence.function, "CodeSha256"):
         return None
     return Cause(
         "the function's code is not what this program uploads", code_proof(evidence), certain=False
@@ -182,7 +183,7 @@ def proof_with_error(what: str, evidence: Evidence, change: object) -> str:
 
 def code_proof(evidence: Evidence) -> str:
     """Return the error, and how the function's code differs from what would be uploaded."""
-    change = evidence.change(evidence.of("function"), "CodeSha256")
+    change = evidence.change(evidence.function, "CodeSha256")
     return f"{evidence.error or evidence.said()}" + (
         f"; {differing('CodeSha256', change)}" if change else ""
     )

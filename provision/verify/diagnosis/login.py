@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from provision.resources.template import LOGINS
 from provision.verify.diagnosis.cause import CHECK, RESET_PASSWORD, UP, Cause, differing, is_should
 from provision.verify.diagnosis.evidence import Evidence
 from provision.verify.diagnosis.policies import allowed_on, allows, denies
@@ -21,14 +22,14 @@ PROXY_LOG = f"{UP} --set proxy.debug_logging=true, then {CHECK}, and read the lo
 
 def may_not_connect(evidence: Evidence) -> Cause | None:
     """The IAM function's role has no `rds-db:connect` on its proxy's id and user."""
-    step = evidence.of("role-function")
-    policies, proxy = evidence.is_(step, "Policies"), evidence.seen(evidence.of("proxy"))
+    declared = evidence.function_role
+    policies, proxy = evidence.is_(declared, "Policies"), evidence.seen(evidence.proxy)
     if evidence.login != "iam" or policies is None or proxy is None:
         return None
     documents, needed = list(policies.values()), connect_arn(evidence)
     if allows(documents, CONNECT, needed):
         return None
-    name = evidence.name(step)
+    name = evidence.name(declared)
     given = allowed_on(documents, CONNECT)
     if denies(documents, CONNECT, needed):
         return Cause(f"a policy denies {CONNECT} to the function's role", f"{name} on {needed}")
@@ -41,7 +42,7 @@ def may_not_connect(evidence: Evidence) -> Cause | None:
 
 def connect_arn(evidence: Evidence) -> str:
     """Return the resource on which the function's role has to be allowed to connect."""
-    role = evidence.should(evidence.of("role-function"))
+    role = evidence.should(evidence.function_role)
     return allowed_on(role.policies.values(), CONNECT)[0]
 
 
@@ -65,12 +66,12 @@ def parts(arn: str) -> dict[str, str] | None:
 
 def what_is(evidence: Evidence, given: str) -> str:
     """Return in words what stands where a policy should have the proxy's id."""
-    if given == evidence.name(evidence.of("proxy")):
+    if given == evidence.name(evidence.proxy):
         return "the proxy's name"
-    if given.startswith("db-") or given == evidence.name("db-instance"):
+    if given.startswith("db-") or given == evidence.name(evidence.template.db_instance):
         return "the DB instance"
-    for login in ("password", "iam"):
-        proxy = evidence.seen(f"proxy-{login}")
+    for login in LOGINS:
+        proxy = evidence.seen(evidence.template.proxies[login])
         if proxy and proxy.outputs.get("resource_id") == given:
             return f"the {login} proxy"
     return "another proxy" if given.startswith("prx-") else given
@@ -142,10 +143,10 @@ def proxy_refuses(evidence: Evidence) -> Cause | None:
     for refusal in REFUSALS:
         wanted = refusal.login in ("", evidence.login)
         if wanted and re.search(refusal.words, str(error), re.IGNORECASE):
-            code = evidence.change(evidence.of("function"), "CodeSha256")
+            code = evidence.change(evidence.function, "CodeSha256")
             drift = f"; {differing('CodeSha256 of its code', code)}" if code else ""
             proof = f"{error}{drift}{evidence.proxy_said}"
-            group = f"/aws/rds/proxy/{evidence.name(evidence.of('proxy'))}"
+            group = evidence.template.proxy_logs[evidence.login].name
             next_step = UP if code else refusal.next_step.format(group=group)
             return Cause(refusal.sentence, proof, next_step, refusal.certain)
     return None

@@ -10,22 +10,16 @@ from collections.abc import Collection, Iterable
 from ipaddress import IPv4Network, ip_network
 
 from provision.resources.ec2 import MYSQL_PORT
+from provision.resources.template import Tier
 from provision.verify.diagnosis.cause import Cause, is_should
 from provision.verify.diagnosis.evidence import Evidence
-
-FUNCTION, PROXY, DATABASE = "function", "proxy", "database"
-SUBNETS = {
-    FUNCTION: ("subnet-function",),
-    PROXY: ("subnet-database-1", "subnet-database-2"),
-    DATABASE: ("subnet-database-1", "subnet-database-2"),
-}
 
 
 def function_outside_its_network(evidence: Evidence) -> Cause | None:
     """The function is in another subnet or security group, or in no VPC at all."""
-    step = evidence.of("function")
+    declared = evidence.function
     for name in ("VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"):
-        if change := evidence.change(step, name):
+        if change := evidence.change(declared, name):
             sentence = "the function is not in its subnet and security group"
             return Cause(sentence, is_should(name, change.is_, change.should))
     return None
@@ -33,30 +27,32 @@ def function_outside_its_network(evidence: Evidence) -> Cause | None:
 
 def function_cannot_reach_proxy(evidence: Evidence) -> Cause | None:
     """No rule lets the function out to the proxy, or in at the proxy."""
-    return closed(evidence, FUNCTION, PROXY)
+    return closed(evidence, "function", "proxy")
 
 
 def proxy_cannot_reach_database(evidence: Evidence) -> Cause | None:
     """No rule lets the proxy out to the database, or in at the database; or their groups differ."""
-    for step, what in ((evidence.of("proxy"), "the proxy"), ("db-instance", "the database")):
-        change = evidence.change(step, "VpcSecurityGroupIds")
+    database = evidence.template.db_instance
+    for resource, what in ((evidence.proxy, "the proxy"), (database, "the database")):
+        change = evidence.change(resource, "VpcSecurityGroupIds")
         if change and not set(change.should) <= set(change.is_):
             sentence = f"{what} is not in its security group"
             return Cause(sentence, is_should("VpcSecurityGroupIds", change.is_, change.should))
-    return closed(evidence, PROXY, DATABASE)
+    return closed(evidence, "proxy", "database")
 
 
-def closed(evidence: Evidence, source: str, target: str) -> Cause | None:
+def closed(evidence: Evidence, source: Tier, target: Tier) -> Cause | None:
     """Return which of the two rules between source and target is missing, if one is."""
+    template = evidence.template
     for direction, here, peer in (("Egress", source, target), ("Ingress", target, source)):
-        rules = evidence.is_(f"rules-{here}", direction)
-        group = evidence.seen(f"security-group-{peer}")
+        rules = evidence.is_(template.rules[here], direction)
+        group = evidence.seen(template.security_groups[peer])
         if rules is None or group is None:
             continue
         if any(lets(rule, group.outputs["id"], cidrs(evidence, peer)) for rule in rules):
             continue
         way = f"out to the {peer}" if direction == "Egress" else f"in from the {peer}"
-        name = evidence.name(f"security-group-{here}")
+        name = evidence.name(template.security_groups[here])
         return Cause(
             f"the security group of the {here} lets nothing {way} on port {MYSQL_PORT}",
             is_should(f"{direction} of {name}", rules, f"tcp {MYSQL_PORT} {group.outputs['id']}"),
@@ -64,9 +60,11 @@ def closed(evidence: Evidence, source: str, target: str) -> Cause | None:
     return None
 
 
-def cidrs(evidence: Evidence, part: str) -> list[str]:
-    """Return the address ranges in which a part stands."""
-    found = [evidence.is_(step, "CidrBlock") for step in SUBNETS[part]]
+def cidrs(evidence: Evidence, tier: Tier) -> list[str]:
+    """Return the address ranges of a tier's subnets: the proxies stand in the database's."""
+    template = evidence.template
+    subnets = [template.function_subnet] if tier == "function" else template.database_subnets
+    found = [evidence.is_(subnet, "CidrBlock") for subnet in subnets]
     return [cidr for cidr in found if cidr]
 
 

@@ -6,11 +6,13 @@ hide the next. Every login has its own chain; what they share is shown once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from provision.context import Run
 from provision.engine.plan import Plan
+from provision.resources.base import Resource
+from provision.resources.template import LOGINS, Login, Template, Tier
 from provision.verify.diagnosis import api, database, function, login, network
 from provision.verify.diagnosis.cause import CHECK, UP, Cause
 from provision.verify.diagnosis.evidence import Evidence, Step, steps_of
@@ -19,8 +21,20 @@ from provision.verify.http_client import LOGIN_ROUTES
 from provision.waiting.poll import Verdict as Readiness
 
 Find = Callable[[Evidence], Cause | None]
-LOGINS = ("password", "iam")
+Parts = Callable[[Template, Login], Iterable[Resource]]
 BOTH = "both"
+
+
+def routes(of: Template, login: Login) -> list[Resource]:
+    """Return the API's routes of a login."""
+    return [of.routes[route.name] for route in LOGIN_ROUTES if route.login == login]
+
+
+def doors(of: Template, *tiers: Tier) -> Iterator[Resource]:
+    """Yield the security groups of these tiers, each with its rules."""
+    for tier in tiers:
+        yield of.security_groups[tier]
+        yield of.rules[tier]
 
 
 @dataclass(frozen=True)
@@ -28,24 +42,24 @@ class Link:
     """One link: the steps that it is made of, and the causes that can break it."""
 
     name: str
-    parts: tuple[str, ...]  # `{login}` stands for the login, `{route}` for each route's step
+    parts: Parts
     causes: tuple[Find, ...] = ()
 
 
 LINKS = (
     Link(
         "client -> API",
-        ("api", "stage", "{route}"),
+        lambda of, login: (of.api, of.stage, *routes(of, login)),
         (api.api_missing, api.endpoint_disabled, api.stage_missing, api.route_missing),
     ),
     Link(
         "API -> function",
-        ("integration-{login}", "role-api"),
+        lambda of, login: (of.integrations[login], of.api_role),
         (api.integration_missing, api.route_wrong, api.integration_wrong, api.api_may_not_invoke),
     ),
     Link(
         "function",
-        ("function-{login}", "layer", "log-group-{login}"),
+        lambda of, login: (of.functions[login], of.layer, of.function_logs[login]),
         (
             function.function_missing,
             function.function_role_unusable,
@@ -58,13 +72,7 @@ LINKS = (
     ),
     Link(
         "function -> group -> proxy",
-        (
-            "subnet-function",
-            "security-group-function",
-            "rules-function",
-            "security-group-proxy",
-            "rules-proxy",
-        ),
+        lambda of, login: (of.function_subnet, *doors(of, "function", "proxy")),
         (
             network.function_outside_its_network,
             function.points_at_another_proxy,
@@ -73,12 +81,12 @@ LINKS = (
     ),
     Link(
         "login to the proxy",
-        ("role-function-{login}",),
+        lambda of, login: (of.function_roles[login],),
         (login.may_not_connect, database.function_has_another_password),
     ),
     Link(
         "proxy",
-        ("proxy-{login}", "log-group-proxy-{login}"),
+        lambda of, login: (of.proxies[login], of.proxy_logs[login]),
         (
             database.proxy_missing,
             database.proxy_not_available,
@@ -88,30 +96,24 @@ LINKS = (
     ),
     Link(
         "proxy -> secret",
-        ("secret", "role-proxy"),
+        lambda of, login: (of.secret, of.proxy_role),
         (database.secret_unusable, database.proxy_cannot_read_secret),
     ),
     Link(
         "proxy -> group -> database",
-        (
-            "subnet-database-1",
-            "subnet-database-2",
-            "security-group-database",
-            "rules-database",
-            "db-subnet-group",
-        ),
+        lambda of, login: (*of.database_subnets, *doors(of, "database"), of.db_subnet_group),
         (network.proxy_cannot_reach_database,),
     ),
     Link(
         "proxy -> target",
-        ("target-{login}",),
+        lambda of, login: (of.targets[login],),
         (
             database.target_not_registered,
             database.database_refuses_secret,
             database.target_not_available,
         ),
     ),
-    Link("database", ("db-instance",), (database.database_not_available,)),
+    Link("database", lambda of, login: (of.db_instance,), (database.database_not_available,)),
 )
 
 
@@ -120,7 +122,7 @@ def chain_findings(run: Run, plan: Plan) -> list[Finding]:
     steps = steps_of(run.aws, plan)
     findings = []
     for link in LINKS:
-        password, iam = (look_at(link, each, steps) for each in LOGINS)
+        password, iam = (look_at(run.template, link, each, steps) for each in LOGINS)
         if replace(password, login=BOTH) == replace(iam, login=BOTH):
             findings.append(replace(password, login=BOTH))
         else:
@@ -128,21 +130,16 @@ def chain_findings(run: Run, plan: Plan) -> list[Finding]:
     return findings
 
 
-def look_at(link: Link, login: str, steps: Mapping[str, Step]) -> Finding:
+def look_at(template: Template, link: Link, login: Login, steps: Mapping[str, Step]) -> Finding:
     """Return what is found of a link of one login's chain."""
-    routes = [route for route in LOGIN_ROUTES if route.login == login]
     for find in link.causes:
-        for route in routes:
-            evidence = Evidence(route, steps=steps)
+        for route in (each for each in LOGIN_ROUTES if each.login == login):
+            evidence = Evidence(route, steps=steps, template=template)
             if cause := find(evidence):
                 proof = cause.proof.removesuffix(f"; {evidence.answered}")
                 reason = f"{cause.sentence} ({proof})"
                 return Finding(link.name, Verdict.BAD, reason, cause.next_step, login)
-    parts = [
-        steps[name]
-        for part in link.parts
-        for name in dict.fromkeys(part.format(login=login, route=each.step) for each in routes)
-    ]
+    parts = [steps[part.step] for part in link.parts(template, login)]
     return look_at_parts(link, parts, login)
 
 

@@ -13,7 +13,7 @@ from provision.aws.account import absent, calling, pages
 from provision.context import Run
 from provision.engine.plan import Action, Plan
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
-from provision.resources.base import DataSource
+from provision.resources.ec2 import Vpc
 from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version
 from provision.verify.doctor.finding import (
     Finding,
@@ -125,8 +125,8 @@ def names(_run: Run, plan: Plan) -> Iterator[Finding]:
 
 def linked_role(_run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the account has RDS's own role; `up` makes a missing one."""
-    step = next(each for each in plan.steps if each.step == "service-linked-role")
-    there = "AWSServiceRoleForRDS is there" if step.seen else "not there yet: `up` makes it"
+    seen = plan.of(run.template.service_linked_role).seen
+    there = "AWSServiceRoleForRDS is there" if seen else "not there yet: `up` makes it"
     yield good("service-linked role", there)
 
 
@@ -197,10 +197,9 @@ def support_at_aws(run: Run, major: str) -> datetime.date | None:
 
 def zones(run: Run, _plan: Plan) -> Iterator[Finding]:
     """Whether two zones offer the instance class and take RDS Proxy, as `up` looks them up."""
-    title, lookup = "zones and instance class", run.resource("availability-zones")
-    assert isinstance(lookup, DataSource)  # noqa: S101
+    title = "zones and instance class"
     try:
-        chosen = lookup.look_up(run.aws)
+        chosen = run.template.availability_zones.look_up(run.aws)
     except AwsCallError:
         raise
     except ProvisionError as error:
@@ -271,8 +270,7 @@ def proxy_count(run: Run, plan: Plan) -> Iterator[Finding]:
 def vpc_count(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the VPC fits into AWS's default quota."""
     there = len(pages(run.aws.ec2, "describe_vpcs", "Vpcs"))
-    more = sum(each.step == "vpc" and each.action is Action.CREATE for each in plan.steps)
-    yield from against_default("VPCs", there, more, DEFAULT_VPCS)
+    yield from against_default("VPCs", there, new(plan, Vpc), DEFAULT_VPCS)
 
 
 def against_default(what: str, there: int, more: int, default: int) -> Iterator[Finding]:

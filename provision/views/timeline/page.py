@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from provision.resources.base import Resource
+from provision.resources.template import Template
 from provision.views.timeline.chart import legend, timeline_svg
 from provision.views.timeline.model import Timeline
 from provision.views.timeline.svg import Markup, element, joined
@@ -98,20 +98,20 @@ def page(
     about: str,
     source: str,
     run: Timeline,
-    resources: Sequence[Resource],
+    template: Template,
     things: Things,
 ) -> str:
     """Return the page. `about` names the environment; `source` says where ids and states are from,
     and `things` are what they say.
     """
-    allowed = list(passages(resources, things))
+    allowed = list(passages(template, things))
     marks = "   ".join(f"{level.value} {words}" for level, words in MARKS.items())
     body = [
         element("h1", about),
         element("p", source, class_="dim"),
         element("h2", "What is there"),
         element("p", marks, class_="dim marks"),
-        topology_svg(things, allowed),
+        topology_svg(template, things, allowed),
         element("h2", "What may talk to what"),
         passage_table(allowed, things),
         element("h2", heading(run), id="run"),

@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
-from provision.resources.apigateway import Api
 from provision.resources.base import AccountResource, CreatableResource, Resource
-from provision.resources.ec2 import SecurityGroupRules
 from provision.resources.iam import Role
-from provision.resources.references import REFERENCE, bind, unresolved
+from provision.resources.references import REFERENCE, bind
+from provision.resources.template import Template
 from provision.state import document as phases
+
+R = TypeVar("R", bound=Resource)
+R_co = TypeVar("R_co", bound=Resource, covariant=True)
 
 PHASES = {
     phases.CREATING: "being made",
@@ -36,10 +38,10 @@ class Level(Enum):
 
 
 @dataclass(frozen=True)
-class Thing:
+class Thing(Generic[R_co]):
     """One resource as it is known to be."""
 
-    resource: Resource  # every reference that is known replaced by its value
+    resource: R_co  # every reference that is known replaced by its value
     identity: str  # "" when it is not there
     state: str  # in words
     level: Level
@@ -60,7 +62,12 @@ class Passage:
     level: Level  # the worst of all that it takes
 
 
-Things = Mapping[str, Thing]  # by step
+class Things(dict[str, Thing[Resource]]):
+    """What is known of every resource, by step."""
+
+    def of(self, resource: R) -> Thing[R]:
+        """Return what is known of a declared resource."""
+        return cast("Thing[R]", self[resource.step])
 
 
 def drawn(resources: Sequence[Resource]) -> list[Resource]:
@@ -70,11 +77,11 @@ def drawn(resources: Sequence[Resource]) -> list[Resource]:
 
 def things_in_state(
     resources: Sequence[Resource], steps: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Thing]:
+) -> Things:
     """Return each declared resource as the state file's `steps` have it."""
     known = {step: entry["outputs"] for step, entry in steps.items()}
 
-    def thing(resource: Resource) -> Thing:
+    def thing(resource: Resource) -> Thing[Resource]:
         bound = bind(resource, known)
         if resource.step not in steps:
             return Thing(bound, "", "not there", Level.ABSENT)
@@ -84,35 +91,31 @@ def things_in_state(
         level = Level.READY if phase == phases.READY else Level.BUSY
         return Thing(bound, resource.identity(known[resource.step]), PHASES[phase], level)
 
-    return {each.step: thing(each) for each in drawn(resources)}
+    return Things({each.step: thing(each) for each in drawn(resources)})
 
 
 # --- what may talk to what ------------------------------------------------------------------------
 
 
-def passages(resources: Sequence[Resource], things: Things) -> Iterator[Passage]:
+def passages(template: Template, things: Things) -> Iterator[Passage]:
     """Yield what may talk to what, through the network and by IAM."""
-    for each in resources:
-        if isinstance(each, Api):
-            level = worst(things, each.step, "stage")
-            yield Passage("any client", each.step, "HTTPS, without a login", level)
-    yield from network_passages(resources, things)
-    for thing in things.values():
-        if isinstance(thing.resource, Role):
-            yield from grants(thing, thing.resource)
+    level = worst(things, template.api.step, template.stage.step)
+    yield Passage("any client", template.api.step, "HTTPS, without a login", level)
+    yield from network_passages(template, things)
+    for role in template.all(Role):
+        yield from grants(things.of(role))
 
 
-def network_passages(resources: Sequence[Resource], things: Things) -> Iterator[Passage]:
+def network_passages(template: Template, things: Things) -> Iterator[Passage]:
     """Yield which security group may open connections to which: a rule that lets out, met by one
     that lets in.
     """
     out: dict[tuple[str, str, str], str] = {}  # the rules' step by source, target, protocol
     in_: dict[tuple[str, str, str], str] = {}
-    for each in resources:
-        if isinstance(each, SecurityGroupRules):
-            ((group, _),) = unresolved(each.group_id)
-            out |= {(group, other, protocol): each.step for protocol, other in parsed(each.egress)}
-            in_ |= {(other, group, protocol): each.step for protocol, other in parsed(each.ingress)}
+    for tier, each in template.rules.items():
+        group = template.security_groups[tier].step
+        out |= {(group, other, protocol): each.step for protocol, other in parsed(each.egress)}
+        in_ |= {(other, group, protocol): each.step for protocol, other in parsed(each.ingress)}
     for source, target, protocol in sorted(out.keys() & in_.keys()):
         rules = (out[source, target, protocol], in_[source, target, protocol])
         yield Passage(source, target, protocol, worst(things, source, target, *rules))
@@ -123,15 +126,15 @@ def parsed(rules: Sequence[str]) -> list[tuple[str, str]]:
     return [(match[1], match[2]) for rule in rules if (match := RULE.fullmatch(rule))]
 
 
-def grants(thing: Thing, role: Role) -> Iterator[Passage]:
+def grants(thing: Thing[Role]) -> Iterator[Passage]:
     """Yield what a role's own policies allow."""
-    for policy in role.policies.values():
+    for policy in thing.resource.policies.values():
         for statement in policy["Statement"]:
             for target in listed(statement["Resource"]):
                 known = known_or(target.split(":", 5)[-1], "not there yet")
                 how = ", ".join(listed(statement["Action"]))
                 level = thing.level if known in target else Level.ABSENT
-                yield Passage(role.step, known, how, level)
+                yield Passage(thing.step, known, how, level)
 
 
 def listed(value: str | Sequence[str]) -> Sequence[str]:

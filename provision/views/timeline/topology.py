@@ -8,8 +8,10 @@ style sheet knows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
+from provision.resources.base import Resource
+from provision.resources.iam import Role
+from provision.resources.template import Template
 from provision.views.timeline.svg import Markup, cut, drawing, element
 from provision.views.timeline.things import Level, Passage, Thing, Things, known_or, worst
 
@@ -17,19 +19,9 @@ WIDTH, HEIGHT = 1180, 806
 LINE = 14  # between two lines of text
 CELL = 6.4  # the width of a character, about
 ROW_LEFT, ROW_TOP, ROW_WIDTH, ROW_GAP = 8, 640, 187, 8  # the cards below the VPC
-BELOW = (
-    ("secret", "role-proxy", "role-function-password", "role-function-iam", "role-api", "layer"),
-    (
-        "service-linked-role",
-        "log-group-password",
-        "log-group-iam",
-        "log-group-proxy-password",
-        "log-group-proxy-iam",
-    ),
-)
 
 
-def topology_svg(things: Things, passages: Iterable[Passage]) -> Markup:
+def topology_svg(template: Template, things: Things, passages: Iterable[Passage]) -> Markup:
     """Return the drawing."""
     return drawing(
         "topology",
@@ -50,13 +42,13 @@ def topology_svg(things: Things, passages: Iterable[Passage]) -> Markup:
                 orient="auto",
             ),
         ),
-        *network(things),
-        *front(things),
-        *functions(things),
-        *proxies(things),
-        *database(things),
-        *arrows(things, passages),
-        *below(things),
+        *network(template, things),
+        *front(template, things),
+        *functions(template, things),
+        *proxies(template, things),
+        *database(template, things),
+        *arrows(template, things, passages),
+        *below(template, things),
         width=WIDTH,
         height=HEIGHT,
     )
@@ -65,72 +57,75 @@ def topology_svg(things: Things, passages: Iterable[Passage]) -> Markup:
 # --- parts ----------------------------------------------------------------------------------------
 
 
-def network(things: Things) -> Iterator[Markup]:
+def network(template: Template, things: Things) -> Iterator[Markup]:
     """Yield the VPC, its zones and subnets."""
-    vpc, subnets = things["vpc"], [things[f"subnet-database-{number}"] for number in (1, 2)]
-    yield area(340, 8, 832, 620, "vpc", f"VPC {value(vpc, 'cidr_block')}", vpc)
+    vpc, subnets = things.of(template.vpc), [*map(things.of, template.database_subnets)]
+    yield area(340, 8, 832, 620, "vpc", f"VPC {vpc.resource.cidr_block}", vpc)
     for (y, height), subnet in zip(((46, 284), (338, 282)), subnets, strict=True):
-        zone = known_or(str(value(subnet, "availability_zone")), "chosen when it is made")
+        zone = known_or(subnet.resource.availability_zone, "chosen when it is made")
         yield element("rect", x=350, y=y, width=812, height=height, rx=4, class_="zone")
         yield words(f"zone {zone}", 358, y + height - 8, "small")
-    function = things["subnet-function"]
-    yield area(360, 66, 200, 240, "subnet", f"subnet {value(function, 'cidr_block')}", function)
-    yield area(590, 66, 562, 252, "subnet", f"subnet {value(subnets[0], 'cidr_block')}", subnets[0])
+    function = things.of(template.function_subnet)
+    yield area(360, 66, 200, 240, "subnet", f"subnet {function.resource.cidr_block}", function)
+    yield area(590, 66, 562, 252, "subnet", f"subnet {subnets[0].resource.cidr_block}", subnets[0])
     yield area(
-        590, 350, 562, 262, "subnet", f"subnet {value(subnets[1], 'cidr_block')}", subnets[1],
+        590, 350, 562, 262, "subnet", f"subnet {subnets[1].resource.cidr_block}", subnets[1],
         foot=True,
     )  # fmt: skip
 
 
-def front(things: Things) -> Iterator[Markup]:
+def front(template: Template, things: Things) -> Iterator[Markup]:
     """Yield the client, the HTTP API and its routes."""
     yield element("rect", x=8, y=176, width=84, height=46, rx=6, class_="card")
     yield words("client", 50, 203, "strong", "middle")
-    api, stage = things["api"], things["stage"]
+    api, stage = things.of(template.api), things.of(template.stage)
     yield card(128, 96, 184, 236, "HTTP API", api, (f"stage $default: {stage.state}",))
-    for row, (path, login) in enumerate((("root", "password"), ("func1", "password"),
-                                         ("func2", "iam"))):  # fmt: skip
-        route, integration = things[f"route-{path}"], things[f"integration-{login}"]
+    by_reference = {each.id: login for login, each in template.integrations.items()}
+    for row, declared in enumerate(template.routes.values()):
+        login = by_reference[declared.integration_id]
+        route, integration = things.of(declared), things.of(template.integrations[login])
         y = 190 + row * 46
         yield element("rect", x=136, y=y - 14, width=168, height=40, rx=4, class_="inner")
         yield words(
-            f"{mark(route)} {value(route, 'route_key')}  {route.identity}", 142, y + 1, "strong"
+            f"{mark(route)} {route.resource.route_key}  {route.identity}", 142, y + 1, "strong"
         )
         yield words(f"  to {login}  {integration.identity}", 142, y + 17, "small")
 
 
-def functions(things: Things) -> Iterator[Markup]:
+def functions(template: Template, things: Things) -> Iterator[Markup]:
     """Yield the functions within their group."""
-    yield group(368, 104, 184, 196, "functions", things["security-group-function"])
-    for y, login in ((144, "password"), (222, "iam")):
-        function = things[f"function-{login}"]
+    yield group(368, 104, 184, 196, "functions", things.of(template.security_groups["function"]))
+    for y, (login, declared) in zip((144, 222), template.functions.items(), strict=True):
+        function = things.of(declared)
         yield card(376, y, 168, 70, f"Lambda, {login}", function,
-                   (str(value(function, "runtime")),))  # fmt: skip
+                   (function.resource.runtime,))  # fmt: skip
 
 
-def proxies(things: Things) -> Iterator[Markup]:
+def proxies(template: Template, things: Things) -> Iterator[Markup]:
     """Yield the proxies within their group: both have interfaces in both subnets."""
-    yield group(600, 104, 342, 474, "proxies", things["security-group-proxy"])
-    for x, y, login in ((606, 144, "password"), (774, 304, "iam")):
-        proxy, target = things[f"proxy-{login}"], things[f"target-{login}"]
+    yield group(600, 104, 342, 474, "proxies", things.of(template.security_groups["proxy"]))
+    places = zip(((606, 144), (774, 304)), template.proxies.items(), strict=True)
+    for (x, y), (login, declared) in places:
+        proxy, target = things.of(declared), things.of(template.targets[login])
         says = (
-            f"IAMAuth {value(proxy, 'iam_auth')}",
-            f"TLS {'required' if value(proxy, 'require_tls') else 'optional'}",
+            f"IAMAuth {proxy.resource.iam_auth}",
+            f"TLS {'required' if proxy.resource.require_tls else 'optional'}",
             "in both subnets",
             f"{mark(target)} target: {target.state}",
         )
         yield card(x, y, 162, 264, f"RDS Proxy, {login}", proxy, says)
 
 
-def database(things: Things) -> Iterator[Markup]:
+def database(template: Template, things: Things) -> Iterator[Markup]:
     """Yield the DB instance within its group."""
-    instance, subnet_group = things["db-instance"], things["db-subnet-group"]
-    yield group(954, 104, 188, 474, "database", things["security-group-database"])
+    instance = things.of(template.db_instance)
+    subnet_group = things.of(template.db_subnet_group)
+    yield group(954, 104, 188, 474, "database", things.of(template.security_groups["database"]))
     says = (
-        f"MySQL {value(instance, 'engine_version')}",
-        str(value(instance, "instance_class")),
-        f"{value(instance, 'allocated_storage')} GiB, encrypted",
-        f"database {value(instance, 'database')}",
+        f"MySQL {instance.resource.engine_version}",
+        instance.resource.instance_class,
+        f"{instance.resource.allocated_storage} GiB, encrypted",
+        f"database {instance.resource.database}",
         "",
         f"{mark(subnet_group)} DB subnet group",
         subnet_group.identity or subnet_group.state,
@@ -139,18 +134,23 @@ def database(things: Things) -> Iterator[Markup]:
     yield card(962, 144, 172, 424, "DB instance", instance, says)
 
 
-def arrows(things: Things, passages: Iterable[Passage]) -> Iterator[Markup]:
+def arrows(template: Template, things: Things, passages: Iterable[Passage]) -> Iterator[Markup]:
     """Yield who calls whom; a passage that is not open is dashed."""
-    yield arrow("M92 199 H126", worst(things, "api", "stage"), "any client calls the API by HTTPS")
-    for y, login in ((179, "password"), (257, "iam")):
-        level = worst(things, f"integration-{login}", "role-api")
+    yield arrow(
+        "M92 199 H126",
+        worst(things, template.api.step, template.stage.step),
+        "any client calls the API by HTTPS",
+    )
+    for y, integration in zip((179, 257), template.integrations.values(), strict=True):
+        level = worst(things, integration.step, template.api_role.step)
         yield arrow(f"M312 {y} H374", level, "api invokes the function, as role-api")
+    groups = template.security_groups
     drawn = {
-        ("security-group-function", "security-group-proxy"): (
+        (groups["function"].step, groups["proxy"].step): (
             ("M544 179 H604", 575, 173),
             ("M544 257 H577 V480 H772", 690, 474),
         ),
-        ("security-group-proxy", "security-group-database"): (
+        (groups["proxy"].step, groups["database"].step): (
             ("M768 220 H960", 862, 214),
             ("M936 440 H960", 948, 428),
         ),
@@ -162,18 +162,21 @@ def arrows(things: Things, passages: Iterable[Passage]) -> Iterator[Markup]:
             yield words(passage.how.split()[-1], x, y, "port", "middle")
 
 
-def below(things: Things) -> Iterator[Markup]:
+def below(template: Template, things: Things) -> Iterator[Markup]:
     """Yield what stands outside of the VPC: secret, roles, layer, log groups."""
-    for row, steps in enumerate(BELOW):
-        for column, step in enumerate(steps):
-            thing = things[step]
-            says = tuple(getattr(thing.resource, "policies", ())) or ("",)
+    roles = (template.proxy_role, *template.function_roles.values(), template.api_role)
+    logs = (*template.function_logs.values(), *template.proxy_logs.values())
+    rows = ((template.secret, *roles, template.layer), (template.service_linked_role, *logs))
+    for row, resources in enumerate(rows):
+        for column, declared in enumerate(resources):
+            thing = things.of(declared)
+            says = tuple(thing.resource.policies) if isinstance(thing.resource, Role) else ()
             yield card(
                 ROW_LEFT + column * (ROW_WIDTH + ROW_GAP),
                 ROW_TOP + row * 86,
                 ROW_WIDTH,
                 78,
-                step,
+                thing.step,
                 thing,
                 (", ".join(says),),
             )
@@ -182,12 +185,7 @@ def below(things: Things) -> Iterator[Markup]:
 # --- shapes ---------------------------------------------------------------------------------------
 
 
-def value(thing: Thing, field: str) -> Any:
-    """Return a wanted value of a resource."""
-    return getattr(thing.resource, field)
-
-
-def mark(thing: Thing) -> str:
+def mark(thing: Thing[Resource]) -> str:
     """Return the sign of how a thing stands."""
     return thing.level.value
 
@@ -198,7 +196,13 @@ def words(text: str, x: float, y: float, class_: str = "", anchor: str | None = 
 
 
 def card(
-    x: int, y: int, width: int, height: int, title: str, thing: Thing, says: Sequence[str] = ()
+    x: int,
+    y: int,
+    width: int,
+    height: int,
+    title: str,
+    thing: Thing[Resource],
+    says: Sequence[str] = (),
 ) -> Markup:
     """Return a resource as a card: what it is, its id, how it stands, and what else is worth it."""
     most = int((width - 14) / CELL)
@@ -217,7 +221,7 @@ def card(
 
 
 def area(
-    x: int, y: int, width: int, height: int, class_: str, title: str, thing: Thing,
+    x: int, y: int, width: int, height: int, class_: str, title: str, thing: Thing[Resource],
     *, foot: bool = False,
 ) -> Markup:  # fmt: skip
     """Return a part of the network; its title stands at its head, or at its foot."""
@@ -235,7 +239,7 @@ def area(
     )
 
 
-def group(x: int, y: int, width: int, height: int, title: str, thing: Thing) -> Markup:
+def group(x: int, y: int, width: int, height: int, title: str, thing: Thing[Resource]) -> Markup:
     """Return a security group as an outline around what is in it."""
     return element(
         "g",
