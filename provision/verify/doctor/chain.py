@@ -72,7 +72,7 @@ LINKS = (
     ),
     Link(
         "function -> group -> proxy",
-        lambda of, login: (of.function_subnet, *doors(of, "function", "proxy")),
+        lambda of, _: (of.function_subnet, *doors(of, "function", "proxy")),
         (
             network.function_outside_its_network,
             function.points_at_another_proxy,
@@ -96,12 +96,12 @@ LINKS = (
     ),
     Link(
         "proxy -> secret",
-        lambda of, login: (of.secret, of.proxy_role),
+        lambda of, _: (of.secret, of.proxy_role),
         (database.secret_unusable, database.proxy_cannot_read_secret),
     ),
     Link(
         "proxy -> group -> database",
-        lambda of, login: (*of.database_subnets, *doors(of, "database"), of.db_subnet_group),
+        lambda of, _: (*of.database_subnets, *doors(of, "database"), of.db_subnet_group),
         (network.proxy_cannot_reach_database,),
     ),
     Link(
@@ -113,7 +113,7 @@ LINKS = (
             database.target_not_available,
         ),
     ),
-    Link("database", lambda of, login: (of.db_instance,), (database.database_not_available,)),
+    Link("database", lambda of, _: (of.db_instance,), (database.database_not_available,)),
 )
 
 

@@ -123,7 +123,7 @@ def names(_run: Run, plan: Plan) -> Iterator[Finding]:
             )
 
 
-def linked_role(_run: Run, plan: Plan) -> Iterator[Finding]:
+def linked_role(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the account has RDS's own role; `up` makes a missing one."""
     seen = plan.of(run.template.service_linked_role).seen
     there = "AWSServiceRoleForRDS is there" if seen else "not there yet: `up` makes it"
