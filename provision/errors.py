@@ -98,11 +98,17 @@ class AwsAnswer:
 
 
 class AwsCallError(ProvisionError):
-    """AWS refused a call. Carries the step, the operation, AWS's own code and message."""
+    """AWS refused a call. Carries the step, the operation, AWS's own code and message.
 
-    def __init__(self, step: str, answer: AwsAnswer, *, next_step: str = "") -> None:
+    `final`: it does not pass by itself, although others with the same words do.
+    """
+
+    def __init__(
+        self, step: str, answer: AwsAnswer, *, next_step: str = "", final: bool = False
+    ) -> None:
         self.step = step
         self.answer = answer
+        self.final = final
         where = f"{step}: " if step else ""
         super().__init__(
             f"{where}{answer.operation} answered {answer.code}: {answer.message}",

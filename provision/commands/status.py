@@ -151,6 +151,7 @@ def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[st
     ]
     if unknown:
         yield f"not in the state file, found by tags and names: {', '.join(unknown)}"
+    yield from plan.kept
     yield from (refusal.message for refusal in plan.refused if isinstance(refusal, ForeignResource))
 
 

@@ -112,6 +112,9 @@ class Convergence(Creation):
     _applied: str = field(default="", init=False)
     _applications: int = field(default=0, init=False)
     _looks: int = field(default=0, init=False)
+    _asked: tuple[Change, ...] = field(default=(), init=False)  # changes that AWS has accepted
+    _begun: bool = field(default=False, init=False)  # AWS was seen at the last of them
+    _restful_looks: int = field(default=0, init=False)
 
     def see_gone(self, known: Mapping[str, str]) -> None:
         """Wait until AWS has deleted what it is deleting under the name that we want.
@@ -161,10 +164,29 @@ class Convergence(Creation):
         status = self.resource.look(seen)
         changes = (*self.resource.differences(seen, self.aws), *self._unseen)
         self.publish(self.resource.lasting(seen, changes))
-        if not changes or (status.verdict is Verdict.FAILED and self._applied):
+        if status.verdict is Verdict.FAILED and self._applied:
             return status
+        if self._asked and (doing := self.resource.applying(seen, self._asked)):
+            self._begun, self._restful_looks = True, 0
+            return PollResult(Verdict.WAIT, seen.status or "updating", f"AWS applies it: {doing}")
+        if not changes:
+            return self._at_rest(status)
         urgent = tuple(each for each in changes if each.property in self.resource.urgent)
         return self._apply(seen, urgent or changes)
+
+    def _at_rest(self, status: PollResult) -> PollResult:
+        """Return `status` when what was changed is done: AWS may look ready before it begins."""
+        if not self._asked or status.verdict is not Verdict.READY:
+            self._restful_looks = 0
+            return status
+        hidden = any(each.property in self.resource.write_only for each in self._asked)
+        unseen = hidden and not self._begun
+        self._restful_looks += 1
+        if self._restful_looks < (
+            self.resource.settles_unseen if unseen else self.resource.settles
+        ):
+            return PollResult(Verdict.WAIT, status.status, "making sure that the change is done")
+        return status
 
     def _apply(self, seen: Seen, changes: tuple[Change, ...]) -> PollResult:
         names = ", ".join(change.property for change in changes)
@@ -192,6 +214,8 @@ class Convergence(Creation):
                 raise
         self._applications = self._applications + 1 if wanted == self._applied else 1
         self._applied, self._looks = wanted, 0
+        self._asked = (*self._asked, *changes)
+        self._begun, self._restful_looks = False, 0
         self.updated = True
         return PollResult(Verdict.WAIT, "updating", names)
 

@@ -47,6 +47,7 @@ class Planned:
     seen: Seen | None = None
     changes: tuple[Change, ...] = ()
     write_only: tuple[Change, ...] = ()  # those of them that AWS does not show, before or after
+    kept: tuple[str, ...] = ()  # what is not as config.toml has it and stays so, in words
 
     @property
     def step(self) -> str:
@@ -65,6 +66,11 @@ class Plan:
     def to_do(self) -> list[Planned]:
         """The steps at which something has to be done."""
         return [each for each in self.steps if each.action is not Action.NONE]
+
+    @property
+    def kept(self) -> list[str]:
+        """What is not as config.toml has it and stays so, in words, with its step."""
+        return [f"{each.step}: {text}" for each in self.steps for text in each.kept]
 
     @property
     def counted(self) -> list[Planned]:
@@ -164,10 +170,11 @@ def one(
     changes = (*bound.differences(seen, aws), *write_only)
     if declared.step in replace or any(change.replaces for change in changes):
         return Planned(declared, Action.REPLACE, seen, changes)
+    kept = tuple(bound.kept(seen))
     if changes:
-        return Planned(declared, Action.UPDATE, seen, changes, write_only)
+        return Planned(declared, Action.UPDATE, seen, changes, write_only, kept)
     adopted = declared.step not in state.steps
-    return Planned(declared, Action.ADOPT if adopted else Action.NONE, seen)
+    return Planned(declared, Action.ADOPT if adopted else Action.NONE, seen, kept=kept)
 
 
 def refusals(
@@ -189,8 +196,8 @@ def refusals(
         )
         yield ReplacementRefused(
             f"{resource.step}: only a new one will do ({because}), and it holds data",
-            next_step=f"To lose its data: `up --replace {resource.step}`. To keep it, undo the "
-            "change in config.toml.",
+            next_step="To keep it, let config.toml have what the DB instance has. To lose its "
+            f"data: `up --replace {resource.step}`.",
         )
 
 

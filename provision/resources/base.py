@@ -67,6 +67,7 @@ class Seen:
     reason: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     created: str = ""  # ISO 8601, where AWS tells
+    pending: Mapping[str, Any] = field(default_factory=dict)  # accepted, and not yet applied
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,8 @@ class ManagedResource(CreatableResource, DeletableResource):
     write_only: ClassVar[
         Mapping[str, str]
     ] = {}  # properties that AWS never shows, and their fields
+    settles: ClassVar[int] = 1  # looks in a row at which it must be ready after a change
+    settles_unseen: ClassVar[int] = 1  # the same, where nothing shows that AWS began with it
 
     # --- what a type of resource says of itself ---------------------------------------------------
 
@@ -271,6 +274,14 @@ class ManagedResource(CreatableResource, DeletableResource):
     def differs(self, name: str, is_: Any, should: Any) -> bool:
         """Return whether one property is not as wanted."""
         return bool(canonical(is_) != canonical(should))
+
+    def kept(self, seen: Seen) -> list[str]:
+        """Return in words what is not as config.toml has it, and is left so, since AWS keeps it."""
+        return []
+
+    def applying(self, seen: Seen, changes: Iterable[Change]) -> str:
+        """Return what AWS has accepted of these changes and is still applying, in words, or ""."""
+        return ""
 
     def replaced_by(self, name: str, should: Any) -> bool:
         """Return whether this change needs a new resource in place of the old one."""

@@ -6,16 +6,35 @@ the region; role names are found by GetRole, which answers the tags too.
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.resources.base import AccountResource, Change, ManagedResource, Seen
 from provision.resources.references import Output, arn
+
+NEW_ROLE_SECONDS = 15 * 60.0  # how long a role counts as new: services learn of it in minutes
+
+
+def is_new(aws: Aws, role_arn: str) -> bool:
+    """Return whether a role was made lately, by AWS's own clock (CreateDate and the answer's Date).
+
+    A role that cannot be read counts as new: a refusal that may pass is then waited out.
+    """
+    try:
+        answer = aws.iam.get_role(RoleName=role_arn.rpartition("/")[2])
+    except ClientError:
+        return True
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(date) if date else datetime.datetime.now(datetime.UTC)
+    age: float = (now - answer["Role"]["CreateDate"]).total_seconds()
+    return age < NEW_ROLE_SECONDS
 
 
 def allow(actions: str | list[str], on: str | list[str], **condition: Any) -> dict[str, Any]:
@@ -68,7 +87,10 @@ class ServiceLinkedRole(AccountResource):
 
 @dataclass(frozen=True)
 class Role(ManagedResource):
-    """A role with its trust, inline policies and managed policies; any other policy is removed."""
+    """A role with its trust and policies; any other inline policy is removed.
+
+    A managed policy that somebody else attached stays: organisations attach theirs to every role.
+    """
 
     role_name: str
     description: str
@@ -79,6 +101,11 @@ class Role(ManagedResource):
     kind = "AWS::IAM::Role"
     title = "role"
     non_blocking = frozenset({"policies"})
+    recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "AssumeRolePolicyDocument": ("granted",),
+        "ManagedPolicyArns": ("granted",),
+        "Policies": ("granted",),
+    }
     writes = (
         "iam:AttachRolePolicy",
         "iam:CreateRole",
@@ -96,6 +123,7 @@ class Role(ManagedResource):
 
     arn = Output()
     role = Output()
+    granted = Output()  # the ARN too, known when the role has its trust and all of its policies
 
     @property
     def name(self) -> str:
@@ -134,7 +162,7 @@ class Role(ManagedResource):
             inline = dict(zip(expected, documents, strict=True))
             inline |= {name: self.inline_policy(aws, name) for name in names - inline.keys()}
             return Seen(
-                {"arn": role["Arn"], "role": role["RoleName"]},
+                {"arn": role["Arn"], "role": role["RoleName"], "granted": role["Arn"]},
                 {
                     "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
                     "Policies": {name: inline[name] for name in sorted(names) if inline[name]},
@@ -161,6 +189,21 @@ class Role(ManagedResource):
         operation, key = "list_attached_role_policies", "AttachedPolicies"
         attached = pages(aws.iam, operation, key, RoleName=self.role_name)
         return sorted(policy["PolicyArn"] for policy in attached)
+
+    def differs(self, name: str, is_: Any, should: Any) -> bool:
+        """A managed policy that somebody else attached, as organisations do, is left attached."""
+        if name == "ManagedPolicyArns":
+            return not set(should) <= set(is_)
+        return super().differs(name, is_, should)
+
+    def kept(self, seen: Seen) -> list[str]:
+        """Return the managed policies that somebody else attached, with what detaches them."""
+        return [
+            f"somebody attached {policy} to the role {self.role_name}: kept. To detach it: aws iam "
+            f"detach-role-policy --role-name {self.role_name} --policy-arn {policy}"
+            for policy in seen.properties["ManagedPolicyArns"]
+            if policy not in self.managed_policies
+        ]
 
     def properties(self) -> dict[str, Any]:
         return {
@@ -200,12 +243,9 @@ class Role(ManagedResource):
                 aws.iam.delete_role_policy(RoleName=self.role_name, PolicyName=name)
 
     def attach_policies(self, aws: Aws, there: list[str]) -> None:
-        """Attach the managed policies that are missing, and detach those that are not ours."""
+        """Attach the managed policies that are missing; what others attached stays."""
         for policy in set(self.managed_policies) - set(there):
             aws.iam.attach_role_policy(RoleName=self.role_name, PolicyArn=policy)
-        for policy in set(there) - set(self.managed_policies):
-            with absent("NoSuchEntity"):
-                aws.iam.detach_role_policy(RoleName=self.role_name, PolicyArn=policy)
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.iam.tag_role(RoleName=self.role_name, Tags=tag_list(tags))

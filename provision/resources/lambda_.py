@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from provision.aws.account import Aws, absent, pages
+from botocore.exceptions import ClientError
+
+from provision.aws.account import BAD_CREDENTIALS, THROTTLED, Aws, absent, code_of, pages
 from provision.packaging.zips import Package
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.references import Output, arn
 
 NOT_FOUND = "ResourceNotFoundException"
+REFUSALS = range(400, 500)  # HTTP statuses with which AWS says no, and did nothing
 
 
 @dataclass(frozen=True)
@@ -284,13 +287,33 @@ class Function(ManagedResource):
     def delete(self, aws: Aws, seen: Seen) -> None:
         """Detach it from the VPC first, and delete it when that is done.
 
-        Lambda takes its interfaces back much sooner that way.
+        Lambda takes its interfaces back much sooner that way. Where it refuses to detach (the role
+        is gone, a layer is, a key is), the function is deleted all the same.
         """
         with absent(NOT_FOUND):
             if seen.properties["VpcConfig.SubnetIds"] and seen.status != "Failed":
                 nowhere: Any = {"SubnetIds": [], "SecurityGroupIds": []}
-                aws.lambda_.update_function_configuration(
-                    FunctionName=self.function_name, VpcConfig=nowhere
-                )
-            else:
-                aws.lambda_.delete_function(FunctionName=self.function_name)
+                try:
+                    aws.lambda_.update_function_configuration(
+                        FunctionName=self.function_name, VpcConfig=nowhere
+                    )
+                    return
+                except ClientError as error:
+                    if not refuses_to_detach(error):
+                        raise
+            aws.lambda_.delete_function(FunctionName=self.function_name)
+
+
+def refuses_to_detach(error: ClientError) -> bool:
+    """Return whether Lambda will not detach a function, now or later: then it goes as it is.
+
+    Not so for a function that is gone, a change that is under way, throttling, the caller's
+    credentials, or an answer that says nothing (5xx).
+    """
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return (
+        status in REFUSALS
+        and code_of(error) not in {NOT_FOUND, "ResourceConflictException"}
+        and code_of(error) not in THROTTLED | BAD_CREDENTIALS
+        and "throttled" not in str(error)
+    )

@@ -7,20 +7,36 @@ there are few, and for a missing one the answer is then an empty list, not an er
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
-from provision.errors import ProvisionError
+from provision.aws.account import (
+    BAD_CREDENTIALS,
+    Aws,
+    absent,
+    code_of,
+    pages,
+    tag_list,
+    tag_map,
+)
+from provision.errors import AwsAnswer, AwsCallError, ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
-from provision.resources.references import Output, arn
+from provision.resources.iam import is_new
+from provision.resources.references import Output, arn, unresolved
 from provision.waiting.poll import PollResult, Verdict
 
+# What RDS says of a proxy's role that it cannot use, or cannot use yet (RDS User Guide, "RDS Proxy
+# troubleshooting"; the first is what its other calls say).
+ROLE_REFUSALS = ("IAM role ARN value", "security token included in the request is invalid")
 NO_EXTENDED_SUPPORT = "open-source-rds-extended-support-disabled"
 MINUTE = 60.0
+STRIPED_GIB = 400  # from this size on RDS stripes gp3, and a change of the size has to name Iops
+STRIPED_IOPS = 12_000  # the least that RDS for MySQL takes then; included in the price of storage
 
 
 # What RDS looks up in the network with the caller's own permissions.
@@ -144,7 +160,14 @@ class DBInstance(RdsResource):
 
     kind = "AWS::RDS::DBInstance"
     title = "DB instance"
-    ready = frozenset({"available", "storage-optimization"})
+    ready = frozenset(
+        {
+            "available",
+            "storage-config-upgrade",  # usable meanwhile, like the next two, for hours at times
+            "storage-initialization",
+            "storage-optimization",
+        }
+    )
     failed = frozenset(
         {
             "failed",
@@ -165,6 +188,8 @@ class DBInstance(RdsResource):
     urgent = frozenset({"DBInstanceStatus"})  # RDS changes nothing of an instance that is stopped
     non_blocking = frozenset({"master_user_password"})
     write_only: ClassVar[Mapping[str, str]] = {"MasterUserPassword": "master_user_password"}
+    settles = 3  # RDS says `available` for up to a minute before it begins
+    settles_unseen = 20  # a minute, at the usual pace of looks
     holds_data = True
     costs = True
     typical_seconds = 7 * MINUTE
@@ -178,6 +203,11 @@ class DBInstance(RdsResource):
         "rds:StartDBInstance",
     )
     NOT_FOUND: ClassVar[str] = "DBInstanceNotFound"
+    MINIMUMS: ClassVar[Mapping[str, str]] = {  # what RDS only ever raises
+        "AllocatedStorage": "grows storage and never shrinks it",
+        "EngineVersion": "goes to newer versions and to no older one",
+    }
+    STORAGE: ClassVar[frozenset[str]] = frozenset({"AllocatedStorage", "StorageType"})
 
     arn = Output()
     id = Output()
@@ -215,17 +245,18 @@ class DBInstance(RdsResource):
                     if info.get("Message")
                 ),
                 created=created.isoformat() if created else "",
+                pending=instance.get("PendingModifiedValues", {}),
             )
         return None
 
     def described(self, instance: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is compared. What AWS still has to apply counts as applied."""
-        now = {**instance, **instance.get("PendingModifiedValues", {})}
+        """Return what is compared, as it is now; what AWS still has to apply is in `pending`."""
         names = (
             "Engine",
             "EngineVersion",
             "DBInstanceClass",
             "AllocatedStorage",
+            "Iops",
             "DBName",
             "MasterUsername",
             "BackupRetentionPeriod",
@@ -236,7 +267,9 @@ class DBInstance(RdsResource):
             "MultiAZ",
             "CopyTagsToSnapshot",
         )
-        described = {name: now[name] for name in names if name in now}
+        described = {name: instance[name] for name in names if name in instance}
+        if instance.get("AwsBackupRecoveryPointArn"):  # AWS Backup keeps it, and RDS takes no other
+            described.pop("BackupRetentionPeriod", None)
         if instance["DBInstanceStatus"] == "stopped":  # any other status passes by itself
             described["DBInstanceStatus"] = "stopped"
         groups = instance.get("VpcSecurityGroups", ())
@@ -265,25 +298,47 @@ class DBInstance(RdsResource):
         }
 
     def differs(self, name: str, is_: Any, should: Any) -> bool:
-        """Compare as RDS does: names in lower case, and `8.4` is any 8.4.x."""
-        if name == "EngineVersion":
-            return not f"{is_}.".startswith(f"{should}.")
+        """Compare as RDS does: names in lower case; a version and a size are the least wanted.
+
+        RDS moves both by itself, upwards (AutoMinorVersionUpgrade, storage autoscaling, growth
+        rounded up to 10 %), and takes neither back.
+        """
+        if name in self.MINIMUMS:
+            return version(is_)[: len(version(should))] < version(should)
         if name == "DBSubnetGroupName":
             return str(is_).lower() != str(should).lower()
         return super().differs(name, is_, should)
 
-    def differences(self, seen: Seen, aws: Aws) -> list[Change]:
-        """Storage never shrinks, and no version goes back: then only a new instance will do."""
-        changes = super().differences(seen, aws)
-        return [
-            Change(each.property, each.is_, each.should, replaces=True)
-            if each.property in ("AllocatedStorage", "EngineVersion")
-            and version(each.should) < version(each.is_)
-            else each
+    def applying(self, seen: Seen, changes: Iterable[Change]) -> str:
+        """Return what RDS is at, or what it still has to begin with, of these changes of ours.
+
+        What somebody else has pending for the maintenance window is not waited for.
+        """
+        if seen.status not in {*self.ready, *self.failed, "stopped"}:
+            return seen.status
+        ours = [
+            each.property
             for each in changes
+            if each.property in seen.pending
+            and (each.sensitive or str(seen.pending[each.property]) == str(each.should))
+        ]
+        return f"{', '.join(ours)} pending" if ours else ""
+
+    def kept(self, seen: Seen) -> list[str]:
+        """Return what config.toml has less of than AWS, which does not shrink or go back."""
+        return [
+            f"{key} asks for {should}, the DB instance has {name} {is_}: kept, since RDS "
+            f"{self.MINIMUMS[name]}"
+            for name, key, should in (
+                ("AllocatedStorage", "database.allocated_storage_gib", self.allocated_storage),
+                ("EngineVersion", "database.engine_version", self.engine_version),
+            )
+            if (is_ := seen.properties.get(name)) is not None
+            and version(is_)[: len(version(should))] > version(should)
         ]
 
     def create(self, aws: Aws) -> dict[str, str]:
+        striped: Any = {"Iops": STRIPED_IOPS} if self.allocated_storage >= STRIPED_GIB else {}
         answer = aws.rds.create_db_instance(
             DBInstanceIdentifier=self.name,
             Engine="mysql",
@@ -304,6 +359,7 @@ class DBInstance(RdsResource):
             CopyTagsToSnapshot=True,
             DeletionProtection=self.deletion_protection,
             Tags=tag_list(self.tags(aws)),
+            **striped,
         )
         instance = answer["DBInstance"]
         return {"arn": instance["DBInstanceArn"], "id": instance["DBInstanceIdentifier"]}
@@ -314,9 +370,29 @@ class DBInstance(RdsResource):
             return
         wanted = self.properties() | {"MasterUserPassword": self.master_user_password}
         changed = {name: wanted[name] for name in changes if name != "StorageEncrypted"}
-        if "EngineVersion" in changed:
+        # RDS applies with ours whatever else is pending; what is ours to set stays as it should be.
+        late = {name for name in seen.pending if name in self.properties()} - set(changed)
+        changed |= {name: self.present(seen, name) for name in late}
+        if "EngineVersion" in changes:
             changed["AllowMajorVersionUpgrade"] = True
+        if self.STORAGE & set(changed):
+            changed |= self.storage(seen, changed)
         aws.rds.modify_db_instance(DBInstanceIdentifier=self.name, ApplyImmediately=True, **changed)
+
+    def present(self, seen: Seen, name: str) -> Any:
+        """Return the value that a property has and keeps."""
+        return seen.properties.get(name, self.properties()[name])
+
+    def storage(self, seen: Seen, changed: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters of a change of storage: striped gp3 wants its Iops named.
+
+        (Amazon RDS User Guide, "gp3 storage"; below 400 GiB RDS refuses Iops.)
+        """
+        size = int(changed.get("AllocatedStorage", seen.properties.get("AllocatedStorage", 0)))
+        if size < STRIPED_GIB:
+            return {}
+        iops = max(STRIPED_IOPS, int(seen.properties.get("Iops") or 0))
+        return {"AllocatedStorage": size, "Iops": iops}
 
     def protected(self, seen: Seen) -> ProvisionError | None:
         if not seen.properties.get("DeletionProtection"):
@@ -345,7 +421,7 @@ class DBInstance(RdsResource):
 
 def version(value: Any) -> tuple[int, ...]:
     """Return a version or a number as something that can be ordered."""
-    return tuple(int(part) for part in str(value).split(".") if part.isdigit())
+    return tuple(int(number) for number in re.findall(r"\d+", str(value)))
 
 
 @dataclass(frozen=True)
@@ -357,6 +433,7 @@ class DBProxy(RdsResource):
     require_tls: bool
     secret_arn: str
     role_arn: str
+    role_granted: str  # known when the role has its policies: RDS may look at them at once
     subnet_ids: tuple[str, ...]
     security_group_ids: tuple[str, ...]
     idle_client_timeout: int  # seconds
@@ -406,8 +483,11 @@ class DBProxy(RdsResource):
         if not tags or proxy["DBProxyArn"] != arn:
             tags = [tags_of(aws, proxy["DBProxyArn"])]
         created = proxy.get("CreatedDate")
+        outputs = proxy_outputs(proxy)
+        if self.debug_logging and (proxy.get("DebugLogging") or known.get("debug_logging")):
+            outputs["debug_logging"] = "on"  # it was: RDS switches it off by itself
         return Seen(
-            proxy_outputs(proxy),
+            outputs,
             self.described(proxy),
             tags=tags[0],
             status=proxy["Status"],
@@ -415,9 +495,11 @@ class DBProxy(RdsResource):
         )
 
     def described(self, proxy: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what is compared."""
-        auth = (proxy.get("Auth") or [{}])[0]
+        """Return what is compared; of the secrets that the proxy logs in with, our own."""
+        auths = proxy.get("Auth") or [{}]
+        auth = next((each for each in auths if each.get("SecretArn") == self.secret_arn), auths[0])
         return {
+            "Auth.others": [each for each in auths if each is not auth],
             "EngineFamily": proxy["EngineFamily"],
             "IAMAuth": auth.get("IAMAuth"),
             "AuthScheme": auth.get("AuthScheme"),
@@ -444,35 +526,99 @@ class DBProxy(RdsResource):
             "VpcSecurityGroupIds": sorted(self.security_group_ids),
         }
 
+    def differs(self, name: str, is_: Any, should: Any) -> bool:
+        """RDS leaves out subnets whose zone has no RDS Proxy, without saying so."""
+        if name == "VpcSubnetIds":
+            return not is_ or not set(is_) <= set(should)
+        return super().differs(name, is_, should)
+
+    def differences(self, seen: Seen, aws: Aws) -> list[Change]:
+        """Debug logging that RDS switched off after its 24 hours is nobody's change."""
+        return [
+            each
+            for each in super().differences(seen, aws)
+            if each.property != "DebugLogging" or not self.switched_off(seen)
+        ]
+
+    def switched_off(self, seen: Seen) -> bool:
+        """Return whether debug logging was on, as it should be, and is off now."""
+        return bool(seen.outputs.get("debug_logging")) and not seen.properties["DebugLogging"]
+
+    def kept(self, seen: Seen) -> list[str]:
+        """Return what RDS did by itself, and what somebody added."""
+        kept = []
+        if self.switched_off(seen):
+            kept.append(
+                "debug logging is off: RDS switches it off after 24 hours. To have it on again: "
+                "`up --set proxy.debug_logging=false`, then `up`"
+            )
+        wanted = {each for each in self.subnet_ids if not unresolved(each)}
+        if left_out := wanted - set(seen.properties["VpcSubnetIds"]):
+            kept.append(f"RDS Proxy does not use {', '.join(sorted(left_out))}: kept")
+        for each in seen.properties["Auth.others"]:
+            kept.append(f"somebody added the login by {each.get('SecretArn')} to the proxy: kept")
+        return kept
+
     def auth(self) -> Any:
         """Return the Auth parameter: how clients log in, and with which secret the proxy does."""
         return [{"AuthScheme": "SECRETS", "SecretArn": self.secret_arn, "IAMAuth": self.iam_auth}]
 
     def create(self, aws: Aws) -> dict[str, str]:
-        answer = aws.rds.create_db_proxy(
-            DBProxyName=self.name,
-            EngineFamily="MYSQL",
-            Auth=self.auth(),
-            RoleArn=self.role_arn,
-            VpcSubnetIds=list(self.subnet_ids),
-            VpcSecurityGroupIds=list(self.security_group_ids),
-            RequireTLS=self.require_tls,
-            IdleClientTimeout=self.idle_client_timeout,
-            DebugLogging=self.debug_logging,
-            Tags=tag_list(self.tags(aws)),
-        )
+        with self.judged_by_role(aws):
+            answer = aws.rds.create_db_proxy(
+                DBProxyName=self.name,
+                EngineFamily="MYSQL",
+                Auth=self.auth(),
+                RoleArn=self.role_arn,
+                VpcSubnetIds=list(self.subnet_ids),
+                VpcSecurityGroupIds=list(self.security_group_ids),
+                RequireTLS=self.require_tls,
+                IdleClientTimeout=self.idle_client_timeout,
+                DebugLogging=self.debug_logging,
+                Tags=tag_list(self.tags(aws)),
+            )
         return proxy_outputs(answer["DBProxy"])
 
+    @contextmanager
+    def judged_by_role(self, aws: Aws) -> Iterator[None]:
+        """Tell what RDS says of a role that is too new from what it says of one that is bad.
+
+        Raises AwsCallError for what may be the role; `final` where the role is not new.
+        """
+        try:
+            yield
+        except ClientError as error:
+            message = error.response.get("Error", {}).get("Message", "")
+            if not any(words in message for words in ROLE_REFUSALS):
+                raise
+            new = is_new(aws, self.role_arn)
+            if not new and code_of(error) in BAD_CREDENTIALS:
+                raise  # the caller's own credentials, then
+            answer = AwsAnswer(
+                error.operation_name,
+                code_of(error),
+                message,
+                error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
+            )
+            raise AwsCallError(
+                self.step,
+                answer,
+                next_step=f"RDS has to be able to assume {self.role_arn}: look at its trust policy "
+                "and its policies (`python -m provision plan` shows what differs).",
+                final=not new,
+            ) from error
+
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
-        aws.rds.modify_db_proxy(
-            DBProxyName=self.name,
-            Auth=self.auth(),
-            RequireTLS=self.require_tls,
-            IdleClientTimeout=self.idle_client_timeout,
-            DebugLogging=self.debug_logging,
-            RoleArn=self.role_arn,
-            SecurityGroups=list(self.security_group_ids),
-        )
+        with self.judged_by_role(aws):
+            aws.rds.modify_db_proxy(
+                DBProxyName=self.name,
+                Auth=[*self.auth(), *seen.properties["Auth.others"]],
+                RequireTLS=self.require_tls,
+                IdleClientTimeout=self.idle_client_timeout,
+                DebugLogging=self.debug_logging,
+                RoleArn=self.role_arn,
+                SecurityGroups=list(self.security_group_ids),
+            )
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent("DBProxyNotFoundFault"):
@@ -515,7 +661,6 @@ class DBProxyTarget(ManagedResource):
 
     proxy_name: str
     instance_identifier: str
-    instance_endpoint: str  # known when the instance can be registered: before, RDS refuses it
     connection_borrow_timeout: int  # seconds
     max_connections_percent: int
     max_idle_connections_percent: int
@@ -530,7 +675,7 @@ class DBProxyTarget(ManagedResource):
     }
     within = "proxy_name"
     find_by = ("proxy_name", "instance_identifier")
-    non_blocking = frozenset({"instance_identifier", "instance_endpoint"})
+    non_blocking = frozenset({"instance_identifier"})
     writes = (
         "rds:DeregisterDBProxyTargets",
         "rds:DescribeDBProxyTargetGroups",

@@ -39,6 +39,7 @@ class JsonLines(Output):
                 kind=each.resource.kind,
                 action=each.action.value,
                 changes=[change.as_dict() for change in each.changes],
+                kept=list(each.kept),
             )
 
     def began(self, resource: Resource, doing: str) -> None:

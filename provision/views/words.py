@@ -72,7 +72,9 @@ def time_left(low: float, high: float) -> str:
 
 def plan_lines(plan: Plan) -> Iterator[str]:
     """Yield a plan: a line for each step at which there is something to do, its changes below."""
+    kept = [f"  keep     {text}" for text in plan.kept]
     if not plan.to_do:
+        yield from kept
         yield "nothing to do: everything is as it should be"
         return
     width = max(len(each.step) for each in plan.to_do)
@@ -80,6 +82,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield step_line(each, width)
         for change in each.changes:
             yield from (f"      {line}" for line in change_lines(change))
+    yield from kept
     counts = {action: sum(each.action is action for each in plan.steps) for action in Action}
     some = ", ".join(
         f"{counts[action]} to {action.value}"

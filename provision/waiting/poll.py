@@ -160,12 +160,14 @@ def described(look: PollResult) -> str:
 
 
 class NotYet(Protocol):
-    """Why a refusal passes by itself, and for how long AWS may keep refusing."""
+    """Why a refusal passes by itself, for how long AWS may and usually does keep refusing."""
 
     @property
     def because(self) -> str: ...
     @property
     def seconds(self) -> float: ...
+    @property
+    def usual(self) -> float: ...
 
 
 def until_accepted(
@@ -194,9 +196,14 @@ def until_accepted(
         if known and isinstance(error, ProvisionError):
             tell("waiting", f"{known.because} ({error.message})")
 
+    def gap(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        known = passing(error) if error else None
+        return poll_policy.gap(state.seconds_since_start or 0.0, known.usual if known else 0.0)
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(again),
-        wait=lambda state: poll_policy.gap(state.seconds_since_start or 0.0),
+        wait=gap,
         stop=tenacity.stop_when_event_set(poll_policy.stop),
         sleep=tenacity.sleep_using_event(poll_policy.stop),
         before_sleep=told,

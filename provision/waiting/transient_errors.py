@@ -19,13 +19,17 @@ MINUTE = 60.0
 
 @dataclass(frozen=True)
 class Passing:
-    """A refusal that passes: `operation` and `code` match whole, `words` stand in the message."""
+    """A refusal that passes: `operation` and `code` match whole, `words` stand in the message.
+
+    AWS may refuse for `seconds`, and usually stops after `usual` (0 = soon).
+    """
 
     operation: str
     code: str
     words: str
     seconds: float
     because: str
+    usual: float = 0.0
 
     def knows(self, error: AwsCallError) -> bool:
         """Return whether this row describes `error`."""
@@ -118,6 +122,20 @@ TABLE = (
         5 * MINUTE,
         "RDS cannot use its new service-linked role yet",
     ),
+    Passing(
+        "CreateDBProxy|ModifyDBProxy",
+        "InvalidParameterValue",
+        "IAM role ARN value",
+        5 * MINUTE,
+        "RDS cannot assume the new role yet, or does not see its policies yet",
+    ),
+    Passing(
+        "CreateDBProxy|ModifyDBProxy",
+        ".*",
+        "security token included in the request is invalid",
+        5 * MINUTE,
+        "RDS cannot assume the new role yet",
+    ),
     # --- a neighbour is busy --------------------------------------------------------------------
     Passing(
         "RegisterDBProxyTargets",
@@ -125,6 +143,7 @@ TABLE = (
         "",
         60 * MINUTE,
         "the DB instance does not take a target registration yet",
+        usual=7 * MINUTE,  # what a new instance takes
     ),
     Passing(
         "(RegisterDBProxyTargets|DeregisterDBProxyTargets|ModifyDBProxy|ModifyDBProxyTargetGroup|DeleteDBProxy)",
@@ -156,10 +175,17 @@ TABLE = (
     ),
     Passing(
         "(Create|Update|Delete).*",
-        "ConflictException|ConcurrentModification|OperationAbortedException",
+        "ConflictException|OperationAbortedException",
         "concurrent",
         1 * MINUTE,
         "another change is under way",
+    ),
+    Passing(
+        ".*",
+        "ConcurrentModification(Exception)?",  # IAM's; its message says "simultaneously"
+        "",
+        2 * MINUTE,
+        "another change of the same thing is under way",
     ),
     Passing(
         ".*LogGroup|PutRetentionPolicy",
@@ -203,6 +229,6 @@ TABLE = (
 
 def passing(error: BaseException) -> Passing | None:
     """Return the row that says `error` passes by itself, or None when it does not."""
-    if not isinstance(error, AwsCallError):
+    if not isinstance(error, AwsCallError) or error.final:
         return None
     return next((row for row in TABLE if row.knows(error)), None)

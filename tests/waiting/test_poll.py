@@ -187,6 +187,7 @@ class Soon:
 
     because: str = "the new role is not known yet"
     seconds: float = 60.0
+    usual: float = 0.0
 
 
 def refusal(code: str = "NoSuchEntity") -> AwsCallError:

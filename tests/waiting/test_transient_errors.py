@@ -49,6 +49,16 @@ PASS = [
     ),
     ("CreateDBProxy", "InvalidParameterValue", "Missing necessary credentials"),
     (
+        "CreateDBProxy",
+        "InvalidParameterValue",
+        "IAM role ARN value is invalid or does not include the required permissions",
+    ),
+    (
+        "CreateDBProxy",
+        "InvalidClientTokenId",
+        "The security token included in the request is invalid",
+    ),
+    (
         "RegisterDBProxyTargets",
         "InvalidDBInstanceState",
         "DB instance demo is in an unsupported state - CREATING, needs to be in [AVAILABLE]",
@@ -71,6 +81,12 @@ PASS = [
         "following state: Pending",
     ),
     ("CreateRoute", "ConflictException", "Unable to complete operation due to concurrent change"),
+    (
+        "AttachRolePolicy",
+        "ConcurrentModification",
+        "The request was rejected because multiple requests to change this object were submitted "
+        "simultaneously. Wait a few minutes and submit your request again.",
+    ),
     (
         "PutRetentionPolicy",
         "OperationAbortedException",

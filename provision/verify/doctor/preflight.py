@@ -13,7 +13,8 @@ from provision.aws.account import absent, calling, pages
 from provision.context import Run
 from provision.engine.plan import Action, Plan
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
-from provision.resources.ec2 import Vpc
+from provision.resources.base import Seen
+from provision.resources.ec2 import Subnet, Vpc
 from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version
 from provision.verify.doctor.finding import (
     Finding,
@@ -68,6 +69,19 @@ def new(plan: Plan, kind: type) -> int:
     """Return how many resources of a kind are to be made in addition to those that are there."""
     return sum(
         isinstance(each.resource, kind) and each.action is Action.CREATE for each in plan.steps
+    )
+
+
+def existing_instance(plan: Plan) -> Seen | None:
+    """Return the DB instance that is there and stays: what a new one may be says nothing of it."""
+    return next(
+        (
+            each.seen
+            for each in plan.steps
+            if isinstance(each.resource, DBInstance)
+            and each.action not in (Action.CREATE, Action.REPLACE)
+        ),
+        None,
     )
 
 
@@ -130,8 +144,11 @@ def linked_role(run: Run, plan: Plan) -> Iterator[Finding]:
     yield good("service-linked role", there)
 
 
-def engine_version(run: Run, _plan: Plan) -> Iterator[Finding]:
+def engine_version(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether RDS offers the version of MySQL (DescribeDBEngineVersions)."""
+    if instance := existing_instance(plan):
+        yield good("engine version", f"MySQL {instance.properties.get('EngineVersion')} is running")
+        return
     wanted = run.config.database.engine_version
     listed = pages(run.aws.rds, "describe_db_engine_versions", "DBEngineVersions", Engine="mysql")
     offered = sorted((each["EngineVersion"] for each in listed), key=version)
@@ -150,12 +167,15 @@ def engine_version(run: Run, _plan: Plan) -> Iterator[Finding]:
     )
 
 
-def standard_support(run: Run, _plan: Plan) -> Iterator[Finding]:
+def standard_support(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the version is still in standard support (DescribeDBMajorEngineVersions).
 
     Outside of it AWS refuses the instance, since we never enrol in paid Extended Support.
     """
-    major = ".".join(run.config.database.engine_version.split(".")[:2])
+    instance = existing_instance(plan)
+    wanted = run.config.database.engine_version
+    running = str(instance.properties.get("EngineVersion", wanted)) if instance else wanted
+    major = ".".join(running.split(".")[:2])
     ends, source = support_at_aws(run, major), "AWS"
     if ends is None:
         ends, source = STANDARD_SUPPORT_ENDS.get(major), "AWS's calendar of November 2026"
@@ -166,7 +186,7 @@ def standard_support(run: Run, _plan: Plan) -> Iterator[Finding]:
     left = (ends - datetime.datetime.now(datetime.UTC).date()).days
     reason = f"MySQL {major} {'leaves' if left >= 0 else 'left'} it on {ends} ({source})"
     newer = "Set database.engine_version to a newer major.minor version."
-    if left < 0:
+    if left < 0 and not instance:
         yield bad(title, reason, newer)
     elif left < SOON_DAYS:
         yield warning(title, reason, newer)
@@ -195,8 +215,10 @@ def support_at_aws(run: Run, major: str) -> datetime.date | None:
     return None
 
 
-def zones(run: Run, _plan: Plan) -> Iterator[Finding]:
+def zones(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether two zones offer the instance class and take RDS Proxy, as `up` looks them up."""
+    if existing_instance(plan) and not new(plan, Subnet):
+        return  # what stands in its zones stays there
     title = "zones and instance class"
     try:
         chosen = run.template.availability_zones.look_up(run.aws)
@@ -209,8 +231,10 @@ def zones(run: Run, _plan: Plan) -> Iterator[Finding]:
     yield good(title, f"{chosen['first']} and {chosen['second']} offer {name} and take RDS Proxy")
 
 
-def storage(run: Run, _plan: Plan) -> Iterator[Finding]:
+def storage(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the class takes encrypted gp3 of this size (DescribeOrderableDBInstanceOptions)."""
+    if existing_instance(plan):
+        return
     wanted = run.config.database
     options = pages(
         run.aws.rds,
