@@ -79,6 +79,10 @@ class Locked(ProvisionError):
     """Another run holds the lock of this environment."""
 
 
+class LeaseLost(Locked):
+    """This run held the lock, and lost it: it changes nothing more."""
+
+
 class CredentialsError(ProvisionError):
     """No credentials, expired ones, or ones that AWS does not know."""
 
