@@ -25,7 +25,7 @@ from provision.cli.parser import (
 
 if TYPE_CHECKING:
     from provision.cli.options import Options
-    from provision.engine.events import Output, Summary
+    from provision.engine.events import Display, Summary
 
 DESCRIPTION = """\
 Builds, without any IaC tool, an environment in which Lambda reaches MySQL through two RDS Proxies:
@@ -111,7 +111,7 @@ def replace_flag(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def up(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def up(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision up`."""
     from provision.commands import dry_run
     from provision.commands.up import up as make
@@ -142,7 +142,7 @@ def plan_flags(to: argparse.ArgumentParser) -> None:
     prices_flag(to)
 
 
-def plan(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def plan(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision plan`."""
     from provision.commands.plan import plan as show
 
@@ -168,21 +168,23 @@ def no_flags(to: argparse.ArgumentParser) -> None:
     """Add nothing: the command has the common flags only."""
 
 
-def status(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def status(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision status`."""
     from provision.commands.status import status as show
 
     return show(options, output, live=arguments.prices == "live"), 0
 
 
-def check(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
+def check(options: Options, output: Display, _arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision check`."""
     from provision.commands.check import check as prove
 
     return prove(options, output), 0
 
 
-def doctor(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
+def doctor(
+    options: Options, output: Display, _arguments: argparse.Namespace
+) -> tuple[Summary, int]:
     """`provision doctor`."""
     from provision.commands.doctor import doctor as examine
 
@@ -201,7 +203,7 @@ def logs_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
 
 
-def logs(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def logs(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision logs`."""
     from provision.commands.logs import logs as show
 
@@ -216,7 +218,9 @@ def compare_flags(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def compare(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def compare(
+    options: Options, output: Display, arguments: argparse.Namespace
+) -> tuple[Summary, int]:
     """`provision compare`."""
     from provision.commands.compare import compare as measure
 
@@ -243,7 +247,7 @@ def timeline_flags(to: argparse.ArgumentParser) -> None:
 
 
 def timeline(
-    options: Options, output: Output, arguments: argparse.Namespace
+    options: Options, output: Display, arguments: argparse.Namespace
 ) -> tuple[Summary, int]:
     """`provision timeline`."""
     from provision.commands.timeline import timeline as show
@@ -255,7 +259,9 @@ def timeline(
 # --- policy ---------------------------------------------------------------------------------------
 
 
-def policy(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
+def policy(
+    options: Options, output: Display, _arguments: argparse.Namespace
+) -> tuple[Summary, int]:
     """`provision policy`."""
     from provision.commands.policy import policy as show
 
@@ -265,7 +271,7 @@ def policy(options: Options, output: Output, _arguments: argparse.Namespace) -> 
 # --- init -----------------------------------------------------------------------------------------
 
 
-def init(options: Options, output: Output, _arguments: argparse.Namespace) -> tuple[Summary, int]:
+def init(options: Options, output: Display, _arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision init`."""
     from provision.commands.init import init as write
 

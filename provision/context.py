@@ -13,9 +13,9 @@ from provision.cli.memory import resume_collecting
 from provision.cli.options import Options, configuration
 from provision.config import Config
 from provision.engine.discovery import Discovery
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Pace, Summary
 from provision.engine.executor import Counts, Engine
-from provision.engine.history import Recorder, usual_seconds
+from provision.engine.history import RunRecorder, usual_seconds
 from provision.engine.plan import Plan, compare
 from provision.environment import environment
 from provision.errors import ProvisionError, StateError, UsageError
@@ -35,12 +35,17 @@ class Run:
     aws: Aws
     state: State
     poll_policy: PollPolicy
-    output: Output
+    output: Display
     template: Template
     engine: Engine
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
     begun: Discovery | None = None  # a look that was begun when the run was opened
+
+    def start(self) -> None:
+        """Report that the command begins."""
+        pace = Pace(self.poll_policy.speed, usual_seconds(self.state.runs, "creating"))
+        self.output.start(self.command, self.template, self.about(), pace)
 
     def look(self) -> dict[str, Seen | None]:
         """Return every resource as AWS has it now."""
@@ -110,7 +115,7 @@ def begin_to_look(
 def opened(
     options: Options,
     command: str,
-    output: Output,
+    output: Display,
     *,
     writes: bool = False,
     packed: bool = True,
@@ -152,13 +157,12 @@ def opened(
             stack.callback(begun.close)
         template = environment(config, packed=packed, final_snapshot=final_snapshot)
         state.belong_to(aws.identity.account)
-        recorder = Recorder()
+        recorder = RunRecorder()
         state.under_way = lambda: recorder.run(command, ok=None)
         engine = Engine(aws, template, state, poll_policy, (output, recorder))
         run = Run(command, config, aws, state, poll_policy, output, template, engine, begun=begun)
         if not looks:
             resume_collecting()
-        output.expect(speed=options.speed, earlier=usual_seconds(state.runs, "creating"))
         ok = False
         try:
             yield run

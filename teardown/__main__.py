@@ -22,7 +22,7 @@ from provision.errors import UsageError
 
 if TYPE_CHECKING:
     from provision.cli.options import Options
-    from provision.engine.events import Output, Summary
+    from provision.engine.events import Display, Summary
 
 DESCRIPTION = """\
 Deletes everything that `python -m provision up` made, found by the state file, tags and names
@@ -65,7 +65,7 @@ def prepare() -> Job:
     return Job(arguments, work)
 
 
-def work(options: Options, output: Output, arguments: argparse.Namespace) -> tuple[Summary, int]:
+def work(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """Do what the flags say. Returns the summary and the exit code."""
     from provision.commands import dry_run
     from teardown.command import teardown, teardown_plan

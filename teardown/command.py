@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from provision.aws.account import calling
 from provision.cli.options import Options
 from provision.context import Run, opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.errors import UsageError
 from provision.resources.base import DeletableResource, ManagedResource, Resource, Seen
 from provision.resources.logs import LogGroup
@@ -17,7 +17,7 @@ from teardown.leftovers import prove_nothing_left
 
 def teardown(
     options: Options,
-    output: Output,
+    output: Display,
     *,
     yes: bool = False,
     final_snapshot: str = "",
@@ -32,7 +32,7 @@ def teardown(
     with opened(
         options, "teardown", output, writes=True, packed=False, final_snapshot=final_snapshot
     ) as run:
-        output.start("teardown", run.template, run.about())
+        run.start()
         seen = run.look()
         if explain:
             show_calls(run, seen)
@@ -67,10 +67,10 @@ def delete_late_logs(run: Run) -> None:
                     resource.delete(run.aws, seen)
 
 
-def teardown_plan(options: Options, output: Output, *, explain: bool = False) -> Summary:
+def teardown_plan(options: Options, output: Display, *, explain: bool = False) -> Summary:
     """Show what would be deleted, and with `explain` how. Reads only. Returns the summary."""
     with opened(options, "teardown --plan", output, packed=False) as run:
-        output.start("teardown --plan", run.template, run.about())
+        run.start()
         seen = run.look()
         show(run, seen)
         if explain:

@@ -25,7 +25,7 @@ from provision.cli.version import ShowVersion
 from provision.errors import ProvisionError, UsageError
 
 if TYPE_CHECKING:
-    from provision.engine.events import Output, Summary
+    from provision.engine.events import Display, Summary
 
 ENVIRONMENT = """
 environment variables:
@@ -52,7 +52,7 @@ class Job:
     """A command, ready to run: what `main` of both programs makes of the arguments."""
 
     arguments: argparse.Namespace
-    work: Callable[[Options, Output, argparse.Namespace], tuple[Summary, int]]
+    work: Callable[[Options, Display, argparse.Namespace], tuple[Summary, int]]
     reads_config: bool = True
 
 
@@ -142,7 +142,7 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
     """Run a command from arguments to exit code. Nothing escapes as a traceback but a bug."""
     began = time.monotonic()
     stop = threading.Event()
-    output: Output | None = None
+    output: Display | None = None
     try:
         job = prepare()
         command = job.arguments.title
@@ -168,7 +168,7 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
             output.close()
 
 
-def report(error: ProvisionError, output: Output | None, command: str, seconds: float) -> int:
+def report(error: ProvisionError, output: Display | None, command: str, seconds: float) -> int:
     """Tell an error and how the command ended. Returns the exit code."""
     from provision.engine.events import Summary
 
@@ -193,7 +193,7 @@ def json_asked_for(arguments: Sequence[str]) -> bool:
     return bool(known.output == "json")
 
 
-def make_output(name: str) -> Output:
+def make_output(name: str) -> Display:
     """Return the output of `--output`."""
     if name == "auto":
         name = "rich" if sys.stderr.isatty() and not os.environ.get("CI") else "plain"
@@ -249,7 +249,7 @@ class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_o
     The state file is true either way: it is replaced as a whole, before and after each call.
     """
 
-    def __init__(self, stop: threading.Event, output: Output) -> None:
+    def __init__(self, stop: threading.Event, output: Display) -> None:
         self._stop = stop
         self._output = output
         self._before: dict[int, object] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from provision.aws.account import calling
 from provision.cli.options import Options
 from provision.context import Run, opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.errors import CheckFailed, ProvisionError
 from provision.verify.diagnosis import Cause, weak_settings
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute
@@ -28,13 +28,13 @@ class Failure:
     cause: Cause
 
 
-def check(options: Options, output: Output) -> Summary:
+def check(options: Options, output: Display) -> Summary:
     """Prove both logins of an environment that is there. Returns the summary.
 
     Raises CheckFailed when a login does not work, ProvisionError when there is no environment.
     """
     with opened(options, "check", output, looks=False) as run:
-        output.start(run.command, run.template, run.about())
+        run.start()
         run.url = api_endpoint(run)
         prove_logins(run)
         return run.summary()
@@ -114,7 +114,7 @@ def check_failed(run: Run, failed: list[Failure]) -> CheckFailed:
 # --- what is shown --------------------------------------------------------------------------------
 
 
-def show(output: Output, proof: Proof) -> None:
+def show(output: Display, proof: Proof) -> None:
     """Show a table to a person, and a record for each route to a program."""
     failing, rows = proof.failing(), []
     for route in LOGIN_ROUTES:

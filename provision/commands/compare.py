@@ -17,7 +17,7 @@ from typing import Any
 from provision.cli.options import Options
 from provision.commands.check import api_endpoint
 from provision.context import Run, opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.errors import CheckFailed
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call
 from provision.waiting.poll import PollResult, Verdict, interrupted, until
@@ -28,14 +28,14 @@ ROWS_ASKED = 1  # so that a call costs the same however many rows there are
 COLUMNS = ("", "password", "iam", "iam - password")
 
 
-def compare(options: Options, output: Output, *, requests: int = REQUESTS) -> Summary:
+def compare(options: Options, output: Display, *, requests: int = REQUESTS) -> Summary:
     """Call each route `requests` times, in turn, and show how the logins compare.
 
     Returns the summary. Raises CheckFailed when a route never answered as it should, ProvisionError
     when there is no environment, Interrupted.
     """
     with opened(options, "compare", output, packed=False, looks=False) as run:
-        output.start(run.command, run.template, run.about())
+        run.start()
         run.url = api_endpoint(run)
         throttle = run.config.api.throttle_rate_per_second
         output.note(
@@ -164,7 +164,7 @@ def whole_times(answers: Sequence[Answer]) -> list[float]:
 # --- what is shown --------------------------------------------------------------------------------
 
 
-def show(output: Output, samples: Sequence[Sample]) -> None:
+def show(output: Display, samples: Sequence[Sample]) -> None:
     """Show a table to a person, a record for each login to a program."""
     for sample in samples:
         output.record("compare", **facts(sample))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from provision.context import Run
-from provision.engine.events import Output
+from provision.engine.events import Display
 from provision.pricing.table import HOURS_OF_30_DAYS, Estimate, dollars, estimate
 
 
@@ -25,7 +25,7 @@ def priced(run: Run, *, live: bool, instance_class: str = "", storage_gib: int =
     )
 
 
-def show_costs(output: Output, costs: Estimate) -> None:
+def show_costs(output: Display, costs: Estimate) -> None:
     """Show each part with its price, and the sum; tell a program the sum."""
     record_costs(output, costs)
     rows = [(part.what, *amounts(part.per_hour)) for part in costs.parts]
@@ -42,7 +42,7 @@ def amounts(per_hour: Decimal | None) -> tuple[str, str]:
 
 
 def record_costs(
-    output: Output, costs: Estimate, *, so_far: Decimal | None = None, since: str | None = None
+    output: Display, costs: Estimate, *, so_far: Decimal | None = None, since: str | None = None
 ) -> None:
     """Tell a program what it costs, in US dollars; null where there is no price."""
     output.record(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from provision.cli.options import Options
 from provision.context import Run, opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.engine.plan import Plan
 from provision.errors import CheckFailed
 from provision.resources.base import ManagedResource
@@ -21,13 +21,13 @@ from provision.verify.doctor.preflight import account_findings, costly, credenti
 COLUMNS = ("link", "login", "verdict", "why")
 
 
-def doctor(options: Options, output: Output) -> Summary:
+def doctor(options: Options, output: Display) -> Summary:
     """Look at all that an environment needs. Returns the summary.
 
     Raises CheckFailed when something is bad, with what to do about it.
     """
     with opened(options, "doctor", output) as run:
-        output.start(run.command, run.template, run.about())
+        run.start()
         plan = run.plan()
         account = (
             account_findings(run, plan)
@@ -52,7 +52,7 @@ def ours(run: Run, plan: Plan) -> bool:
     )
 
 
-def show(output: Output, scope: str, title: str, findings: Sequence[Finding]) -> None:
+def show(output: Display, scope: str, title: str, findings: Sequence[Finding]) -> None:
     """Show a table to a person, a record for each finding to a program."""
     rows = []
     for each in findings:

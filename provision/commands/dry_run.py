@@ -12,7 +12,7 @@ from typing import Any
 
 from provision.cli.options import Options, configuration
 from provision.context import opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.errors import UsageError
 
 SPEED = 300.0  # how many times faster than AWS, when nothing else is asked for
@@ -20,7 +20,7 @@ SPEED = 300.0  # how many times faster than AWS, when nothing else is asked for
 
 @contextlib.contextmanager
 def rehearsed(
-    options: Options, output: Output, *, speed: float | None, database: str | None
+    options: Options, output: Display, *, speed: float | None, database: str | None
 ) -> Iterator[Options]:
     """Rehearse AWS for the block. Yields the options to work with there.
 
@@ -70,7 +70,7 @@ def refuse_flags_without_dry_run(arguments: argparse.Namespace) -> None:
 
 
 def up(
-    options: Options, output: Output, arguments: argparse.Namespace, settings: Mapping[str, Any]
+    options: Options, output: Display, arguments: argparse.Namespace, settings: Mapping[str, Any]
 ) -> Summary:
     """`up --dry-run`: rehearse `up`; with `--serve`, stay until Ctrl-C. Returns the summary."""
     from provision.commands.up import bring_up
@@ -94,7 +94,7 @@ def up(
         )
 
 
-def up_and_down(options: Options, output: Output, arguments: argparse.Namespace) -> Summary:
+def up_and_down(options: Options, output: Display, arguments: argparse.Namespace) -> Summary:
     """`teardown --dry-run`: rehearse `up`, then the teardown. Returns the teardown's summary."""
     from provision.commands.up import bring_up
     from teardown.command import show_calls, take_down
@@ -105,7 +105,7 @@ def up_and_down(options: Options, output: Output, arguments: argparse.Namespace)
     ):
         output.summary(replace(bring_up(run), next_commands=()))
         down = run.then("teardown --dry-run")
-        output.start(down.command, down.template, down.about())
+        down.start()
         seen = down.look()
         if arguments.explain:
             show_calls(down, seen)

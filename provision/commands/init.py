@@ -6,12 +6,12 @@ import os
 import time
 
 from provision.cli.options import CONFIG, Options
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.errors import UsageError
 from provision.packaging.sources import RESTORE, ROOT
 
 
-def init(options: Options, output: Output) -> Summary:
+def init(options: Options, output: Display) -> Summary:
     """Write the commented defaults to `--config`, or to config.toml. Returns the summary.
 
     Raises UsageError where there is such a file already, or where none can be written.

@@ -14,7 +14,7 @@ from typing import Any
 from provision.aws.account import absent, calling, pages
 from provision.cli.options import Options
 from provision.context import Run, opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.errors import ProvisionError
 from provision.resources.template import LOGINS, Login
 from provision.verify.request_log import Request, Requests, parsed
@@ -25,14 +25,14 @@ NOT_FOUND = "ResourceNotFoundException"
 
 
 def logs(
-    options: Options, output: Output, *, since_minutes: float = MINUTES, follow: bool = False
+    options: Options, output: Display, *, since_minutes: float = MINUTES, follow: bool = False
 ) -> Summary:
     """Show the functions' logs of the last minutes; with `follow`, until Ctrl-C.
 
     Returns the summary. Raises ProvisionError when neither function has a log.
     """
     with opened(options, "logs", output, packed=False, looks=False) as run:
-        output.start(run.command, run.template, run.about())
+        run.start()
         since = int((time.time() - since_minutes * 60) * 1000)
         readers = {login: Reader(run, login, since) for login in LOGINS}
         shown = show(run, read(run, readers))

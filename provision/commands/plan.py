@@ -7,13 +7,13 @@ from collections.abc import Collection
 from provision.cli.options import Options
 from provision.commands.costs import priced, show_costs
 from provision.context import opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.pricing.table import note_of
 
 
 def plan(
     options: Options,
-    output: Output,
+    output: Display,
     *,
     replace: Collection[str] = (),
     explain: bool = False,
@@ -25,7 +25,7 @@ def plan(
     ForeignResource or ReplacementRefused when `up` would refuse to start.
     """
     with opened(options, "plan", output) as run:
-        output.start("plan", run.template, run.about())
+        run.start()
         found = run.plan(replace=replace)
         output.planned(found)
         if explain:

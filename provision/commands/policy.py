@@ -6,10 +6,10 @@ import json
 
 from provision.cli.options import Options, configuration
 from provision.commands.policy_document import policy as make_policy
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 
 
-def policy(options: Options, output: Output) -> Summary:
+def policy(options: Options, output: Display) -> Summary:
     """Print the policy document. Returns the summary, which only programs are shown."""
     document = make_policy(configuration(options))
     output.record("policy", document=document)

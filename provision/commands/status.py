@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from provision.cli.options import Options
 from provision.commands.costs import priced, record_costs
 from provision.context import Run, opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.engine.plan import Action, Plan, Planned, compare
 from provision.errors import ForeignResource
 from provision.pricing.table import dollars, note_of, spent
@@ -46,13 +46,13 @@ class Standing:
         return self.seen.status or "there"
 
 
-def status(options: Options, output: Output, *, live: bool = False) -> Summary:
+def status(options: Options, output: Display, *, live: bool = False) -> Summary:
     """Show the environment as AWS has it now. Returns the summary; drift is no failure.
 
     `live` prices are AWS's own of today. Raises ProvisionError when AWS cannot be asked.
     """
     with opened(options, "status", output) as run:
-        output.start("status", run.template, run.about())
+        run.start()
         seen = run.look()
         plan = compare(run.aws, run.template, seen, run.state)
         standings = list(stand(run, plan, seen))
@@ -84,7 +84,7 @@ def drift(planned: Planned) -> tuple[Change, ...]:
     return planned.changes if planned.action in (Action.UPDATE, Action.REPLACE) else ()
 
 
-def record(output: Output, standings: Sequence[Standing], url: str | None) -> None:
+def record(output: Display, standings: Sequence[Standing], url: str | None) -> None:
     """Tell a program each resource, and the URLs."""
     for each in standings:
         output.record(
@@ -105,7 +105,7 @@ def record(output: Output, standings: Sequence[Standing], url: str | None) -> No
     )
 
 
-def show(output: Output, standings: Sequence[Standing]) -> None:
+def show(output: Display, standings: Sequence[Standing]) -> None:
     """Show a person each resource, then what differs."""
     rows = [
         (each.resource.step, each.status + ("*" if each.drift else ""), each.identity)

@@ -12,7 +12,7 @@ from typing import Any
 from provision.cli.options import Options, configuration
 from provision.commands.status import Standing, stand
 from provision.context import opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.engine.plan import compare
 from provision.environment import environment
 from provision.errors import StateError, UsageError
@@ -31,7 +31,7 @@ LEVELS = {Verdict.READY: Level.READY, Verdict.FAILED: Level.FAILED}
 
 def timeline(
     options: Options,
-    output: Output,
+    output: Display,
     *,
     run_number: int | None = None,
     html: Path | None = None,
@@ -94,7 +94,7 @@ def chosen(
 # --- to a person and to a program -----------------------------------------------------------------
 
 
-def show(run: Timeline, output: Output) -> None:
+def show(run: Timeline, output: Display) -> None:
     """Show a run to a person, and to a program."""
     output.record(
         "timeline",
@@ -135,10 +135,10 @@ def charset() -> str:
 # --- the page -------------------------------------------------------------------------------------
 
 
-def asked(options: Options, output: Output) -> Things:
+def asked(options: Options, output: Display) -> Things:
     """Return every resource as AWS has it. Raises what AWS refuses."""
     with opened(options, "timeline", output) as run:
-        output.start("timeline", run.template, run.about())
+        run.start()
         seen = run.look()
         plan = compare(run.aws, run.template, seen, run.state)
         known = run.state.known()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from provision.cli.options import Options
 from provision.context import Run, opened
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.pricing.table import cost_note
 from provision.resources.base import Change
 
@@ -15,7 +15,7 @@ RESET = Change("Password", None, None, sensitive=True)  # what uses the password
 
 def up(
     options: Options,
-    output: Output,
+    output: Display,
     *,
     check: bool = True,
     replace: Collection[str] = (),
@@ -42,7 +42,7 @@ def bring_up(
     explain: bool = False,
 ) -> Summary:
     """Make AWS match the configuration of an opened run. Returns the summary."""
-    run.output.start(run.command, run.template, run.about())
+    run.start()
     run.state.check_writable()
     forced = {run.template.secret.step: RESET} if reset_password else {}
     plan = run.plan(replace=replace, forced=forced)

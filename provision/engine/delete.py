@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
@@ -17,20 +17,25 @@ from provision.waiting.transient_errors import passing
 
 @dataclass
 class Remover:
-    """Removes one resource. `tell` hears AWS's status, and what keeps it from going."""
+    """Removes one resource. `tell` hears AWS's status, and what keeps it from going.
+
+    `begin` is called once, when AWS first shows the resource; nothing is told before.
+    """
 
     aws: Aws
     state: State
     poll_policy: PollPolicy
     resource: DeletableResource  # bound: each reference that is known replaced
     tell: Tell
-    deleted: bool = field(default=False, init=False)
+    begin: Callable[[], None]
+    _asked: bool = field(default=False, init=False)
+    _existed: bool = field(default=False, init=False)
 
-    def remove(self, known: Mapping[str, str]) -> None:
+    def remove(self, known: Mapping[str, str]) -> bool:
         """Delete the resource and everything of its kind that carries its tags.
 
-        Returns when AWS finds it no more. Raises ForeignResource, ProvisionError for one that is
-        protected, WaitTimeout, Interrupted, or what AWS refuses.
+        Returns, when AWS finds it no more, whether it existed. Raises ForeignResource,
+        ProvisionError for one that is protected, WaitTimeout, Interrupted, or what AWS refuses.
         """
 
         def look() -> PollResult:
@@ -38,11 +43,19 @@ class Remover:
                 return self._look(known)
 
         what, usual = f"{self.resource.step} (deleting)", self.resource.typical_gone_seconds
-        until(look, what=what, poll_policy=self.poll_policy, tell=self.tell, usual=usual)
+        until(look, what=what, poll_policy=self.poll_policy, tell=self._tell, usual=usual)
         self.state.forget(self.resource.step)
+        return self._existed
+
+    def _tell(self, status: str, reason: str = "") -> None:
+        if self._existed:
+            self.tell(status, reason)
 
     def _look(self, known: Mapping[str, str]) -> PollResult:
         seen = self.resource.find(self.aws, known)
+        if seen is not None and not self._existed:
+            self._existed = True
+            self.begin()
         if seen is not None and self.resource.deletable(seen):
             refused = self._delete(seen, known)
             if refused is not None:
@@ -56,7 +69,7 @@ class Remover:
         """Ask for the deletion. Returns what stands in its way for now, if anything does."""
         if not self.resource.owned(self.aws, seen, known):
             raise foreign(self.aws, self.resource, seen, in_state=bool(known))
-        if not self.deleted and not isinstance(self.resource, AwsMadeResource):
+        if not self._asked and not isinstance(self.resource, AwsMadeResource):
             self.state.begin(self.resource.step, phases.DELETING)
         try:
             with calling(self.resource.step):
@@ -69,5 +82,5 @@ class Remover:
                 raise
             blockers = self.resource.blocked_by(self.aws, seen)
             return PollResult(Verdict.SUSPECT, "in use", blockers or row.because, row.seconds)
-        self.deleted = True
+        self._asked = True
         return None

@@ -1,4 +1,4 @@
-"""What a run tells, and the interface of those who show it."""
+"""What the engine and the commands report, and the two interfaces of those who show it."""
 
 from __future__ import annotations
 
@@ -32,28 +32,19 @@ class Summary:
     next_commands: Sequence[tuple[str, str]] = field(default=())  # (command, what it does)
 
 
-class Output:
-    """Shows a run to somebody. Called from many threads; every method may be left as it is.
+@dataclass(frozen=True)
+class Pace:
+    """How long things take here."""
 
-    `--output` chooses one: live.py (a terminal), plain.py (lines), json_lines.py (programs).
-    `colours`: whether a `document` may have a terminal's colours in it (ECMA-48).
+    speed: float = 1.0  # AWS seconds that pass in one real second (a rehearsal's)
+    earlier: Mapping[str, float] = field(default_factory=dict)  # seconds to create, by step
+
+
+class Watcher:
+    """Hears what the engine does at each step. Called from many threads.
+
+    Every step that begins ends: finished, failed, or not at all when the run is interrupted.
     """
-
-    colours = False
-
-    def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
-        """A command begins. `about` says in words on what: environment, account, region."""
-
-    def expect(self, *, speed: float = 1.0, earlier: Mapping[str, float] | None = None) -> None:
-        """How long things take: `speed` AWS seconds pass in a real one (a rehearsal's); `earlier`
-        has the seconds that making a step took here, from when it began.
-        """
-
-    def planned(self, plan: Plan, about: Any = None) -> None:
-        """What a run is going to do, or what `plan` found."""
-
-    def removing(self, resources: Sequence[Resource]) -> None:
-        """What a run is going to delete: everything of it that is there."""
 
     def began(self, resource: Resource, doing: str) -> None:
         """A step begins: `doing` is creating, updating or deleting."""
@@ -69,6 +60,24 @@ class Output:
 
     def skipped(self, resource: Resource, reason: str) -> None:
         """A step was not begun, since one that it needs has failed."""
+
+
+class Reporter:
+    """Shows what a command finds, plans and results in. Every method may be left as it is.
+
+    `colours`: whether a `document` may have a terminal's colours in it (ECMA-48).
+    """
+
+    colours = False
+
+    def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
+        """A command begins. `about` says in words on what: environment, account, region."""
+
+    def planned(self, plan: Plan) -> None:
+        """What a run is going to do, or what `plan` found."""
+
+    def removing(self, resources: Sequence[Resource]) -> None:
+        """What a run is going to delete: everything of it that exists."""
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for a person; programs get `record` instead."""
@@ -86,7 +95,11 @@ class Output:
         """What ended the command, with what to do next."""
 
     def summary(self, summary: Summary) -> None:
-        """How the command ended; the last thing that is told."""
+        """How the command ended; the last that is reported of it."""
 
     def close(self) -> None:
         """Give the terminal back."""
+
+
+class Display(Reporter, Watcher):
+    """What `--output` chooses: live.py (a terminal), plain.py (lines), json_lines.py (programs)."""

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, TypeVar
 from provision.aws.account import Aws
 from provision.cli.memory import resume_collecting
 from provision.engine import graph
-from provision.engine.events import Output
+from provision.engine.events import Watcher
 from provision.engine.outputs import Blocked, StepOutputs
 from provision.engine.plan import Action, Plan, Planned, pseudo
 from provision.errors import CredentialsError, Interrupted, ProvisionError
 from provision.resources.base import (
     AccountResource,
-    AwsMadeResource,
     CreatableResource,
     DataSource,
     DeletableResource,
@@ -62,7 +61,7 @@ class Engine:
     resources: Sequence[Resource]
     state: State
     poll_policy: PollPolicy
-    watchers: Sequence[Output]  # who is told what happens at each step
+    watchers: Sequence[Watcher]
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
@@ -232,21 +231,16 @@ class Engine:
         began = time.monotonic()
         if graph.container_of(resource) & {each.step for each in going}:
             self.state.forget(step)
-            removed = seen.get(step) is not None
+            existed = seen.get(step) is not None
         else:
-            bound = bind(resource, known)
-            remover = Remover(
-                self.aws, self.state, self.poll_policy, bound, tell=self._teller(resource)
-            )
-            if seen.get(step) is not None:
-                self._began(resource, "deleting")
-            remover.remove(known.get(step, {}))
-            removed = remover.deleted
+            bound, tell = bind(resource, known), self._teller(resource)
+            begin = functools.partial(self._began, resource, "deleting")
+            remover = Remover(self.aws, self.state, self.poll_policy, bound, tell, begin)
+            existed = remover.remove(known.get(step, {}))
         step_outputs.publish(step, {}, done=True)
-        if removed and not isinstance(resource, AwsMadeResource):
+        if existed:
             self.removed.add(step)
-            outputs = known.get(step, {})
-            self._finished(resource, "deleted", outputs, time.monotonic() - began)
+            self._finished(resource, "deleted", known.get(step, {}), time.monotonic() - began)
 
     # --- threads ----------------------------------------------------------------------------------
 
@@ -306,8 +300,9 @@ class Engine:
     def _finished(
         self, resource: Resource, word: str, outputs: Mapping[str, str], seconds: float
     ) -> None:
-        with self._lock:
-            setattr(self.counts, word, getattr(self.counts, word) + 1)
+        if isinstance(resource, CreatableResource):  # what AWS makes by itself is not counted
+            with self._lock:
+                setattr(self.counts, word, getattr(self.counts, word) + 1)
         for watcher in self.watchers:
             watcher.finished(resource, word, resource.identity(outputs), seconds)
 

@@ -1,6 +1,6 @@
 """What a run did and when, step by step; the state file keeps the last runs.
 
-`Recorder` listens to the engine as an output does. Its record is what `timeline` draws and what the
+`RunRecorder` watches the engine. Its record is what `timeline` draws and what the
 live view takes a step's usual time from.
 """
 
@@ -11,13 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from provision.engine.events import Output
+from provision.engine.events import Watcher
 from provision.errors import ProvisionError
 from provision.resources.base import Resource
 from provision.state.document import now
 
 
-class Recorder(Output):
+class RunRecorder(Watcher):
     """Remembers when each step began and ended, and what AWS said in between.
 
     All times are seconds since the run began.
@@ -89,3 +89,14 @@ def usual_seconds(runs: Sequence[Mapping[str, Any]], doing: str) -> dict[str, fl
             if step.get("doing") == doing and step.get("action") in ("created", "deleted"):
                 took.setdefault(name, []).append(step["ended"] - step["began"])
     return {name: sorted(times)[len(times) // 2] for name, times in took.items()}
+
+
+def ended_at(step: Mapping[str, Any]) -> float | None:
+    """Return when a step ended, or None for one that was under way when its run ended.
+
+    Records of version 1.0 have no end for what AWS made by itself; its last status says it.
+    """
+    statuses = step["statuses"]
+    if "ended" not in step and statuses and statuses[-1][1] == "gone":
+        return float(statuses[-1][0])
+    return step.get("ended")

@@ -22,7 +22,7 @@ from provision.commands.check import prove_logins
 from provision.commands.dry_run import rehearsed
 from provision.commands.up import bring_up
 from provision.context import opened
-from provision.engine.events import Output
+from provision.engine.events import Display
 from provision.errors import Locked, ProvisionError, UsageError
 from provision.verify.http_client import LOGIN_ROUTES
 
@@ -68,7 +68,7 @@ class Environment:
         self._speed = speed
         self._check = check
         self._keep = keep
-        self._output = shown_on_stderr() if progress else Output()
+        self._output = shown_on_stderr() if progress else Display()
         self._stack = contextlib.ExitStack()
         self.url = ""
         """The API's URL, without a path."""
@@ -156,7 +156,7 @@ def as_toml(value: object) -> str:
     return json.dumps(value)
 
 
-def shown_on_stderr() -> Output:
+def shown_on_stderr() -> Display:
     """Return the plain output, with its results on stderr too."""
     from provision.views.plain import Plain
 

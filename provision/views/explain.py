@@ -19,7 +19,7 @@ from botocore import xform_name
 
 from provision.aws.account import Aws
 from provision.context import Run
-from provision.engine.events import Output
+from provision.engine.events import Reporter
 from provision.engine.graph import container_of
 from provision.engine.plan import Action, Plan, Planned, pseudo
 from provision.errors import ProvisionError
@@ -125,7 +125,7 @@ def explain_removal(
     show(run.output, explained)
 
 
-def show(output: Output, explained: Iterable[Explained]) -> None:
+def show(output: Reporter, explained: Iterable[Explained]) -> None:
     """Show lines to a person, a record for each step to a program."""
     lines = []
     for each in explained:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Reporter, Summary, Watcher
 from provision.views.words import counts_in_words, duration
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
@@ -59,7 +59,7 @@ def text(words: str) -> str:
     return kept.replace("|", "\\|").replace("`", "\\`")
 
 
-class StepSummary(Output):
+class StepSummary(Reporter):
     """Listens to a command, and appends a section to `path` when it has ended."""
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
@@ -83,30 +83,32 @@ class StepSummary(Output):
             self._complain(f"{VARIABLE}: {self._path} cannot be written: {error.strerror}")
 
 
-class Both(Output):
-    """Tells everything to two outputs; a person looks at the second."""
+class Both(Display):
+    """Passes everything on to a display, and what a command reports to a reporter before it."""
 
-    def __init__(self, first: Output, second: Output) -> None:
-        self.outputs = (first, second)
-        self.colours = second.colours
-
-
-def to_both(name: str) -> Callable[..., None]:
-    """Return the method that calls the method of this name of both outputs."""
-
-    def tell(self: Both, *args: Any, **kwargs: Any) -> None:
-        for output in self.outputs:
-            getattr(output, name)(*args, **kwargs)
-
-    return tell
+    def __init__(self, reporter: Reporter, display: Display) -> None:
+        self.reporter, self.display = reporter, display
+        self.colours = display.colours
 
 
-for _name, _value in list(vars(Output).items()):
-    if callable(_value) and not _name.startswith("_"):
-        setattr(Both, _name, to_both(_name))
+def passed_on(name: str, *, reported: bool) -> Callable[..., None]:
+    """Return the method of Both that calls the methods of this name."""
+
+    def call(self: Both, *args: Any, **kwargs: Any) -> None:
+        if reported:
+            getattr(self.reporter, name)(*args, **kwargs)
+        getattr(self.display, name)(*args, **kwargs)
+
+    return call
 
 
-def with_step_summary(output: Output, environ: Mapping[str, str] = os.environ) -> Output:
+for _interface in (Reporter, Watcher):
+    for _name, _value in vars(_interface).items():
+        if callable(_value) and not _name.startswith("_"):
+            setattr(Both, _name, passed_on(_name, reported=_interface is Reporter))
+
+
+def with_step_summary(output: Display, environ: Mapping[str, str] = os.environ) -> Display:
     """Return `output`, with a summary for GitHub beside it where GitHub asks for one."""
     path = environ.get(VARIABLE)
     return Both(StepSummary(Path(path), output.note), output) if path else output

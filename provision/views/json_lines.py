@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, TextIO
 
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Summary
 from provision.errors import ProvisionError
 from provision.resources.base import CreatableResource
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from provision.resources.base import Resource
 
 
-class JsonLines(Output):
+class JsonLines(Display):
     """Events for programs. The last line is the summary."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -29,7 +29,7 @@ class JsonLines(Output):
             self._stream.write(line + "\n")
             self._stream.flush()
 
-    def planned(self, plan: Plan, about: Any = None) -> None:
+    def planned(self, plan: Plan) -> None:
         for each in plan.steps:
             if not isinstance(each.resource, CreatableResource):
                 continue
@@ -49,6 +49,8 @@ class JsonLines(Output):
         self.record("status", step=resource.step, status=status, reason=reason)
 
     def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        if not isinstance(resource, CreatableResource):
+            return  # no program counts what AWS makes, and deletes, by itself
         self.record(
             "step", step=resource.step, action=action, id=identity, seconds=round(seconds, 3)
         )

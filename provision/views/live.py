@@ -18,7 +18,7 @@ from rich.console import Console, Group
 from rich.live import Live as Region
 from rich.text import Text
 
-from provision.engine.events import Summary
+from provision.engine.events import Pace, Summary
 from provision.resources.base import Resource
 from provision.views.plain import Plain, holding_up, said
 from provision.views.progress import View, Wait
@@ -59,9 +59,9 @@ class Live(Plain):
 
     # --- a run ------------------------------------------------------------------------------------
 
-    def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
+    def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
         self._told.clear()
-        super().start(command, resources, about)
+        super().start(command, resources, about, pace)
         self._changed.set()
 
     def began(self, resource: Resource, doing: str) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
 
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Pace, Summary
 from provision.errors import ProvisionError
 from provision.views.progress import Progress, View, Wait
 from provision.views.words import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 60.0
 
 
-class Plain(Output):
+class Plain(Display):
     """Lines for a person. `clock` counts seconds; `beats`: a thread calls `beat` each minute."""
 
     def __init__(
@@ -55,18 +55,16 @@ class Plain(Output):
 
     # --- a run ------------------------------------------------------------------------------------
 
-    def start(self, command: str, resources: Sequence[Resource], about: str) -> None:
+    def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
         self._command = command
+        self._progress.speed, self._progress.earlier = pace.speed, pace.earlier
         self._progress.start(resources, asking=True)
         self._tell([f"{command}: {about}"])
         if self._beats and self._heart is None:
             self._heart = threading.Thread(target=self._run, daemon=True)
             self._heart.start()
 
-    def expect(self, *, speed: float = 1.0, earlier: Mapping[str, float] | None = None) -> None:
-        self._progress.speed, self._progress.earlier = speed, earlier or {}
-
-    def planned(self, plan: Plan, about: Any = None) -> None:
+    def planned(self, plan: Plan) -> None:
         self._progress.planned(plan)
         show = self._print if self._command == "plan" else self._tell
         show(plan_lines(plan))

@@ -26,7 +26,6 @@ FASTEST, SLOWEST = 0.7, 1.5
 LEAST_SECONDS = 2.0  # what any step takes: its calls, at whatever speed AWS is rehearsed
 LONG_SECONDS = 30.0  # usual time from which on "longer than usual" is worth saying
 UNKNOWN = (0.0, 0.0)
-GONE = "gone"  # how remove.py tells that AWS finds a resource no more
 
 
 @dataclass(frozen=True)
@@ -144,8 +143,6 @@ class Progress:
             row = self._rows[resource.step]
             news = (row.status, row.reason) != (status, reason)
             row.status, row.reason = status, reason
-            if row.doing == "deleting" and status == GONE:
-                self.finished(resource, "deleted")  # nobody tells the end of what AWS itself made
             return news
 
     def finished(self, resource: Resource, action: str) -> None:

@@ -23,7 +23,7 @@ import pytest
 from provision.cli.options import Options
 from provision.commands.check import check, prove_logins
 from provision.context import opened
-from provision.engine.events import Output as Silent
+from provision.engine.events import Display as Silent
 from provision.errors import CheckFailed, Interrupted
 from provision.packaging.zips import certificate, function_package
 from provision.rehearsal import Behaviours, Rehearsal, environ

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from provision.config import Config
-from provision.engine.history import Recorder
+from provision.engine.history import RunRecorder
 from provision.environment import environment
 from provision.rehearsal import Fault, Remote
 from provision.resources.template import Template
@@ -187,10 +187,10 @@ def test_colours_are_for_a_terminal_that_wants_them(
 # --- what is recorded -----------------------------------------------------------------------------
 
 
-def recording(path: Path) -> tuple[State, Recorder]:
+def recording(path: Path) -> tuple[State, RunRecorder]:
     """A state that is written, and who records the run."""
     state = State.load(path, environment="demo", account="123456789012", region=REGION)
-    recorder = Recorder()
+    recorder = RunRecorder()
     state.under_way = lambda: recorder.run("up", ok=None)
     return state, recorder
 
@@ -234,7 +234,7 @@ def test_twenty_runs_are_kept_with_the_one_under_way(tmp_path: Path) -> None:
 
 
 def test_a_wait_for_what_is_there_already_is_recorded() -> None:
-    recorder = Recorder()
+    recorder = RunRecorder()
     recorder.finished(STEP["vpc"], "unchanged", "vpc-1", 0)
     recorder.status(STEP["db-instance"], "creating")
     recorder.finished(STEP["db-instance"], "unchanged", "db", 1)
@@ -249,7 +249,7 @@ def test_a_wait_for_what_is_there_already_is_recorded() -> None:
 def test_a_failure_of_what_never_began_is_recorded() -> None:
     from provision.errors import ResourceFailed
 
-    recorder = Recorder()
+    recorder = RunRecorder()
     recorder.failed(STEP["vpc"], ResourceFailed("it broke"))
     run = recorder.run("up", ok=False)
     assert run is not None

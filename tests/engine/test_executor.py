@@ -16,7 +16,7 @@ from provision.engine.discovery import Discovery
 from provision.engine.executor import Engine
 from provision.engine.plan import Action, Plan, compare
 from provision.errors import Interrupted, ProvisionError, ResourceFailed
-from provision.resources.base import Change, ManagedResource, Resource, Seen
+from provision.resources.base import AwsMadeResource, Change, ManagedResource, Resource, Seen
 from provision.resources.references import Output
 from provision.state.document import CREATING, MADE, READY, State
 from provision.waiting.poll import PollPolicy
@@ -115,7 +115,7 @@ class World:
     cloud: Cloud = field(default_factory=Cloud)
     watcher: Watcher = field(default_factory=Watcher)
 
-    def engine(self, *things: Thing) -> Engine:
+    def engine(self, *things: Resource) -> Engine:
         """An engine as a new process would have it: with what is in the state file."""
         state = State.load(self.path, environment="demo", account="1", region="eu-west-1")
         poll_policy = PollPolicy(timeout_seconds=1000, speed=1000)
@@ -134,7 +134,7 @@ class World:
         engine.carry_out(self.plan(engine, replace))
         return engine
 
-    def down(self, *things: Thing) -> Engine:
+    def down(self, *things: Thing | Byproduct) -> Engine:
         """Remove everything."""
         engine = self.engine(*things)
         seen = Discovery(engine.aws, engine.resources, engine.state, engine.poll_policy).look()
@@ -319,6 +319,39 @@ def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: World) ->
 def test_a_teardown_of_nothing_deletes_nothing(world: World) -> None:
     assert world.down(*ALL).counts.deleted == 0
     assert world.cloud.done == []
+
+
+@dataclass(frozen=True)
+class Byproduct(AwsMadeResource):
+    """Something that AWS makes for a thing."""
+
+    needs: tuple[str, ...] = ()
+
+    kind = "Demo::Byproduct"
+    title = "byproduct"
+
+    def find(self, aws: Any, known: Mapping[str, str]) -> Seen | None:
+        return Seen({"id": "by-1"}, status="in use") if self.step in aws.there else None
+
+    def delete(self, aws: Any, seen: Seen) -> None:
+        aws.do(f"delete {self.step}")
+        del aws.there[self.step]
+
+
+def test_what_begins_to_be_deleted_ends_also_what_aws_made_by_itself(world: World) -> None:
+    world.up(NETWORK)
+    byproduct = Byproduct("byproduct", needs=(NETWORK.id,))
+    world.cloud.there["byproduct"] = {}
+    engine = world.down(NETWORK, byproduct, DATABASE)
+    told = [each for each in world.watcher.told if each[1] != "network" or "delet" in each[2]]
+    assert told == [
+        ("began", "byproduct", "deleting"),
+        ("status", "byproduct", "gone", ""),
+        ("finished", "byproduct", "deleted", "by-1"),
+        ("began", "network", "deleting"),
+        ("finished", "network", "deleted", "id-of-network"),
+    ]
+    assert engine.counts.deleted == 1  # the network; and of the database nothing was there to tell
 
 
 # --- what AWS takes in portions, or never shows ---------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision.engine.events import Output, Summary
+from provision.engine.events import Display, Reporter, Summary, Watcher
 from provision.errors import ProvisionError
 from provision.views.github_summary import (
     VARIABLE,
@@ -78,7 +78,7 @@ def test_words_stay_words(words: str, shown: str) -> None:
     assert text(words) == shown
 
 
-class Told(Output):
+class Told(Display):
     """Remembers what it is told."""
 
     def __init__(self) -> None:
@@ -132,7 +132,7 @@ def test_a_file_that_cannot_be_written_is_no_failure(tmp_path: Path) -> None:
 def test_both_are_told_everything() -> None:
     calls: list[tuple[str, str]] = []
 
-    class Everything(Output):
+    class Everything(Display):
         def __init__(self, name: str) -> None:
             self.name = name
 
@@ -142,15 +142,21 @@ def test_both_are_told_everything() -> None:
             return lambda *_, **__: calls.append((self.name, name))
 
     both = Both(Everything("one"), Everything("two"))
-    public = [name for name, value in vars(Output).items() if callable(value) and name[0] != "_"]
-    for name in public:
+    reported, watched = (
+        [name for name, value in vars(interface).items() if callable(value) and name[0] != "_"]
+        for interface in (Reporter, Watcher)
+    )
+    for name in [*reported, *watched]:
         getattr(both, name)()
-    assert calls == [(which, name) for name in public for which in ("one", "two")]
+    assert calls == [
+        *((which, name) for name in reported for which in ("one", "two")),
+        *(("two", name) for name in watched),
+    ]
 
 
 @pytest.mark.parametrize("colours", [True, False])
 def test_colours_are_those_of_what_a_person_looks_at(tmp_path: Path, colours: bool) -> None:
-    shown = Output()
+    shown = Display()
     shown.colours = colours
     assert with_step_summary(shown, {VARIABLE: str(tmp_path / "summary.md")}).colours is colours
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from provision.engine.events import Summary
+from provision.engine.events import Pace, Summary
 from provision.errors import AwsAnswer, AwsCallError
 from provision.resources.base import Change
 from provision.views.json_lines import JsonLines
@@ -49,6 +49,14 @@ def test_a_step_from_begin_to_end(output: Heard) -> None:
         },
         {"event": "step", "step": "vpc", "action": "created", "id": "vpc-1", "seconds": 1.235},
     ]
+
+
+def test_the_end_of_what_aws_made_is_not_counted_among_the_steps(output: Heard) -> None:
+    interfaces = STEP["function-interfaces"]
+    output.began(interfaces, "deleting")
+    output.status(interfaces, "gone")
+    output.finished(interfaces, "deleted", "eni-1", 1)
+    assert [event["event"] for event in output.events] == ["begin", "status"]
 
 
 def test_a_failed_and_a_skipped_step(output: Heard) -> None:
@@ -99,7 +107,7 @@ def test_the_summary_is_the_contract(output: Heard) -> None:
 
 
 def test_what_is_for_a_person_is_not_on_stdout(output: Heard) -> None:
-    output.start("up", RESOURCES, ABOUT)
+    output.start("up", RESOURCES, ABOUT, Pace())
     output.note("a note")
     output.table("title", ("a",), [("b",)])
     output.document("text")

@@ -11,7 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from provision.engine.events import Summary
+from provision.engine.events import Pace, Summary
 from provision.errors import AwsAnswer, AwsCallError
 from provision.resources.base import CreatableResource
 from provision.views.live import Live, drawing
@@ -87,7 +87,7 @@ class Watched(Live):
 def in_the_middle(on: Console) -> Watched:
     """Return the output of a first run after 5 minutes."""
     output = Watched(on)
-    output.start("up", RESOURCES, ABOUT)
+    output.start("up", RESOURCES, ABOUT, Pace())
     output.planned(everything())
     slow = ("db-instance", "proxy-iam", "target-iam", "function-iam")
     for resource in RESOURCES:
@@ -139,7 +139,7 @@ def test_the_table_at_120_columns() -> None:
 @pytest.mark.parametrize("height", [6, 12, 24])
 def test_the_table_fits_any_terminal(width: int, height: int) -> None:
     output = Watched(console(width, height))
-    output.start("up", RESOURCES, ABOUT)
+    output.start("up", RESOURCES, ABOUT, Pace())
     output.planned(everything())
     for resource in RESOURCES:
         output.began(resource, "creating")
@@ -296,7 +296,7 @@ def test_the_terminal_is_given_back() -> None:
 
 def test_nothing_is_drawn_while_somebody_is_asked() -> None:
     output = Watched(console())
-    output.start("teardown", RESOURCES, ABOUT)
+    output.start("teardown", RESOURCES, ABOUT, Pace())
     output.refresh()
     assert "asking AWS what is there" in output.terminal
     output.table("2 to delete:", ("step",), [("vpc",), ("stage",)])
@@ -308,7 +308,7 @@ def test_nothing_is_drawn_while_somebody_is_asked() -> None:
 
 def test_without_a_terminal_progress_is_lines() -> None:
     output = Watched(console(force_terminal=False))
-    output.start("up", RESOURCES, ABOUT)
+    output.start("up", RESOURCES, ABOUT, Pace())
     output.planned(plan_of(["vpc"]))
     output.began(STEP["vpc"], "creating")
     output.status(STEP["vpc"], "pending", REASON)
@@ -328,7 +328,7 @@ def test_without_a_terminal_progress_is_lines() -> None:
 def test_a_thread_draws_until_the_output_is_closed() -> None:
     on = console()
     output = Live(on, io.StringIO())
-    output.start("up", RESOURCES, ABOUT)
+    output.start("up", RESOURCES, ABOUT, Pace())
     thread = output._heart
     assert thread is not None
     assert thread.daemon

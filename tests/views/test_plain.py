@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from provision.engine.events import Summary
+from provision.engine.events import Pace, Summary
 from provision.errors import AwsAnswer, AwsCallError, Interrupted
 from provision.resources.base import Change
 from provision.views import plain
@@ -30,7 +30,7 @@ class Watched(Plain):
 @pytest.fixture
 def output() -> Watched:
     output = Watched()
-    output.start("up", RESOURCES, ABOUT)
+    output.start("up", RESOURCES, ABOUT, Pace())
     return output
 
 
@@ -65,7 +65,7 @@ def test_a_run_is_told_line_by_line(output: Watched) -> None:
 
 
 def test_what_plan_finds_is_its_result(output: Watched) -> None:
-    output.start("plan", RESOURCES, ABOUT)
+    output.start("plan", RESOURCES, ABOUT, Pace())
     output.planned(plan_of(["vpc"]))
     assert output.written()[0] == ["  create   vpc  VPC", "plan: 1 to create, 35 to leave"]
 
@@ -100,8 +100,8 @@ def test_a_thread_beats_until_the_output_is_closed(monkeypatch: pytest.MonkeyPat
                 self.close()
 
     output = Beating(io.StringIO(), io.StringIO())
-    output.start("up", RESOURCES, ABOUT)
-    output.start("teardown", RESOURCES, ABOUT)  # of the same process: no second heart
+    output.start("up", RESOURCES, ABOUT, Pace())
+    output.start("teardown", RESOURCES, ABOUT, Pace())  # of the same process: no second heart
     assert output._heart is not None
     output._heart.join(10)
     assert not output._heart.is_alive()

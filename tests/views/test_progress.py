@@ -167,11 +167,13 @@ def test_what_goes_with_its_container_waits_for_it(story: Story) -> None:
     assert story.view.chain[0] == "api"
 
 
-def test_what_aws_made_itself_is_done_when_it_is_gone(story: Story) -> None:
+def test_what_aws_made_itself_is_done_when_the_engine_says_so(story: Story) -> None:
     interfaces = STEP["function-interfaces"]
     story.progress.removing([interfaces])
     story.progress.began(interfaces, "deleting")
     story.progress.status(interfaces, "gone")
+    assert (story.view.done, len(story.view.waits)) == (0, 1)
+    story.progress.finished(interfaces, "deleted")
     assert (story.view.done, story.view.waits) == (1, ())
 
 

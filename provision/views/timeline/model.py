@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from provision.engine.graph import created_before, deleted_before
+from provision.engine.history import ended_at
 from provision.resources.base import DataSource, Resource
-from provision.views.progress import GONE
 
 ASKED = "asked"  # a call is under way, or AWS has said nothing of the resource yet
 THERE = "there"  # AWS shows the resource; its kind has no status
@@ -107,21 +107,16 @@ def timeline(run: Mapping[str, Any], resources: Sequence[Resource]) -> Timeline:
 
 
 def bar_of(step: str, entry: Mapping[str, Any], run_seconds: float) -> Bar:
-    """Return one step's bar.
-
-    Nobody tells the end of what AWS itself made: it is over when it is gone. Any other step whose
-    end was not told was under way until the run ended.
-    """
-    told = entry["statuses"]
-    gone = told[-1][0] if told and told[-1][1] == GONE else run_seconds
-    began, ended = float(entry["began"]), float(entry.get("ended", gone))
+    """Return one step's bar; a step without an end was under way until the run ended."""
+    end = ended_at(entry)
+    began, ended = float(entry["began"]), run_seconds if end is None else float(end)
     return Bar(
         began,
         ended,
         step,
         entry["doing"],
         entry.get("action", ""),
-        tuple(phases_of(told, began, ended)),
+        tuple(phases_of(entry["statuses"], began, ended)),
         entry.get("error", ""),
     )
 
