@@ -41,7 +41,7 @@ from botocore import xform_name
 from rich.console import Console
 from rich.table import Table
 
-from provision.rehearsal import UNWANTED, Durations, Entry, Remote, environ
+from provision.rehearsal import UNWANTED, Durations, Entry, Remote
 
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "ap-northeast-1"
@@ -127,7 +127,7 @@ class Place:
 
     def _environ(self) -> dict[str, str]:
         home = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(ROOT)}
-        return home | environ(self.remote.endpoint_url, REGION)
+        return home | self.remote.environ()
 
 
 def main() -> int:
@@ -169,6 +169,7 @@ def rehearsal(speed: float) -> Iterator[Remote]:
         "-m",
         "provision.rehearsal",
         "--no-data-plane",
+        "--control",
         "--speed",
         str(speed),
     ]
@@ -184,7 +185,7 @@ def rehearsal(speed: float) -> Iterator[Remote]:
         assert server.stdin  # noqa: S101 - a pipe
         assert server.stdout  # noqa: S101 - a pipe
         try:
-            yield Remote(json.loads(server.stdout.readline())["endpoint_url"])
+            yield Remote(json.loads(server.stdout.readline()))
         finally:
             server.stdin.close()
             server.wait(timeout=10)

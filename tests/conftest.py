@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from provision.rehearsal import Remote, environ
+from provision.rehearsal import Rehearsal, Remote, environ
 from tests.support.account import Account
 from tests.support.commands import ROOT, Commands
 from tests.support.servers import REGION, Silence, rehearsal_server
@@ -55,9 +55,13 @@ def no_credentials() -> Iterator[None]:
 
 
 def commands_at(
-    endpoint_url: str, folder: Path, *, name: str = "rds-proxy-auth", region: str = REGION
+    place: Rehearsal | Remote | str,
+    folder: Path,
+    *,
+    name: str = "rds-proxy-auth",
+    region: str = REGION,
 ) -> Commands:
-    """Return the commands at work on what listens at `endpoint_url`, from `folder`.
+    """Return the commands at work on a rehearsal, or on what listens at a URL, from `folder`.
 
     The folder gets a config.toml with the environment's name and polls that wait for little.
     """
@@ -65,7 +69,8 @@ def commands_at(
     (folder / "config.toml").write_text(CONFIG.format(name=name, region=region))
     (folder / "home").mkdir(exist_ok=True)
     home = {"HOME": str(folder / "home"), "TMPDIR": os.environ.get("TMPDIR", "/tmp")}  # noqa: S108
-    return Commands(folder, home | environ(endpoint_url, region))
+    reach = environ(place, region) if isinstance(place, str) else place.environ()
+    return Commands(folder, home | reach)
 
 
 # --- an empty account -----------------------------------------------------------------------------
@@ -87,13 +92,13 @@ def rehearsal(_server: Remote) -> Remote:
 @pytest.fixture
 def commands(rehearsal: Remote, tmp_path: Path) -> Commands:
     """The commands, at work on the empty account."""
-    return commands_at(rehearsal.endpoint_url, tmp_path)
+    return commands_at(rehearsal, tmp_path)
 
 
 @pytest.fixture
 def account(rehearsal: Remote) -> Account:
     """The empty account as boto3 shows it."""
-    return Account(rehearsal.endpoint_url, REGION)
+    return Account.of(rehearsal)
 
 
 @pytest.fixture
@@ -135,11 +140,10 @@ class _Builder:
         """Return the environment, built if need be."""
         if self._built is None:
             self._remote.reset()
-            url = self._remote.endpoint_url
-            commands = commands_at(url, self._folders.mktemp("built"))
+            commands = commands_at(self._remote, self._folders.mktemp("built"))
             result = commands.up()
             assert result.code == 0, result.stdout[-2000:] + result.stderr[-2000:]
-            self._built = Built(commands, Account(url, REGION), self._remote)
+            self._built = Built(commands, Account.of(self._remote), self._remote)
         return self._built
 
     def spoiled(self) -> None:

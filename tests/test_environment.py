@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from provision.rehearsal import environ
 from tests.conftest import Built, commands_at
 from tests.support.account import ACCOUNT, Account
 from tests.support.servers import REGION, plain_moto_server, rehearsal_server
@@ -479,7 +480,7 @@ def test_motos_own_server_gets_the_same_keeps_it_and_loses_it(tmp_path: Path) ->
         first = commands.up()
         assert first.code == 0, first.stdout[-1500:]
         assert first.counts(created=MADE), first.stdout[-1500:]
-        described = Described(Account(url, REGION))
+        described = Described(Account(environ(url, REGION)))
         assert [row for row in differing(described) if row[1] not in NOT_AT_MOTO] == []
         assert tags_of_all(described) == expected_tags()
         second = commands.up()
@@ -493,9 +494,9 @@ def test_motos_own_server_gets_the_same_keeps_it_and_loses_it(tmp_path: Path) ->
 def test_another_partition_has_its_own_arns_everywhere(tmp_path: Path) -> None:
     region = "us-gov-west-1"
     with rehearsal_server("--region", region) as remote:
-        commands = commands_at(remote.endpoint_url, tmp_path, region=region)
+        commands = commands_at(remote, tmp_path, region=region)
         first, second = commands.up(), commands.up()
-        everything = Account(remote.endpoint_url, region).everything()
+        everything = Account.of(remote).everything()
     roles = json.dumps(everything["roles"])
     assert first.code == 0, first.stdout[-1500:]
     assert second.counts()

@@ -12,21 +12,22 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from provision.cli.memory import one_heap
+from provision.rehearsal.aws.access_keys import CALLER, INSIDE, SOMEBODY_ELSE, AccessKey
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.clock import Durations
+from provision.rehearsal.aws.control import ControlEndpoint, Remote, as_plain
 from provision.rehearsal.aws.faults import Fault, Faults
 from provision.rehearsal.aws.front import Front
 from provision.rehearsal.aws.journal import Entry
 from provision.rehearsal.aws.moto_app import Moto, quiet_session
 from provision.rehearsal.aws.overrides import Override, Overrides
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.server import Remote, Server, as_plain
-from provision.rehearsal.aws.world import INSIDE_KEY, SOMEBODY_ELSE, Behaviours, World
+from provision.rehearsal.aws.server import Server
+from provision.rehearsal.aws.world import Behaviours, World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
     import boto3
 
 __all__ = [
+    "CALLER",
+    "INSIDE",
     "SOMEBODY_ELSE",
     "UNWANTED",
+    "AccessKey",
     "AwsError",
     "Behaviours",
     "Call",
@@ -57,7 +61,6 @@ UNWANTED = (
 )
 """Environment variables that must not be set where `Rehearsal.environ` is used."""
 
-_OUTSIDE_KEY = "AKIAREHEARSALOUTSIDE"
 _SERVICE_IDS = (
     "APIGATEWAYV2",
     "CLOUDWATCH_LOGS",
@@ -76,6 +79,10 @@ _SERVICE_IDS = (
 
 class Rehearsal:
     """A rehearsed AWS account, empty at the start, gone at the end.
+
+    It serves whoever has one of its access keys, made at random for each rehearsal, and nobody
+    else: see `environ`. After `open_control`, another process may order what this object can do:
+    see `Remote`.
 
     `behaviours` default to all of AWS's; `faults` and `policy` (an IAM policy document: every call
     that it does not allow is denied) can be changed later. With `data_plane`, functions can be
@@ -109,6 +116,7 @@ class Rehearsal:
         self.region = region
         self.faults = Faults(faults)
         self._closed = False
+        self._sessions: dict[str, boto3.Session] = {}
         one_heap()
         try:
             moto = Moto()
@@ -116,7 +124,7 @@ class Rehearsal:
             world = World(moto, self._started, region, durations)
             self._front = Front(world, self.faults, self.overrides)
             world.policy = policy
-            self._server = Server(self._front, self._control, port)
+            self._server = Server(self._front, port)
         except BaseException:
             self._open.release()
             raise
@@ -145,6 +153,17 @@ class Rehearsal:
         return self._server.url
 
     @property
+    def control_url(self) -> str | None:
+        """Where orders are taken, for `Remote`; a secret. None before `open_control`."""
+        control = self._server.control
+        return f"{self.endpoint_url}{control.path}" if control else None
+
+    def open_control(self) -> str:
+        """Take orders from other processes from now on; where, which is a secret."""
+        self._server.control = self._server.control or ControlEndpoint(self._order)
+        return f"{self.endpoint_url}{self._server.control.path}"
+
+    @property
     def journal(self) -> list[Entry]:
         """Every call that came from outside, in order of arrival."""
         return self._front.journal
@@ -158,13 +177,17 @@ class Rehearsal:
     def policy(self, document: Mapping[str, Any] | None) -> None:
         self.world.policy = document
 
-    def environ(self) -> dict[str, str]:
+    def key(self, principal: str = CALLER) -> AccessKey:
+        """The access key of a principal, made at first use."""
+        return self._front.keys.of(principal)
+
+    def environ(self, principal: str = CALLER) -> dict[str, str]:
         """Environment variables that point any AWS client at the rehearsal, and at nothing else.
 
         They hide the user's own configuration, credentials and proxies from it. What must not be
         set beside them is in `UNWANTED`: a profile cannot be hidden, only left out.
         """
-        return environ(self.endpoint_url, self.region)
+        return environ(self.endpoint_url, self.region, self.key(principal))
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -189,15 +212,22 @@ class Rehearsal:
 
         Its calls are played with all behaviours, but without faults, overrides and policy.
         """
-        session: Any = _session(SOMEBODY_ELSE, self.region)
-        return session.client(service, endpoint_url=self.endpoint_url, config=_config(False))
+        return self._session(SOMEBODY_ELSE).client(
+            service, endpoint_url=self.endpoint_url, config=_config(False)
+        )
 
     def session(self, *, inside: bool = False) -> Any:
         """A boto3 session with throw-away credentials, that reads nothing of the user's own.
 
         Its clients need `endpoint_url`.
         """
-        return _session(INSIDE_KEY if inside else _OUTSIDE_KEY, self.region)
+        return self._session(INSIDE if inside else CALLER)
+
+    def _session(self, principal: str) -> Any:
+        key = self.key(principal)
+        if key.id not in self._sessions:
+            self._sessions[key.id] = _session(key, self.region)
+        return self._sessions[key.id]
 
     def reset(self) -> None:
         """An empty account again, an empty journal, no faults, overrides and policy."""
@@ -231,16 +261,19 @@ class Rehearsal:
             if self.data_plane is not None:
                 self.data_plane.close()
             self._server.close()
+            self.faults.processes.close()
         finally:
             self._open.release()
 
-    def _control(self, method: str, name: str, value: Any) -> Any:
+    def _order(self, method: str, name: str, value: Any) -> Any:
         """What `Remote` asks for. Raises KeyError for what is unknown."""
         if (method, name) == ("GET", "journal"):
             return as_plain(self.journal)
         if method != "POST":
             raise KeyError(name)
         actions = {
+            "environ": lambda: self.environ(str(value)),
+            "register": lambda: self.faults.processes.register(int(value)),
             "faults": lambda: self.faults.set(
                 [Fault(**fault) for fault in value["faults"]], victim=value["victim"]
             ),
@@ -264,15 +297,16 @@ class Rehearsal:
         self.close()
 
 
-def environ(endpoint_url: str, region: str) -> dict[str, str]:
-    """See `Rehearsal.environ`: the same for a rehearsal in another process."""
+def environ(endpoint_url: str, region: str, key: AccessKey | None = None) -> dict[str, str]:
+    """See `Rehearsal.environ`. Without a key: for an endpoint that takes none."""
+    key = key or AccessKey.random()
     proxies = dict.fromkeys(
         ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), ""
     )
     return {
-        "AWS_ACCESS_KEY_ID": _OUTSIDE_KEY,
-        "AWS_SECRET_ACCESS_KEY": "rehearsal",
-        "AWS_SESSION_TOKEN": "",
+        "AWS_ACCESS_KEY_ID": key.id,
+        "AWS_SECRET_ACCESS_KEY": key.secret,
+        "AWS_SESSION_TOKEN": key.session_token,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -287,13 +321,12 @@ def environ(endpoint_url: str, region: str) -> dict[str, str]:
     }
 
 
-@cache
-def _session(key: str, region: str) -> boto3.Session:
+def _session(key: AccessKey, region: str) -> boto3.Session:
     import boto3
 
     return boto3.Session(
-        aws_access_key_id=key,
-        aws_secret_access_key="rehearsal",  # noqa: S106
+        aws_access_key_id=key.id,
+        aws_secret_access_key=key.secret,
         region_name=region,
         botocore_session=quiet_session(),
     )

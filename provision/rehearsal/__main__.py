@@ -1,8 +1,9 @@
 """`python -m provision.rehearsal`: a rehearsed AWS of its own process, until it is stopped.
 
-Prints one line of JSON, `{"endpoint_url", "pid", "environ", "unset", "somebody_else"}`, and serves
-until SIGTERM or SIGINT. When its standard input is a pipe, it also ends with that, so that it never
-outlives the program that started it. docs/rehearsal.md says how to use it from a script.
+Prints one line of JSON, `{"endpoint_url", "pid", "environ", "unset", "somebody_else",
+"control_url"}`, and serves until SIGTERM or SIGINT. When its standard input is a pipe, it also ends
+with that, so that it never outlives the program that started it. docs/rehearsal.md says how to use
+it from a script.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         parser.error(str(error))
     with rehearsal:
+        if options.control:
+            rehearsal.open_control()
         print(_shell(rehearsal) if options.shell else _json(rehearsal), flush=True)
         if _is_pipe(0):
             threading.Thread(target=_until_closed, args=(over,), daemon=True).start()
@@ -58,14 +61,24 @@ def _json(rehearsal: Rehearsal) -> str:
         "pid": os.getpid(),
         "environ": rehearsal.environ(),
         "unset": UNWANTED,
-        "somebody_else": SOMEBODY_ELSE,
+        "somebody_else": _keys(rehearsal),
+        "control_url": rehearsal.control_url,
     }
     return json.dumps(about)
 
 
+def _keys(rehearsal: Rehearsal) -> dict[str, str]:
+    """What somebody else sets in the place of the caller's keys."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    environ = rehearsal.environ(SOMEBODY_ELSE)
+    return {name: environ[name] for name in names}
+
+
 def _shell(rehearsal: Rehearsal) -> str:
     """The same as `_json`, as lines for a POSIX shell."""
-    exported = {**rehearsal.environ(), "SOMEBODY_ELSE": SOMEBODY_ELSE}
+    key = rehearsal.key(SOMEBODY_ELSE)
+    theirs = {"SOMEBODY_ELSE": key.id, "SOMEBODY_ELSE_SECRET": key.secret}
+    exported = {**rehearsal.environ(), **theirs}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
     return "\n".join([f"unset {' '.join(UNWANTED)}", *lines])
 
@@ -100,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--shell", action="store_true", help="print lines for a shell to eval instead of JSON"
+    )
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="take orders (faults, policy, time, ...) from whoever knows the printed control_url",
     )
     parser.add_argument(
         "--no-data-plane",

@@ -26,7 +26,7 @@ from provision.context import opened
 from provision.engine.events import Display as Silent
 from provision.errors import CheckFailed, Interrupted
 from provision.packaging.zips import certificate, function_package
-from provision.rehearsal import Behaviours, Rehearsal, environ
+from provision.rehearsal import Behaviours, Rehearsal
 from tests.support.commands import Commands, Result
 
 pytestmark = pytest.mark.slow
@@ -210,7 +210,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     with Rehearsal(Behaviours(speed=600)) as rehearsal:
         folder = tmp_path_factory.mktemp("check")
         (folder / "config.toml").write_text(CONFIG)
-        commands = Commands(folder, {"HOME": str(folder)} | environ(rehearsal.endpoint_url, REGION))
+        commands = Commands(folder, {"HOME": str(folder)} | rehearsal.environ())
         made = commands.up()
         assert made.code == 0, made.stdout[-2000:] + made.stderr[-2000:]
         yield Environment(rehearsal, commands)

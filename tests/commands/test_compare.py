@@ -192,7 +192,7 @@ def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Rehearsa
     """An environment with its data plane."""
     with Rehearsal(Behaviours(speed=600)) as rehearsal:
         folder: Path = tmp_path_factory.mktemp("compare")
-        commands = commands_at(rehearsal.endpoint_url, folder)
+        commands = commands_at(rehearsal, folder)
         made = commands.up()
         assert made.code == 0, made.stdout[-2000:] + made.stderr[-2000:]
         yield rehearsal, commands

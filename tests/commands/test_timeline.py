@@ -526,6 +526,7 @@ def test_a_failed_run_and_a_half_made_environment(
 @pytest.mark.slow
 def test_a_killed_run_is_the_last_run(commands: Commands, rehearsal: Remote) -> None:
     with commands.running("provision", "up", "--no-check", "--output", "json") as process:
+        rehearsal.register(process.pid)
         rehearsal.set_faults(Fault("kill-before", "CreateDBInstance"), victim=process.pid)
         process.communicate()
     assert process.returncode == -9

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Self
 
 import boto3
 from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
+from provision.rehearsal import SOMEBODY_ELSE, Remote
+
 ACCOUNT = "123456789012"
-ACCESS_KEY = "AKIASOMEBODYELSE0000"
 
 # What changes by itself, or says only when somebody looked.
 FLEETING = {
@@ -28,14 +29,19 @@ FLEETING = {
 class Account:
     """boto3 clients of one account and region: `account.ec2`, `account.lambda_`, ..."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        self.endpoint_url = endpoint_url
-        self.region = region
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self.endpoint_url = environ["AWS_ENDPOINT_URL"]
+        self.region = environ["AWS_REGION"]
         self._session = boto3.Session(
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key="nothing",
-            region_name=region,
+            aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+            region_name=self.region,
         )
+
+    @classmethod
+    def of(cls, rehearsal: Remote) -> Self:
+        """The account of a rehearsal."""
+        return cls(rehearsal.environ(SOMEBODY_ELSE))
 
     def __getattr__(self, service: str) -> Any:
         client = self._session.client(  # type: ignore[call-overload]

@@ -34,20 +34,20 @@ server.stop()
 @contextlib.contextmanager
 def rehearsal_server(*flags: str) -> Iterator[Remote]:
     """A rehearsed AWS, 2000 times faster than AWS, without functions that can be invoked."""
-    module = ["-m", "provision.rehearsal", "--speed", "2000", "--no-data-plane"]
-    with _serving([*module, *flags]) as url:
-        yield Remote(url)
+    module = ["-m", "provision.rehearsal", "--speed", "2000", "--no-data-plane", "--control"]
+    with _serving([*module, *flags]) as about:
+        yield Remote(about)
 
 
 @contextlib.contextmanager
 def plain_moto_server() -> Iterator[str]:
     """moto's own server, with AWS's managed policies; its URL."""
-    with _serving(["-c", PLAIN_MOTO], MOTO_IAM_LOAD_MANAGED_POLICIES="true") as url:
-        yield url
+    with _serving(["-c", PLAIN_MOTO], MOTO_IAM_LOAD_MANAGED_POLICIES="true") as about:
+        yield about["endpoint_url"]
 
 
 @contextlib.contextmanager
-def _serving(arguments: list[str], **environ: str) -> Iterator[str]:
+def _serving(arguments: list[str], **environ: str) -> Iterator[Mapping[str, Any]]:
     """Start Python with these arguments; it prints where it listens, and ends with its stdin."""
     inherited = {key: text for key, text in os.environ.items() if key not in UNWANTED}
     server = subprocess.Popen(
@@ -63,8 +63,7 @@ def _serving(arguments: list[str], **environ: str) -> Iterator[str]:
         assert server.stdin
         assert server.stdout
         try:
-            about: Mapping[str, str] = json.loads(server.stdout.readline())
-            yield about["endpoint_url"]
+            yield json.loads(server.stdout.readline())
             server.stdin.close()
             server.wait(timeout=10)
         finally:

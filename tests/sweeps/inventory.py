@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from provision.rehearsal.aws.world import INSIDE_KEY
+from provision.rehearsal import INSIDE, SOMEBODY_ELSE, Remote
 
 OUTSIDE = {"rds"}  # services whose calls moto lacks in part: they are asked as anyone asks them
 
@@ -62,13 +62,16 @@ def everything(name: str) -> list[str]:
 class Inventory:
     """Asks an account what it holds."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        self._url, self.region = endpoint_url, region
+    def __init__(self, remote: Remote) -> None:
+        self._url = remote.endpoint_url
+        self._keys = {name: remote.environ(name) for name in (SOMEBODY_ELSE, INSIDE)}
+        self.region = self._keys[INSIDE]["AWS_REGION"]
         self.client = cache(self._client)
 
     def _client(self, service: str) -> Any:
-        key = "AKIAINVENTORY" if service in OUTSIDE else INSIDE_KEY
-        session = boto3.Session(key, "none", region_name=self.region)
+        given = self._keys[SOMEBODY_ELSE if service in OUTSIDE else INSIDE]
+        key, secret = given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"]
+        session = boto3.Session(key, secret, region_name=self.region)
         config = Config(retries={"total_max_attempts": 10, "mode": "standard"}, proxies={})
         return session.client(service, endpoint_url=self._url, config=config)  # type: ignore[call-overload]
 

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from provision.rehearsal import SOMEBODY_ELSE
 from tests.sweeps.world import REGION, UNHURRIED, Place
 
 pytestmark = pytest.mark.slow
@@ -18,14 +19,15 @@ Client = Callable[[str], Any]
 
 def client(place: Place) -> Client:
     """Return what makes a client of somebody with the console open."""
+    given = place.account.remote.environ(SOMEBODY_ELSE)
     session = boto3.Session(
-        aws_access_key_id="AKIASOMEBODYELSE",
-        aws_secret_access_key="nothing",
+        aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
         region_name=REGION,
     )
     patient = Config(retries={"total_max_attempts": 10, "mode": "standard"}, proxies={})
     make: Any = session.client
-    return lambda service: make(service, endpoint_url=place.account.url, config=patient)
+    return lambda service: make(service, endpoint_url=given["AWS_ENDPOINT_URL"], config=patient)
 
 
 def instance(of: Client) -> None:

@@ -32,7 +32,7 @@ TRUST = json.dumps(
 
 def everything(place: Place) -> str:
     """All that the account holds, to the last property and tag."""
-    return json.dumps(Everything(place.account.url, REGION).everything(), sort_keys=True)
+    return json.dumps(Everything.of(place.account.remote).everything(), sort_keys=True)
 
 
 # --- somebody else's, under the names that we want ------------------------------------------------

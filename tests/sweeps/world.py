@@ -24,7 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from provision.rehearsal import Entry, Fault, Remote, environ
+from provision.rehearsal import Entry, Fault, Remote
 from tests.sweeps.inventory import Inventory
 
 ROOT = Path(__file__).parents[2]
@@ -195,15 +195,15 @@ class Account:
     """A rehearsed AWS account in a process of its own."""
 
     def __init__(self) -> None:
-        arguments = ["--no-data-plane", "--speed", str(SPEED), "--region", REGION]
+        arguments = ["--no-data-plane", "--control", "--speed", str(SPEED), "--region", REGION]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "provision.rehearsal", *arguments],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         assert self._process.stdout
-        self.url: str = json.loads(self._process.stdout.readline())["endpoint_url"]
-        self.remote = Remote(self.url)
-        self.inventory = Inventory(self.url, REGION)
+        self.remote = Remote(json.loads(self._process.stdout.readline()))
+        self.environ = self.remote.environ()
+        self.inventory = Inventory(self.remote)
 
     def passes(self, speed: float) -> None:
         """Let AWS's time pass at this speed from now on, until the next reset.
@@ -298,7 +298,7 @@ class Place:
         """
         argv = [*flags, "--config", str(ROOT / "config.toml"), "--output", output]
         argv += ["--set", f"environment.name={self.name}"]
-        variables = {"PATH": os.environ["PATH"], **environ(self.account.url, REGION)}
+        variables = {"PATH": os.environ["PATH"], **self.account.environ}
         running = self.commands.start(
             module,
             *argv,
@@ -308,5 +308,6 @@ class Place:
             humble=humble,
         )
         if faults is not None:
+            self.account.remote.register(running.pid)
             self.account.remote.set_faults(*faults, victim=running.pid)
         return running

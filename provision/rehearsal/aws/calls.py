@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from provision.rehearsal.aws.access_keys import CALLER
+
 ACCOUNT = "123456789012"
 """The account that every rehearsal plays in (moto's own)."""
 
@@ -19,7 +21,8 @@ class Call:
     """A call on its way to AWS, read from the HTTP request by botocore's own model.
 
     `service` is boto3's name of the service; `params` are the call's parameters as a boto3 user
-    would write them.
+    would write them. `principal` is who signed it, one of the rehearsal's own or, for a key that
+    the rehearsed AWS gave out, CALLER.
     """
 
     service: str
@@ -29,6 +32,7 @@ class Call:
     access_key: str
     method: str = "POST"
     path: str = "/"
+    principal: str = CALLER
 
     @property
     def mutating(self) -> bool:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
-import os
-import signal
 import threading
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from provision.rehearsal.aws.calls import Call
+from provision.rehearsal.aws.processes import Processes
 from provision.rehearsal.aws.refusals import AwsError, denied, expired, throttled
+from provision.rehearsal.http_server import ConnectionCut
 
 Kind = Literal[
     "throttle", "error500", "denied", "expired", "lost", "cut", "kill-before", "kill-after"
@@ -27,10 +26,6 @@ KINDS: tuple[Kind, ...] = (
     "kill-before",
     "kill-after",
 )
-
-
-class ConnectionCut(Exception):
-    """The connection ends here, without an answer."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +74,9 @@ class Armed:
     Bound to its victim, it cannot hit a later one when a call outlives the process that made it.
     """
 
-    def __init__(self, fault: Fault, victim: int | None) -> None:
+    def __init__(self, fault: Fault, victim: int | None, processes: Processes) -> None:
         self.fault = fault
-        self._victim = victim
+        self._victim, self._processes = victim, processes
         self._seen = 0
 
     def count(self, call: Call) -> bool:
@@ -116,8 +111,7 @@ class Armed:
 
     def _kill(self) -> None:
         if self._victim is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._victim, signal.SIGKILL)
+            self._processes.kill(self._victim)
 
 
 class Faults:
@@ -125,20 +119,24 @@ class Faults:
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
+        self.processes = Processes()
         self.set(faults)
 
     def set(self, faults: Iterable[Fault], *, victim: int | None = None) -> None:
         """Replaces all faults, and counts afresh.
 
-        `victim` is the process id that the kills are for; None: they do nothing.
+        `victim` is the process that the kills are for; None: they do nothing. Raises ValueError
+        for one that is not registered with `processes`.
         """
+        if victim is not None:
+            self.processes.check(victim)
         with self._lock:
-            self._armed = [Armed(fault, victim) for fault in faults]
+            self._armed = [Armed(fault, victim, self.processes) for fault in faults]
 
     def add(self, fault: Fault) -> None:
         """Adds one fault, counting from now."""
         with self._lock:
-            self._armed.append(Armed(fault, None))
+            self._armed.append(Armed(fault, None, self.processes))
 
     def clear(self) -> None:
         """No fault any more."""

@@ -1,7 +1,8 @@
-"""The front: a WSGI application that gives moto the behaviours of the real AWS.
+"""The front: gives moto the behaviours of the real AWS.
 
-Each request becomes a `Call`; the behaviour of its name, if there is one, answers it, refuses it,
-or lets moto answer. What no behaviour touches passes through as moto's own bytes.
+Each request with a good signature becomes a `Call`; the behaviour of its name, if there is one,
+answers it, refuses it, or lets moto answer. What no behaviour touches passes through as moto's own
+bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import time
-from collections.abc import Iterable
+from dataclasses import replace
 from email.utils import format_datetime
 from functools import cache
 from typing import Any
@@ -17,23 +18,27 @@ from typing import Any
 from botocore import xform_name
 
 from provision.rehearsal.aws import permissions
+from provision.rehearsal.aws.access_keys import INSIDE, SOMEBODY_ELSE, AccessKeys
 from provision.rehearsal.aws.behaviours import consistency, ec2, paging, throttling
 from provision.rehearsal.aws.calls import Call
-from provision.rehearsal.aws.faults import ConnectionCut, Faults
+from provision.rehearsal.aws.faults import Faults
 from provision.rehearsal.aws.journal import Entry, redacted
 from provision.rehearsal.aws.moto_app import (
     SERVICES,
     Environ,
     Raw,
-    credential_scope,
     parse_answer,
     read_call,
+    service_of,
     write_answer,
     write_error,
+    wsgi_environ,
 )
 from provision.rehearsal.aws.overrides import Overrides, refusal
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import INSIDE_KEY, SOMEBODY_ELSE, Behaviour, World
+from provision.rehearsal.aws.signature import Signed, check_signature, read_signature
+from provision.rehearsal.aws.world import Behaviour, World
+from provision.rehearsal.http_server import ConnectionCut, Request, Response
 
 _log = logging.getLogger(__name__)
 _MODULES = {
@@ -44,43 +49,41 @@ _MODULES = {
 
 
 class Front:
-    """The WSGI application. `journal` holds every call, in order of arrival."""
+    """Answers requests. `journal` holds every call, in order of arrival."""
 
     def __init__(self, world: World, faults: Faults, overrides: Overrides) -> None:
         self.world = world
+        self.keys = AccessKeys(self._backend)
         self.faults = faults
         self.overrides = overrides
         self.journal: list[Entry] = []
 
-    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
-        """WSGI. Raises ConnectionCut when the answer must not arrive."""
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        raw = self.serve(environ, environ["wsgi.input"].read(length) if length else b"")
-        start_response(f"{raw.status} AWS", raw.headers)
-        return [raw.body]
-
-    def serve(self, environ: Environ, body: bytes) -> Raw:
+    def answer(self, request: Request) -> Response:
         """The HTTP answer to a request, dated. Raises ConnectionCut when it must not arrive."""
-        raw = self._served(environ, body)
+        raw = self._serve(request)
         date = format_datetime(self.world.clock.date(), usegmt=True)
-        raw.headers = [*((k, v) for k, v in raw.headers if k.lower() != "date"), ("Date", date)]
-        return raw
+        headers = ((name, str(text)) for name, text in raw.headers if name.lower() != "date")
+        return Response(raw.status, (*headers, ("Date", date)), raw.body)
 
-    def _served(self, environ: Environ, body: bytes) -> Raw:
+    def _serve(self, request: Request) -> Raw:
         service = "sts"
         try:
-            access_key, _, service = credential_scope(environ)
-            if access_key == INSIDE_KEY:
+            signed = read_signature(request)
+            service = service_of(signed, request.path)
+            check_signature(request, signed, self.keys.find)
+            environ = wsgi_environ(request)
+            principal = self.keys.principal(signed.access_key_id)
+            if principal == INSIDE:
                 with self.world.lock:
-                    return self.world.moto.serve(environ, body)
+                    return self.world.moto.serve(environ, request.body)
             with self.world.lock:  # AWS's models are read at first use, and once is enough
-                call = read_call(environ, body)
+                call = replace(_read(environ, request.body, signed), principal=principal)
         except AwsError as error:
             return write_error(service, error)
         time.sleep(self.world.behaviours.latency_seconds)
         entry = self._note(call)
         try:
-            raw = self._answer(environ, body, call, entry)
+            raw = self._answer(environ, request.body, call, entry)
         except AwsError as error:
             entry.code = error.code
             return write_error(call.service, error)
@@ -94,6 +97,9 @@ class Front:
         if raw.status >= 300 and call.service in SERVICES:
             entry.code = _code_of(raw, call)
         return raw
+
+    def _backend(self, service: str) -> Any:
+        return self.world.backend(service)
 
     def _note(self, call: Call) -> Entry:
         with self.world.lock:
@@ -109,7 +115,7 @@ class Front:
         return entry
 
     def _answer(self, environ: Environ, body: bytes, call: Call, entry: Entry) -> Raw:
-        if call.access_key == SOMEBODY_ELSE:
+        if call.principal == SOMEBODY_ELSE:
             with self.world.lock:
                 return self._played(environ, body, call)
         armed = self.faults.due(call)
@@ -187,6 +193,17 @@ class _Asked:
             else:
                 self._answer = parse_answer(self.raw(), self.call.service, self.call.operation)
         return self._answer
+
+
+def _read(environ: Environ, body: bytes, signed: Signed) -> Call:
+    """The call that a request makes. Raises AwsError for one that makes no sense."""
+    try:
+        return read_call(environ, body, signed)
+    except AwsError:
+        raise
+    except Exception as error:
+        text = f"the request cannot be read: {error!r}"
+        raise AwsError("SerializationException", text, 400) from error
 
 
 @cache

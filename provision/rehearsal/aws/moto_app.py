@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 from xml.sax.saxutils import escape
 
 import botocore.parsers
@@ -26,6 +26,8 @@ from botocore.awsrequest import HeadersDict
 from provision.rehearsal.aws import s3_requests
 from provision.rehearsal.aws.calls import ACCOUNT, Call
 from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.signature import Signed
+from provision.rehearsal.http_server import Request
 
 SERVICES = {
     "apigatewayv2": "apigateway",
@@ -45,6 +47,17 @@ _PACKAGES = {"lambda": "awslambda"}
 _GLOBAL = {"iam", "s3", "sts"}
 
 Environ = dict[str, Any]
+
+_WSGI: Environ = {
+    "SCRIPT_NAME": "",
+    "SERVER_NAME": "127.0.0.1",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "wsgi.url_scheme": "http",
+    "wsgi.version": (1, 0),
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+}
 
 
 @dataclass
@@ -207,22 +220,46 @@ def operation_model(service: str, operation: str) -> Any:
     return service_model(service).operation_model(operation)
 
 
-def read_call(environ: Environ, body: bytes) -> Call:
+def wsgi_environ(request: Request) -> Environ:
+    """The request as moto's application takes it."""
+    path, _, query = request.target.partition("?")
+    environ: Environ = {
+        **_WSGI,
+        "REQUEST_METHOD": request.method,
+        "PATH_INFO": unquote(path, "latin-1"),
+        "RAW_URI": request.target,
+        "REQUEST_URI": request.target,
+        "QUERY_STRING": query,
+        "SERVER_PORT": "".join(request.values("host")).rpartition(":")[2] or "80",
+        "REMOTE_ADDR": request.source_ip,
+        "wsgi.errors": io.StringIO(),
+    }
+    for name, value in request.headers:
+        key = name.upper().replace("-", "_")
+        key = key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    return environ
+
+
+def read_call(environ: Environ, body: bytes, signed: Signed) -> Call:
     """The call that an HTTP request makes. Raises NotPlayed when no model knows it."""
     from moto.core.parse import PROTOCOL_PARSERS
-    from moto.core.request import Request
+    from moto.core.request import Request as MotoRequest
     from moto.core.routing import get_service_router
     from werkzeug.exceptions import NotFound
 
-    access_key, region, service = credential_scope(environ)
+    access_key, region = signed.access_key_id, signed.region
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    service = service_of(signed, path)
     if service not in SERVICES:
         target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         name = target or f"{method} {path}"
         return Call(service, name, {}, region, access_key, method, path)
     if service == "s3":
         return _read_s3_call(environ, region, access_key)
-    request = Request({**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    request = MotoRequest(
+        {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+    )
     try:
         model, uri_params = get_service_router(service).match(request)
     except NotFound:
@@ -243,6 +280,7 @@ def read_call(environ: Environ, body: bytes) -> Call:
 
 def _read_s3_call(environ: Environ, region: str, access_key: str) -> Call:
     method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    path = path.encode("latin-1").decode(errors="replace")
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").lower(): value
         for name, value in environ.items()
@@ -255,20 +293,11 @@ def _read_s3_call(environ: Environ, region: str, access_key: str) -> Call:
     return Call("s3", *found, region, access_key, method, path)
 
 
-def credential_scope(environ: Environ) -> tuple[str, str, str]:
-    """Access key, region and boto3's service name, from the request's SigV4 signature.
-
-    Raises AwsError for a request that is not signed.
-    """
-    header = environ.get("HTTP_AUTHORIZATION", "")
-    _, _, scope = header.partition("Credential=")
-    parts = scope.split(",")[0].split("/")
-    if len(parts) != 5:
-        raise AwsError("MissingAuthenticationToken", "Missing Authentication Token", 403)
-    key, _, region, signed_for, _ = parts
-    if signed_for == "apigateway" and environ["PATH_INFO"].startswith("/v2/"):
-        return key, region, "apigatewayv2"
-    return key, region, signed_for
+def service_of(signed: Signed, path: str) -> str:
+    """boto3's name of the service that a request is signed for."""
+    if signed.service == "apigateway" and path.startswith("/v2/"):
+        return "apigatewayv2"
+    return signed.service
 
 
 def parse_answer(raw: Raw, service: str, operation: str) -> dict[str, Any]:
@@ -361,22 +390,15 @@ def _as_environ(request: Mapping[str, Any], call: Call) -> tuple[Environ, bytes]
     signed_for = SERVICES[call.service]
     scope = f"{call.access_key}/20260101/{call.region}/{signed_for}/aws4_request"
     environ: Environ = {
+        **_WSGI,
         "REQUEST_METHOD": request["method"],
-        "SCRIPT_NAME": "",
         "PATH_INFO": request["url_path"].partition("?")[0],
         "RAW_URI": request["url_path"],
         "QUERY_STRING": urlencode(query) if isinstance(query, dict) else str(query),
-        "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "80",
-        "SERVER_PROTOCOL": "HTTP/1.1",
         "HTTP_HOST": "127.0.0.1",
         "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0",
-        "wsgi.url_scheme": "http",
         "wsgi.errors": io.StringIO(),
-        "wsgi.version": (1, 0),
-        "wsgi.multithread": True,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
     }
     for name, value in request["headers"].items():
         key = name.upper().replace("-", "_")

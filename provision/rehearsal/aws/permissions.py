@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from provision.rehearsal.aws.access_keys import SOMEBODY_ELSE
 from provision.rehearsal.aws.calls import Call, iam_actions, iam_context
 from provision.rehearsal.aws.iam_policy import PolicyUnknownError, decide
 from provision.rehearsal.aws.refusals import AwsError, denied
-from provision.rehearsal.aws.world import SOMEBODY_ELSE, World
+from provision.rehearsal.aws.world import World
 
 
 def check(world: World, call: Call) -> None:
@@ -22,7 +23,7 @@ def check(world: World, call: Call) -> None:
 
 def allows(world: World, call: Call, action: str, resource: str) -> bool:
     """Whether the caller of `call` may also do this. Raises AwsError (500) as `check`."""
-    if world.policy is None or call.access_key == SOMEBODY_ELSE:
+    if world.policy is None or call.principal == SOMEBODY_ELSE:
         return True
     try:
         return decide([world.policy], action, resource, iam_context(call, action)).allowed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from provision.rehearsal.aws.calls import ACCOUNT, Call
@@ -70,3 +71,70 @@ def expired(service: str) -> AwsError:
     """The service's own refusal of credentials whose time is over."""
     code = _EXPIRED.get(service, "ExpiredTokenException")
     return AwsError(code, "The security token included in the request is expired", 403)
+
+
+# Signatures: EC2, S3, the other services that speak XML, and all others have words of their own
+
+_XML = ("iam", "rds", "s3", "sts")
+
+
+def unsigned() -> AwsError:
+    """The refusal of a request without a signature."""
+    return AwsError("MissingAuthenticationToken", "Missing Authentication Token", 403)
+
+
+def malformed_signature(what: str) -> AwsError:
+    """The refusal of a signature that cannot be read."""
+    return AwsError("IncompleteSignature", f"The request's signature is not complete: {what}", 400)
+
+
+def unknown_key(service: str) -> AwsError:
+    """The service's own refusal of an access key, or of a session token, that does not exist."""
+    if service == "ec2":
+        return _not_validated()
+    if service == "s3":
+        text = "The AWS Access Key Id you provided does not exist in our records."
+        return AwsError("InvalidAccessKeyId", text, 403)
+    code = "InvalidClientTokenId" if service in _XML else "UnrecognizedClientException"
+    return AwsError(code, "The security token included in the request is invalid.", 403)
+
+
+def bad_signature(service: str) -> AwsError:
+    """The service's own refusal of a request that another secret key signed, or another request."""
+    if service == "ec2":
+        return _not_validated()
+    text = (
+        "The request signature we calculated does not match the signature you provided. Check your "
+        "AWS Secret Access Key and signing method. Consult the service documentation for details."
+    )
+    return AwsError(_mismatch(service), text, 403)
+
+
+def out_of_time(service: str, signed: datetime, now: datetime, *, early: bool) -> AwsError:
+    """The service's own refusal of a signature from another time; `early`: from the future."""
+    if service == "ec2":
+        return AwsError("RequestExpired", "Request has expired.", 400)
+    if service == "s3":
+        text = "The difference between the request time and the current time is too large."
+        return AwsError("RequestTimeTooSkewed", text, 403)
+    words, sign = ("not yet current", "+") if early else ("expired", "-")
+    compared = "still later" if early else "now earlier"
+    limit = now + timedelta(minutes=5 if early else -5)
+    text = (
+        f"Signature {words}: {_stamp(signed)} is {compared} than {_stamp(limit)} "
+        f"({_stamp(now)} {sign} 5 min.)"
+    )
+    return AwsError(_mismatch(service), text, 403)
+
+
+def _mismatch(service: str) -> str:
+    return "SignatureDoesNotMatch" if service in _XML else "InvalidSignatureException"
+
+
+def _not_validated() -> AwsError:
+    text = "AWS was not able to validate the provided access credentials"
+    return AwsError("AuthFailure", text, 401)
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y%m%dT%H%M%SZ}"

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 INSIDE_KEY = "AKIAREHEARSALINSIDE0"
-"""The access key of the rehearsal's own calls: they go straight to moto."""
-
-SOMEBODY_ELSE = "AKIASOMEBODYELSE0000"
-"""The access key of somebody else in the account: may do everything, as AWS really answers."""
+"""The access key in the rehearsal's own calls within this process; over HTTP nobody has it."""
 
 T = TypeVar("T")
 

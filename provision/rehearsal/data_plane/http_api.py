@@ -12,16 +12,14 @@ import base64
 import json
 import re
 import threading
-import time
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from botocore.exceptions import ClientError
 
@@ -34,6 +32,7 @@ from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws
 from provision.rehearsal.data_plane.report import Report
 from provision.rehearsal.data_plane.runner import InvokeError
 from provision.rehearsal.data_plane.token_bucket import TokenBucket
+from provision.rehearsal.http_server import HttpServer, Request, Response
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes, of a request
 ACCOUNT_RATE, ACCOUNT_BURST = 10_000, 5_000  # requests per second; requests
@@ -41,7 +40,6 @@ _IDLE_SECONDS = 30.0
 _PARALLEL = 64
 _MESSAGES = {
     404: "Not Found",
-    413: "Request Entity Too Large",
     429: "Too Many Requests",
     500: "Internal Server Error",
     503: "Service Unavailable",
@@ -65,36 +63,6 @@ class Invoker(Protocol):
 
     def invoke(self, function_name: str, payload: bytes) -> dict[str, Any]:
         """See Runner.invoke."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it came in; `target` is path and query, still quoted."""
-
-    method: str
-    target: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    source_ip: str = "127.0.0.1"
-
-    @property
-    def path(self) -> str:
-        """The path alone, unquoted."""
-        return unquote(self.target.partition("?")[0])
-
-    @property
-    def query(self) -> str:
-        """What follows the question mark, still quoted."""
-        return self.target.partition("?")[2]
-
-
-@dataclass(frozen=True)
-class Response:
-    """An answer on its way out."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
 
 
 @dataclass(frozen=True)
@@ -353,7 +321,7 @@ def formatted(payload: bytes) -> Response:
     usable = isinstance(given, dict) and isinstance(cookies, list)
     if not usable or not (body is None or isinstance(body, str)):
         raise GatewayError(500, "the function's answer is malformed: headers, cookies or body")
-    headers = {name.lower(): _header_value(value) for name, value in given.items()}
+    headers = {_header_name(name): _header_value(value) for name, value in given.items()}
     headers.setdefault("content-type", "text/plain; charset=utf-8")
     data = (body or "").encode()
     if answer.get("isBase64Encoded"):
@@ -361,7 +329,7 @@ def formatted(payload: bytes) -> Response:
             data = base64.b64decode(data, validate=True)
         except ValueError:
             raise GatewayError(500, "the function's answer is malformed: not base64") from None
-    pairs = [*headers.items(), *(("set-cookie", str(cookie)) for cookie in cookies)]
+    pairs = [*headers.items(), *(("set-cookie", _header_value(cookie)) for cookie in cookies)]
     return Response(status, tuple(pairs), data)
 
 
@@ -371,10 +339,16 @@ def _status(given: Any) -> int:
     raise GatewayError(500, f"the function's answer is malformed: statusCode {given!r}")
 
 
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+        raise GatewayError(500, "the function's answer is malformed: a header's name")
+    return name.lower()
+
+
 def _header_value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if not isinstance(value, (str, int, float)) or re.search(r"[\r\n]", str(value)):
+    if not isinstance(value, (str, int, float)) or re.search(r"[\x00-\x08\n-\x1f]", str(value)):
         raise GatewayError(500, "the function's answer is malformed: a header's value")
     return str(value)
 
@@ -414,67 +388,10 @@ class HttpApi:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._server = _Server(("127.0.0.1", 0), _handler(gateway))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True, name=self.url
-        )
-        self._thread.start()
+        self._server = HttpServer(gateway.answer, body_limit=BODY_LIMIT, idle_seconds=_IDLE_SECONDS)
+        self.url = self._server.url
 
     def close(self) -> None:
         """Stop answering. Twice is once."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
         self._gateway.close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-
-def _handler(gateway: Gateway) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        server_version, sys_version = "rehearsal", ""
-        timeout = _IDLE_SECONDS
-        disable_nagle_algorithm = True
-
-        def answer(self) -> None:
-            started = time.monotonic()
-            response = self._answer()
-            self.send_response(response.status)
-            for name, value in response.headers:
-                self.send_header(name, value)
-            if response.status >= 200 and response.status not in (204, 304):
-                self.send_header("content-length", str(len(response.body)))
-            self.end_headers()
-            if self.command != "HEAD" and response.status not in (204, 304):
-                self.wfile.write(response.body)
-            self.log_message("%s %.0f ms", self.path, (time.monotonic() - started) * 1000)
-
-        def _answer(self) -> Response:
-            length = self.headers.get("content-length", "0")
-            if "transfer-encoding" in self.headers or not length.isdecimal():
-                self.close_connection = True
-                return _plain(413)
-            if int(length) > BODY_LIMIT:
-                self.close_connection = True
-                return _plain(413)
-            request = Request(
-                method=self.command,
-                target=self.path,
-                headers=tuple(self.headers.items()),
-                body=self.rfile.read(int(length)),
-                source_ip=self.client_address[0],
-            )
-            return gateway.answer(request)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Stay silent: reasons are in the report, requests in the function's log."""
-
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815
-
-    return Handler

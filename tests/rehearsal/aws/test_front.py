@@ -46,8 +46,9 @@ def test_one_connection_carries_many_calls() -> None:
         port = int(aws.rehearsal.endpoint_url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as connection:
             for _ in range(2):
-                connection.sendall(b"GET /_rehearsal/journal HTTP/1.1\r\nHost: x\r\n\r\n")
-                assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+                host = f"Host: 127.0.0.1:{port}".encode()
+                connection.sendall(b"GET / HTTP/1.1\r\n" + host + b"\r\n\r\n")
+                assert connection.recv(65536).startswith(b"HTTP/1.1 403")  # it is not signed
 
 
 def test_a_second_rehearsal_in_the_process_is_refused() -> None:
@@ -55,6 +56,29 @@ def test_a_second_rehearsal_in_the_process_is_refused() -> None:
         Rehearsal(data_plane=False)
     with account(PLAIN) as aws:
         assert aws.rehearsal.journal == []
+
+
+def test_each_rehearsal_has_keys_of_its_own() -> None:
+    with account(PLAIN) as first:
+        old, names = first.rehearsal.key(), first.rehearsal.environ()
+        assert first.rehearsal.key() == old != first.rehearsal.key("somebody-else")
+        assert old.secret not in repr(old)
+        first.sts.get_caller_identity()
+    with account(PLAIN) as second:
+        assert second.rehearsal.key().id != old.id
+        here = second.rehearsal.endpoint_url
+        with pytest.MonkeyPatch.context() as patch, refused("InvalidClientTokenId"):
+            for name, text in names.items():
+                patch.setenv(name, here if "ENDPOINT" in name and "http" in text else text)
+            boto3.client("sts").get_caller_identity()
+
+
+def test_the_rehearsals_own_clients_leave_no_trace() -> None:
+    with account(PLAIN) as aws:
+        assert aws.rehearsal.client("ec2").describe_vpcs()["Vpcs"]
+        assert aws.rehearsal.journal == []
+        aws.rehearsal.client("ec2", inside=False).describe_vpcs()
+        assert len(aws.rehearsal.journal) == 1
 
 
 def test_each_rehearsal_starts_empty() -> None:
@@ -271,6 +295,7 @@ def test_the_victim_is_killed_before_or_after_the_call_took_effect(kind: str, ma
             stdout=subprocess.PIPE,
         )
         kill = Fault(kind, "CreateLogGroup")  # type: ignore[arg-type]
+        aws.rehearsal.faults.processes.register(victim.pid)
         aws.rehearsal.faults.set([kill], victim=victim.pid)
         output, _ = victim.communicate(b"\n", timeout=60)
         assert (victim.returncode, output) == (-9, b"")

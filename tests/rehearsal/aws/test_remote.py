@@ -19,7 +19,7 @@ from provision.rehearsal import Fault, Override, Remote
 
 from .control_plane import ONCE, policy, refused
 
-COMMAND = (sys.executable, "-m", "provision.rehearsal", "--no-data-plane")
+COMMAND = (sys.executable, "-m", "provision.rehearsal", "--no-data-plane", "--control")
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def served(*options: str) -> Iterator[tuple[Remote, subprocess.Popen[str]]]:
     try:
         about = json.loads(process.stdout.readline())
         assert about["pid"] == process.pid
-        yield Remote(about["endpoint_url"]), process
+        yield Remote(about), process
     finally:
         process.stdin.close()
         process.stdout.close()
@@ -49,12 +49,13 @@ def served(*options: str) -> Iterator[tuple[Remote, subprocess.Popen[str]]]:
 
 def client(remote: Remote, service: str) -> Any:
     """A client of the rehearsal that tries once."""
+    variables = remote.environ("tester")
     return boto3.client(
         service,  # type: ignore[call-overload]
-        region_name="ap-northeast-1",
-        endpoint_url=remote.endpoint_url,
-        aws_access_key_id="AKIATEST",
-        aws_secret_access_key="test",
+        region_name=variables["AWS_REGION"],
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
         config=ONCE,
     )
 
@@ -68,7 +69,7 @@ def test_all_that_a_remote_can_do() -> None:
         assert (entry.operation, entry.mutating, entry.access_key) == (
             "CreateLogGroup",
             True,
-            "AKIATEST",
+            remote.environ("tester")["AWS_ACCESS_KEY_ID"],
         )
         remote.set_faults(Fault("throttle", "CreateLogGroup"))
         with refused("ThrottlingException"):
@@ -105,16 +106,11 @@ def test_a_remote_victim_is_killed() -> None:
             "import boto3, sys; input(); "
             "boto3.client('logs').create_log_group(logGroupName='a'); print('survived')"
         )
-        env = {
-            "PATH": os.environ["PATH"],
-            "AWS_ENDPOINT_URL": remote.endpoint_url,
-            "AWS_ACCESS_KEY_ID": "AKIATEST",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "ap-northeast-1",
-        }
+        env = {"PATH": os.environ["PATH"], **remote.environ()}
         victim = subprocess.Popen(
             [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        remote.register(victim.pid)
         remote.set_faults(Fault("kill-after", mutating_only=True), victim=victim.pid)
         output, _ = victim.communicate(b"\n", timeout=60)
         assert (victim.returncode, output) == (-signal.SIGKILL, b"")

@@ -18,13 +18,13 @@ from provision.rehearsal.data_plane.http_api import (
     Gateway,
     GatewayError,
     HttpApi,
-    Request,
     best_route,
     formatted,
 )
 from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws
 from provision.rehearsal.data_plane.report import Report
 from provision.rehearsal.data_plane.runner import InvokeError
+from provision.rehearsal.http_server import Request
 from tests.rehearsal.data_plane.environment import ACCOUNT, document, fetch, trust
 
 REGION = "ap-northeast-1"
@@ -371,13 +371,19 @@ def test_many_requests_on_one_connection(served: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("content-length", str(BODY_LIMIT + 1)), ("transfer-encoding", "chunked")]
+    ("name", "value", "sent"),
+    [
+        ("content-length", str(BODY_LIMIT + 1), b""),
+        ("transfer-encoding", "chunked", f"{BODY_LIMIT + 1:x}\r\n".encode()),
+    ],
 )
-def test_a_body_too_large_is_refused_unread(served: str, name: str, value: str) -> None:
+def test_a_body_too_large_is_refused_unread(
+    served: str, name: str, value: str, sent: bytes
+) -> None:
     connection = http.client.HTTPConnection(urlsplit(served).netloc, timeout=20)
     connection.putrequest("POST", "/", skip_accept_encoding=True)
     connection.putheader(name, value)
-    connection.endheaders()
+    connection.endheaders(sent)
     answer = connection.getresponse()
     assert (answer.status, json.loads(answer.read())) == (
         413,

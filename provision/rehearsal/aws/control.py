@@ -1,0 +1,127 @@
+"""The control channel of a rehearsal: what a test in another process may order, and how.
+
+It exists only where whoever starts the rehearsal asks for it, under a path that holds a random
+token. What a web page could send is refused, whatever its path.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hmac
+import json
+import secrets
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from provision.rehearsal.aws.access_keys import CALLER
+from provision.rehearsal.aws.faults import Fault
+from provision.rehearsal.aws.journal import Entry
+from provision.rehearsal.aws.overrides import Override
+from provision.rehearsal.http_server import Request, Response
+
+_PATH = "/_rehearsal/"
+_SENT_BY_BROWSERS = ("origin", "referer", "sec-fetch-mode", "sec-fetch-site")
+
+
+class ControlEndpoint:
+    """Answers orders over HTTP. `do` takes method, name and value; see `Rehearsal`."""
+
+    def __init__(self, do: Callable[[str, str, Any], Any]) -> None:
+        self._do = do
+        self.path = f"{_PATH}{secrets.token_urlsafe(24)}/"
+        """What its paths begin with; a secret."""
+
+    def is_meant(self, request: Request) -> bool:
+        """Whether the request is an order, by its path."""
+        begin = request.target[: len(self.path)]
+        return hmac.compare_digest(begin.encode(), self.path.encode())
+
+    def answer(self, request: Request) -> Response:
+        """Do what the request orders."""
+        if any(request.values(name) for name in _SENT_BY_BROWSERS):
+            return _text(403, "orders from a web page are refused")
+        name = request.target[len(self.path) :]
+        try:
+            value = json.loads(request.body or b"null")
+            answer = self._do(request.method, name, value)
+        except (KeyError, TypeError, ValueError) as error:
+            return _text(400, f"{name}: {error}")
+        body = json.dumps(answer).encode()
+        return Response(200, (("content-type", "application/json"),), body)
+
+
+def _text(status: int, text: str) -> Response:
+    return Response(status, (("content-type", "text/plain"),), text.encode())
+
+
+class Remote:
+    """The controls of a rehearsal that runs in another process.
+
+    Every method raises OSError when the rehearsal is gone, ValueError when it refuses. `about` is
+    what `python -m provision.rehearsal --control` printed.
+    """
+
+    def __init__(self, about: Mapping[str, Any]) -> None:
+        self.endpoint_url: str = about["endpoint_url"]
+        self._control: str = about["control_url"]
+        self._environ: dict[str, str] = about["environ"]
+
+    def environ(self, principal: str = CALLER) -> dict[str, str]:
+        """Environment variables that let a process call as this principal; see Rehearsal."""
+        if principal == CALLER:
+            return dict(self._environ)
+        answer: dict[str, str] = self._ask("POST", "environ", principal)
+        return answer
+
+    def register(self, pid: int) -> None:
+        """Let kill faults have this process, which was just started, as their victim."""
+        self._ask("POST", "register", pid)
+
+    def journal(self) -> list[Entry]:
+        """Every call so far, in order of arrival."""
+        return [Entry(**entry) for entry in self._ask("GET", "journal")]
+
+    def set_faults(self, *faults: Fault, victim: int | None = None) -> None:
+        """Replaces all faults; `victim` is the registered process that the kill faults are for."""
+        plain = [fault.as_dict() for fault in faults]
+        self._ask("POST", "faults", {"faults": plain, "victim": victim})
+
+    def set_policy(self, document: dict[str, Any] | None) -> None:
+        """Denies from now on whatever this IAM policy does not allow; None: allows all."""
+        self._ask("POST", "policy", document)
+
+    def set_manners(self, **changes: Any) -> None:
+        """Changes some of the `Behaviours`."""
+        self._ask("POST", "behaviours", changes)
+
+    def set_overrides(self, *rules: Override) -> None:
+        """Replaces the rules that change AWS's answers."""
+        self._ask("POST", "overrides", [rule.as_dict() for rule in rules])
+
+    def advance(self, aws_seconds: float) -> None:
+        """Lets AWS's time pass at once."""
+        self._ask("POST", "advance", aws_seconds)
+
+    def reset(self) -> None:
+        """An empty account, an empty journal, no faults, overrides and policy."""
+        self._ask("POST", "reset")
+
+    def _ask(self, method: str, name: str, value: Any = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310
+            f"{self._control}{name}",
+            data=json.dumps(value).encode() if method == "POST" else None,
+            method=method,
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            raise ValueError(error.read().decode()) from None
+
+
+def as_plain(entries: list[Entry]) -> list[dict[str, Any]]:
+    """The journal as JSON takes it."""
+    return [dataclasses.asdict(entry) for entry in entries]
