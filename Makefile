@@ -2,22 +2,28 @@
 
 PYTHON ?= python3
 ARGS ?=
+SWEEPS ?= all
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run test lint format bench bench-login screenshots packages constraints clean
+.PHONY: help dry-run test sweeps lint format bench bench-login screenshots packages constraints clean
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 dry-run: $(VENV)/.rehearsal packages  ## Rehearse it all here: up, both logins, teardown; no AWS
 	@$(BIN)/python -m teardown --dry-run --yes $(ARGS)
 
-test: $(VENV)/.dev packages  ## Run the tests; ARGS="-k token" picks some
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+test: $(VENV)/.dev packages  ## Run the tests, of each sweep a sample; ARGS="-k token" picks some
+	@$(PYTEST) $(ARGS)
+
+sweeps: $(VENV)/.dev packages  ## Run every test of the sweeps, and record their figures; SWEEPS=0.3 takes a share
+	@$(PYTEST) -m sweep --sweeps $(SWEEPS) --figures docs/figures/sweeps.json $(ARGS)
+	@$(BIN)/python -m docs.write_figures
 
 lint: $(VENV)/.dev  ## Check style and types
 	@$(BIN)/ruff check
@@ -30,8 +36,10 @@ format: $(VENV)/.dev  ## Put the code into the project's style
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format
 
-bench: $(VENV)/.dev packages  ## Measure up and teardown against their limits; writes bench.json
+bench: $(VENV)/.dev packages  ## Measure up and teardown against their limits, and record the figures
 	@$(BIN)/python -m benchmarks.up --json bench.json $(ARGS)
+	@mv bench.json docs/figures/bench.json
+	@$(BIN)/python -m docs.write_figures
 
 bench-login: $(VENV)/.dev packages  ## Measure both logins through the stand-in proxy
 	@$(BIN)/python -m benchmarks.login $(ARGS)

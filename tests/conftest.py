@@ -22,9 +22,8 @@ from provision.rehearsal import Rehearsal, Remote, environ
 from tests.support.account import Account
 from tests.support.commands import ROOT, Commands
 from tests.support.servers import REGION, Silence, rehearsal_server
-from tests.sweeps.figures import pytest_terminal_summary
 
-__all__ = ["pytest_terminal_summary"]  # here: the process that reports reads no other conftest.py
+pytest_plugins = ("pytester", "tests.support.sampling", "tests.sweeps.figures")
 
 # A machine that others use too is slow at times; what must be quick is measured by `make bench`.
 settings.register_profile("unhurried", deadline=None)

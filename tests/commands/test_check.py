@@ -29,7 +29,7 @@ from provision.packaging.zips import certificate, function_package
 from provision.rehearsal import Behaviours, Rehearsal
 from tests.support.commands import Commands, Result
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 NAME, REGION, USER = "rds-proxy-auth", "ap-northeast-1", "testdb"
 CONFIG = f"""\

@@ -13,7 +13,7 @@ from tests.support.account import Account
 from tests.support.commands import Commands
 from tests.test_environment import Described, differing
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 NAME = "rds-proxy-auth"
 NEW_INSTANCE = {"db-instance", "target-password", "target-iam"}  # and what registers it
 

@@ -1,37 +1,56 @@
-"""The figures of the sweeps, printed when all is done: what was swept, and what was found."""
+"""The figures of the sweeps: what was swept, and what was found.
+
+They are printed when all is done, and `--figures FILE` writes them, so that the documents can show
+them (docs/write_figures.py). Only a run of all sweeps without a failure is recorded.
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from docs.write_figures import sweeps as sentence
+
 NAME = "swept"
-KILLS = ("kill-before", "kill-after")
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what was swept."""
-    figures: Counter[str] = Counter()
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--figures`."""
+    parser.addoption("--figures", metavar="FILE", type=Path, help="record the sweeps' figures")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what was swept, and record it."""
+    swept: Counter[str] = Counter()
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "teardown":
                 for name, value in report.user_properties:
-                    figures.update(value if name == NAME else {})
-    if not figures:
+                    if name == NAME:
+                        swept.update({**value, "scenarios": 1})
+    if not swept:
         return
-    kills = sum(figures[kind] for kind in KILLS)
-    others = {
-        kind: count
-        for kind, count in sorted(figures.items())
-        if kind not in (*KILLS, "scenarios", "copies", "leftovers")
-    }
-    told = ", ".join(f"{count} {kind}" for kind, count in others.items())
+    figures = document(swept)
     terminalreporter.section("sweeps")
-    terminalreporter.write_line(
-        f"{kills} calls killed at ({figures['kill-before']} before they took effect, "
-        f"{figures['kill-after']} after), {sum(others.values())} other faults ({told})"
-    )
-    terminalreporter.write_line(
-        f"{figures['lives']} inventories: {figures['copies']} copies found, "
-        f"{figures['leftovers']} leftovers"
-    )
+    terminalreporter.write_line(sentence(figures).replace("\n", " "))
+    failed = terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")
+    if config.option.figures and whole(config) and not failed:
+        config.option.figures.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def whole(config: pytest.Config) -> bool:
+    """Return whether a run takes all of the sweeps."""
+    everywhere = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return everywhere and config.option.sweeps == 1 and not config.option.keyword
+
+
+def document(swept: Counter[str]) -> dict[str, Any]:
+    """Return what is recorded: how many scenarios, inventories, faults of each kind, finds."""
+    found = ("scenarios", "inventories", "copies", "leftovers")
+    faults = {kind: count for kind, count in sorted(swept.items()) if kind not in found}
+    return {**{name: swept[name] for name in found}, "faults": faults}

@@ -12,7 +12,7 @@ from botocore.config import Config
 from provision.rehearsal import SOMEBODY_ELSE
 from tests.sweeps.world import REGION, UNHURRIED, Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 Client = Callable[[str], Any]
 

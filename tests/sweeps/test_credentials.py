@@ -8,7 +8,7 @@ from provision.rehearsal import Fault
 from provision.rehearsal.aws.faults import Kind
 from tests.sweeps.world import Ended, Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 FOR_GOOD = 10_000  # calls: more than any run makes
 REFUSED: tuple[Kind, ...] = ("expired", "denied")

@@ -9,7 +9,7 @@ from provision.rehearsal.aws.faults import Kind
 from tests.sweeps.test_kill_anywhere import DOWN, UP
 from tests.sweeps.world import Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 UNSURE: tuple[Kind, ...] = ("lost", "cut", "error500")
 READS = ("Describe*", "Get*", "List*")

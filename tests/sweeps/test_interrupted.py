@@ -11,7 +11,7 @@ import pytest
 from provision.rehearsal import Entry
 from tests.sweeps.world import SLOW, SPEED, Place, Running
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slow_aws")]
+pytestmark = [pytest.mark.sweep, pytest.mark.usefixtures("slow_aws")]
 INTERRUPTED = 130
 
 

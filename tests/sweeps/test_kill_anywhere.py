@@ -15,7 +15,7 @@ from provision.rehearsal import Fault
 from provision.rehearsal.aws.faults import Kind
 from tests.sweeps.world import KILLED, UNHURRIED, Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 # Each mutating call of an `up`, with how many there are of it. Registering a target is asked for
 # again and again while the database is being made: the first and the second are enough.

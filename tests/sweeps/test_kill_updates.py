@@ -12,7 +12,7 @@ from tests.sweeps.test_by_hand import client
 from tests.sweeps.test_kill_anywhere import WHEN
 from tests.sweeps.world import KILLED, UNHURRIED, Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 # Two configurations: each run goes from one to the other.
 SETTINGS = {

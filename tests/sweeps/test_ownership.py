@@ -14,7 +14,7 @@ from tests.support.account import Account as Everything
 from tests.sweeps.test_by_hand import Client, client
 from tests.sweeps.world import REGION, Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
 TRUST = json.dumps(
     {

@@ -4,47 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from provision.rehearsal import Fault
-from tests.sweeps.figures import NAME
+from provision.rehearsal.aws.faults import Kind
 from tests.sweeps.test_by_hand import DELETED, client
-from tests.sweeps.world import KILLED, Account, Commands, Place
+from tests.sweeps.world import KILLED, Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 
-KINDS = (
+KINDS: tuple[Kind, ...] = (
     "kill-before", "kill-after", "lost", "cut", "error500", "throttle", "denied", "expired",
 )  # fmt: skip
-FAULTS = st.lists(
-    st.builds(
-        Fault,
-        st.sampled_from(KINDS),
-        mutating_only=st.just(True),
-        nth=st.integers(1, 60),
-        times=st.integers(1, 3),
-    ),
-    max_size=2,
-)
-DOINGS = st.lists(
-    st.one_of(
-        st.tuples(st.just("up"), FAULTS),
-        st.tuples(st.just("teardown"), FAULTS),
-        st.tuples(st.just("configure"), st.sampled_from((128, 256, 512))),
-        st.tuples(st.just("delete"), st.sampled_from(DELETED)),
-        st.tuples(st.just("lose the state"), st.none()),
-        st.tuples(st.just("wait"), st.sampled_from((60, 3600))),
-    ),
-    min_size=2,
-    max_size=6,
-)
+LIVES = 25
+ACTS = ("up", "up", "teardown", "configure", "delete", "lose the state", "wait")
 # What somebody else has in the account, under names that look like ours, as the inventory tells it.
 THEIRS = (
     "VPC 10.0.0.0/16",
@@ -80,46 +58,60 @@ def by_hand(place: Place, delete: Any) -> None:
         delete(client(place))
 
 
-def live(place: Place, doings: list[tuple[str, Any]]) -> str:
+def faults(chance: random.Random) -> list[Fault]:
+    """Return up to two faults on calls that change something."""
+    return [
+        Fault(
+            chance.choice(KINDS),
+            mutating_only=True,
+            nth=chance.randint(1, 60),
+            times=chance.randint(1, 3),
+        )
+        for _ in range(chance.randint(0, 2))
+    ]
+
+
+def life(chance: random.Random) -> list[tuple[str, Any]]:
+    """Return what is done to an environment, one after the other."""
+    about: dict[str, Callable[[], Any]] = {
+        "up": lambda: faults(chance),
+        "teardown": lambda: faults(chance),
+        "configure": lambda: chance.choice((128, 256, 512)),
+        "delete": lambda: chance.choice(DELETED),
+        "lose the state": lambda: None,
+        "wait": lambda: chance.choice((60, 3600)),
+    }
+    acts = [chance.choice(ACTS) for _ in range(chance.randint(2, 6))]
+    return [(act, about[act]()) for act in acts]
+
+
+def live(place: Place, acts: list[tuple[str, Any]]) -> str:
     """Do these things to the environment. Returns the flag of its configuration in the end."""
     memory = "--set=function.memory_mib=256"
-    for doing, what in doings:
-        if doing == "up":
+    for act, what in acts:
+        print(act, what)  # shown when the test fails
+        if act == "up":
             assert place.up(memory, faults=what).code in (0, 1, KILLED)
-        elif doing == "teardown":
+        elif act == "teardown":
             assert place.teardown(faults=what).code in (0, 1, KILLED)
-        elif doing == "configure":
+        elif act == "configure":
             memory = f"--set=function.memory_mib={what}"
-        elif doing == "delete":
+        elif act == "delete":
             by_hand(place, what)
-        elif doing == "wait":
+        elif act == "wait":
             place.account.remote.advance(what)
         else:
             place.state.unlink(missing_ok=True)
     return memory
 
 
-@settings(
-    max_examples=15,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(doings=DOINGS, ends_up=st.booleans())
-def test_any_life_ends_as_it_should(
-    account: Account,
-    commands: Commands,
-    tmp_path_factory: pytest.TempPathFactory,
-    record_property: Callable[..., None],
-    doings: list[tuple[str, Any]],
-    ends_up: bool,
-) -> None:
-    account.remote.reset()
-    place = Place(account, commands, Path(tmp_path_factory.mktemp("life")))
+@pytest.mark.parametrize("number", range(LIVES))
+def test_any_life_ends_as_it_should(place: Place, number: int) -> None:
+    chance = random.Random(number)  # noqa: S311 - no secret
     neighbour(place)
-    memory = live(place, doings)
-    account.remote.set_faults()
-    if ends_up:
+    memory = live(place, life(chance))
+    place.account.remote.set_faults()
+    if chance.random() < 1 / 2:
         last = place.up(memory)
         assert last.code == 0, last
         place.holds_one_of_everything(*THEIRS)
@@ -128,4 +120,3 @@ def test_any_life_ends_as_it_should(
     down = place.teardown()
     assert down.code == 0, down
     place.holds_nothing(*THEIRS)
-    record_property(NAME, dict(place.found + account.played()))

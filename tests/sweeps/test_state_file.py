@@ -12,7 +12,7 @@ import pytest
 
 from tests.sweeps.world import REGION, SLOW, SPEED, Ended, Place
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 SAMPLES = Path(__file__).parents[1] / "state_samples"
 HOLDER = "up, process 1 on somewhere, since 2026-11-24T08:00:00Z\n"
 RUNS = {"up": ("provision", "up", "--no-check"), "teardown": ("teardown", "--yes")}

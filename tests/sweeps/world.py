@@ -233,7 +233,7 @@ class Place:
     commands: Commands
     folder: Path
     name: str = "demo"
-    found: Counter[str] = field(default_factory=Counter)  # scenarios, copies, leftovers so far
+    found: Counter[str] = field(default_factory=Counter)  # inventories, copies, leftovers so far
 
     @property
     def state(self) -> Path:
@@ -261,7 +261,7 @@ class Place:
         """Assert that the account holds the whole environment, each thing once, and `others`."""
         held = Counter(self.account.inventory.held())
         wanted = Counter([*self.account.inventory.expected(self.name), *others])
-        self.found["scenarios"] += 1
+        self.found["inventories"] += 1
         self.found["copies"] += (held - wanted).total()
         assert not held - wanted, f"copies, or foreign to it: {held - wanted}"
         assert not wanted - held, f"missing: {wanted - held}"
@@ -269,7 +269,7 @@ class Place:
     def holds_nothing(self, *others: str) -> None:
         """Assert that the account holds nothing but `others`, and the state file no step."""
         left = Counter(self.account.inventory.held()) - Counter(others)
-        self.found["scenarios"] += 1
+        self.found["inventories"] += 1
         self.found["leftovers"] += left.total()
         assert not left, f"left: {left}"
         assert sorted(self.account.inventory.held()) == sorted(others), "somebody else's is gone"

@@ -1,0 +1,111 @@
+"""A pytest plugin: a run takes a sample of every sweep, another one each day.
+
+A sweep is a module's tests that cost seconds each and are many. To make one, mark them:
+
+    pytestmark = pytest.mark.sweep
+
+A run takes `--sweeps` of them: a share from 0 to 1 (but at least two of each module), or `all`. One
+that is named on the command line is always taken. Which ones a share takes depends on the seed
+alone; pytest-randomly orders the tests by the same one. The seed is the date (UTC) unless
+`--randomly-seed` sets another. A run that fails prints the commands that repeat it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import random
+import shlex
+from itertools import groupby
+from typing import Any
+
+import pytest
+
+DEFAULT_SHARE = 0.05
+LEAST = 2  # tests of each module
+MARK = "sweep"
+
+
+def share(text: str) -> float:
+    """Return the share that an option asks for."""
+    if text == "all":
+        return 1.0
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a share from 0 to 1 nor `all`")
+    return number
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--sweeps`."""
+    parser.addoption(
+        "--sweeps", metavar="SHARE", type=share, default=DEFAULT_SHARE,
+        help=f"the share of each sweep to run, or `all` (default: {DEFAULT_SHARE})",
+    )  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the seed of the day where no other is wanted."""
+    config.addinivalue_line(
+        "markers", f"{MARK}: takes seconds, and is one of many: a run takes a sample"
+    )
+    if config.option.randomly_seed == "default" and not hasattr(config, "workerinput"):
+        config.option.randomly_seed = int(f"{datetime.datetime.now(datetime.UTC):%Y%m%d}")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say what is sampled."""
+    return f"sweeps: {config.option.sweeps:.0%} of each one's tests, chosen by the seed"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not in the sample. Sweeps are slow tests too."""
+    sweeps = [item for item in items if item.get_closest_marker(MARK)]
+    for item in sweeps:
+        item.add_marker("slow")
+    taken = {argument.partition("::")[2] for argument in config.args}
+    for module, tests in groupby(sorted(item.nodeid for item in sweeps), key=module_of):
+        seed = f"{config.option.randomly_seed} {module}"
+        taken |= sample(list(tests), config.option.sweeps, seed)
+    left_out = [
+        item for item in sweeps if not taken & {item.nodeid, item.nodeid.partition("::")[2]}
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        left = set(left_out)
+        items[:] = [item for item in items if item not in left]
+
+
+def module_of(nodeid: str) -> str:
+    """Return the file that a test stands in."""
+    return nodeid.partition("::")[0]
+
+
+def sample(tests: list[str], part: float, seed: str) -> set[str]:
+    """Return a share of the tests, and at least `LEAST`: the same ones for the same seed."""
+    size = min(len(tests), max(LEAST, round(len(tests) * part)))
+    return set(random.Random(seed).sample(tests, size))  # noqa: S311 - no secret
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say how a run that failed is repeated."""
+    failed = [
+        report.nodeid
+        for outcome in ("failed", "error")
+        for report in terminalreporter.stats.get(outcome, ())
+        if getattr(report, "nodeid", None)
+    ]
+    if not failed:
+        return
+    seed = f"--randomly-seed={config.option.randomly_seed}"
+    given = [each for each in config.invocation_params.args if "--randomly-seed" not in each]
+    again = shlex.join(["python", "-m", "pytest", *map(str, given), seed])
+    alone = shlex.join(["python", "-m", "pytest", seed, *dict.fromkeys(failed)])
+    terminalreporter.section("repeat")
+    terminalreporter.write_line(f"the same tests:   {again}")
+    terminalreporter.write_line(f"only the failed:  {alone}")
