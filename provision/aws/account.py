@@ -117,6 +117,8 @@ def make_session(profile: str | None, region: str | None) -> botocore.session.Se
 class Aws:
     """The clients of one account and region, and what every resource needs to know of its owner."""
 
+    validates = True  # parameters, before a call is sent
+
     def __init__(
         self,
         session: botocore.session.Session,
@@ -159,6 +161,7 @@ class Aws:
             read_timeout=70,
             max_pool_connections=50,
             user_agent_extra="rds-proxy-auth",
+            parameter_validation=self.validates,
         )
         region = PRICING_REGION if service == "pricing" else None  # None: the session's
         try:

@@ -6,17 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
+from provision.engine.application import apply, portions
 from provision.engine.discovery import find_patiently
 from provision.engine.plan import foreign
 from provision.errors import AwsCallError, UnsureError
-from provision.resources.base import (
-    Change,
-    CreatableResource,
-    ManagedResource,
-    Seen,
-    canonical,
-    tags_apart,
-)
+from provision.resources.base import Change, CreatableResource, ManagedResource, Seen, canonical
 from provision.state import document as phases
 from provision.state.document import State
 from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until, until_accepted
@@ -171,8 +165,7 @@ class Convergence(Creation):
             return PollResult(Verdict.WAIT, seen.status or "updating", f"AWS applies it: {doing}")
         if not changes:
             return self._at_rest(status)
-        urgent = tuple(each for each in changes if each.property in self.resource.urgent)
-        return self._apply(seen, urgent or changes)
+        return self._apply(seen, next(portions(self.resource, changes)))
 
     def _at_rest(self, status: PollResult) -> PollResult:
         """Return `status` when what was changed is done: AWS may look ready before it begins."""
@@ -203,7 +196,8 @@ class Convergence(Creation):
         self.state.begin(self.resource.step, phases.UPDATING)
         try:
             with calling(self.resource.step):
-                self._change(seen, changes)
+                apply(self.aws, self.resource, seen, changes)
+            self._unseen = tuple(each for each in self._unseen if each not in changes)
         except AwsCallError as error:
             row = passing(error)
             if row is not None:
@@ -218,12 +212,3 @@ class Convergence(Creation):
         self._begun, self._restful_looks = False, 0
         self.updated = True
         return PollResult(Verdict.WAIT, "updating", names)
-
-    def _change(self, seen: Seen, changes: tuple[Change, ...]) -> None:
-        """Make the calls. Tags are set apart from everything else."""
-        tags, others = tags_apart(changes)
-        if others:
-            self.resource.update(self.aws, seen, others)
-        if tags:  # last: a secret that waits for its deletion takes none before it is restored
-            self.resource.tag(self.aws, seen, tags)
-        self._unseen = tuple(each for each in self._unseen if each not in changes)

@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 HIDDEN = "(hidden)"
 
 
-def tags_apart(changes: Iterable[Change]) -> tuple[dict[str, str], dict[str, Change]]:
-    """Return the tags to set, by key, and all other changes, by property."""
-    others = {each.property: each for each in changes}
-    tags = {name: others.pop(name) for name in list(others) if name.startswith("Tags.")}
-    return {name.removeprefix("Tags."): str(tag.should) for name, tag in tags.items()}, others
-
-
 @dataclass(frozen=True)
 class Change:
     """One property that differs: what it is at AWS, and what it should be."""

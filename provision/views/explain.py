@@ -1,13 +1,15 @@
 """`--explain`: the AWS CLI line that does what a step does, and AWS's page about the call.
 
-Nothing is written twice: the resources make their own calls, on clients that record instead of
-sending. The line comes from the call's name and parameters by botocore's own rules, which the AWS
-CLI follows as well. What is not known before the run stands there as a shell variable: `$VPC_ID` is
-the output `id` of the step `vpc`. A password is `$PASSWORD` and a zip a file; neither is shown.
+Nothing is written twice: the resources make their own calls, on clients whose botocore events
+record instead of sending. The line comes from the call's name and parameters by botocore's own
+rules, which the AWS CLI follows as well. What is not known before the run is a shell variable:
+`$VPC_ID` is the output `id` of the step `vpc`. A password is `$PASSWORD` and a zip a file; neither
+is shown.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shlex
@@ -16,9 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore import xform_name
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 from provision.aws.account import Aws
 from provision.context import Run
+from provision.engine.application import apply, portions
 from provision.engine.events import Reporter
 from provision.engine.graph import container_of
 from provision.engine.plan import Action, Plan, Planned, pseudo
@@ -29,7 +34,6 @@ from provision.resources.base import (
     ManagedResource,
     Resource,
     Seen,
-    tags_apart,
 )
 from provision.resources.iam import Role
 from provision.resources.lambda_ import Function
@@ -39,6 +43,7 @@ from provision.resources.references import REFERENCE, bind, unresolved
 
 PASSWORD = "${secret.password}"  # noqa: S105 - what stands for one
 READS = ("Describe", "Get", "List")
+NOT_SENT = AWSResponse("", 200, HTTPHeaders(), None)
 # Where AWS documents an operation. API Gateway V2 has a page for each path, not for each operation.
 PAGES = {
     "ec2": "AWSEC2/latest/APIReference/API_{}.html",
@@ -75,7 +80,7 @@ OF_NEW = {
 
 
 @dataclass(frozen=True)
-class Call:
+class CliCall:
     """One call that a step makes: its line for the AWS CLI, and AWS's page about it."""
 
     service: str
@@ -90,7 +95,7 @@ class Explained:
 
     step: str
     action: str
-    calls: tuple[Call, ...]
+    calls: tuple[CliCall, ...]
 
 
 # --- for the commands -----------------------------------------------------------------------------
@@ -98,9 +103,9 @@ class Explained:
 
 def explain_plan(run: Run, plan: Plan) -> None:
     """Show each step of a plan with the calls that carry it out. Changes nothing."""
-    show(
-        run.output, [explained_step(run.aws, each, bound) for each, bound in bound_steps(run, plan)]
-    )
+    with contextlib.closing(RecordingAws(run.aws)) as aws:
+        steps = [explained_step(aws, each, bound) for each, bound in bound_steps(run, plan)]
+    show(run.output, steps)
 
 
 def explain_removal(
@@ -114,14 +119,15 @@ def explain_removal(
     ]
     steps = {each.step for each in going}
     explained = []
-    for resource in reversed(going):
-        there = seen[resource.step]
-        assert there is not None  # noqa: S101 - chosen so above
-        if container := container_of(resource) & steps:
-            explained.append(Explained(resource.step, f"goes with {min(container)}", ()))
-        else:
-            calls = removal(run.aws, bind(resource, known), there)
-            explained.append(Explained(resource.step, "delete", calls))
+    with contextlib.closing(RecordingAws(run.aws)) as aws:
+        for resource in reversed(going):
+            there = seen[resource.step]
+            assert there is not None  # noqa: S101 - chosen so above
+            if container := container_of(resource) & steps:
+                explained.append(Explained(resource.step, f"goes with {min(container)}", ()))
+            else:
+                calls = removal(aws, bind(resource, known), there)
+                explained.append(Explained(resource.step, "delete", calls))
     show(run.output, explained)
 
 
@@ -154,9 +160,9 @@ def bound_steps(run: Run, plan: Plan) -> Iterator[tuple[Planned, Resource]]:
             known[each.step] = {k: v for k, v in lasting.items() if k not in each.seen.secrets}
 
 
-def explained_step(aws: Aws, planned: Planned, bound: Resource) -> Explained:
+def explained_step(aws: RecordingAws, planned: Planned, bound: Resource) -> Explained:
     """Return one step of a plan with its calls."""
-    calls: tuple[Call, ...] = ()
+    calls: tuple[CliCall, ...] = ()
     if isinstance(bound, ManagedResource) and planned.seen:
         if planned.action is Action.REPLACE and not bound.within:
             calls += removal(aws, bound, planned.seen)
@@ -167,165 +173,121 @@ def explained_step(aws: Aws, planned: Planned, bound: Resource) -> Explained:
     return Explained(planned.step, planned.action.value, calls)
 
 
-def creation(aws: Aws, resource: CreatableResource) -> tuple[Call, ...]:
+def creation(aws: RecordingAws, resource: CreatableResource) -> tuple[CliCall, ...]:
     """Return the calls that make a resource as it should be."""
-    recorder = Recorder(aws)
-    resource.create(recorder)
-    before = AFTER_CREATE.get(type(resource))
-    if before and isinstance(resource, ManagedResource):
-        seen = Seen({}, before)
-        if changes := resource.differences(seen, aws):
-            resource.update(recorder, seen, {each.property: each for each in changes})
-    return recorder.explained(resource)
+    with aws.recording() as recorded:
+        resource.create(aws)
+        before = AFTER_CREATE.get(type(resource))
+        if before and isinstance(resource, ManagedResource):
+            seen = Seen({}, before)
+            for portion in portions(resource, resource.differences(seen, aws)):
+                apply(aws, resource, seen, portion)
+    return cli_calls(recorded, aws.region, resource.step)
 
 
 def change(
-    aws: Aws, resource: ManagedResource, seen: Seen, changes: Iterable[Change]
-) -> tuple[Call, ...]:
+    aws: RecordingAws, resource: ManagedResource, seen: Seen, changes: Iterable[Change]
+) -> tuple[CliCall, ...]:
     """Return the calls that put these properties right."""
-    recorder = Recorder(aws)
-    tags, others = tags_apart(changes)
-    if tags:
-        resource.tag(recorder, seen, tags)
-    for part in one_at_a_time(resource, others):
-        try:
-            resource.update(recorder, seen, part)
-        except ProvisionError:
-            break  # it cannot be put right so, and the run will say why
-    return recorder.explained(resource)
+    with aws.recording() as recorded:
+        for portion in portions(resource, changes):
+            apply(aws, resource, seen, portion)
+    return cli_calls(recorded, aws.region, resource.step)
 
 
-def one_at_a_time(
-    resource: ManagedResource, changes: Mapping[str, Change]
-) -> Iterator[Mapping[str, Change]]:
-    """Yield the changes in the portions in which AWS takes them: a function's code by itself."""
-    for portion in (
-        {name: each for name, each in changes.items() if name in resource.urgent},
-        {name: each for name, each in changes.items() if name not in resource.urgent},
-    ):
-        if portion:
-            yield portion
-
-
-def removal(aws: Aws, resource: ManagedResource, seen: Seen) -> tuple[Call, ...]:
+def removal(aws: RecordingAws, resource: ManagedResource, seen: Seen) -> tuple[CliCall, ...]:
     """Return the calls that delete a resource; a function is detached from the VPC before."""
-    recorder = Recorder(aws)
     stages = [seen]
     if isinstance(resource, Function) and seen.properties["VpcConfig.SubnetIds"]:
         stages.append(replace(seen, properties={**seen.properties, "VpcConfig.SubnetIds": []}))
-    for stage in stages:
-        try:
-            resource.delete(recorder, stage)
-        except ProvisionError:
-            break  # it may not be deleted, and the run will say why
-    return recorder.explained(resource)
+    with aws.recording() as recorded:
+        for stage in stages:
+            resource.delete(aws, stage)
+    return cli_calls(recorded, aws.region, resource.step)
 
 
 # --- recording ------------------------------------------------------------------------------------
 
 
-class Answer(str):
-    """An answer to a call that was not sent: has every key, and each is unknown."""
+class Unknown(str):
+    """What AWS would answer to a call that was not sent: has every key, and each is unknown."""
 
     def __getitem__(self, key: Any) -> Any:
-        return Answer("unknown") if isinstance(key, str) else super().__getitem__(key)
+        return Unknown("unknown") if isinstance(key, str) else super().__getitem__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return `default`: what AWS may leave out is left out."""
         return default
 
 
-class Recorder(Aws):
-    """An account whose clients send reads, and record everything else."""
+@dataclass(frozen=True)
+class Recorded:
+    """A call that was not sent: botocore's model of it, and its parameters."""
+
+    model: Any
+    parameters: Mapping[str, Any]
+
+
+class RecordingAws(Aws):
+    """An account whose clients send reads about what exists, and record everything else."""
+
+    validates = False  # a variable may be shorter than any ARN
 
     def __init__(self, aws: Aws) -> None:
-        # Not Aws's own: everything but the clients is the other's.
-        self._aws = aws
-        self.session, self.region = aws.session, aws.region
-        self.environment, self.extra_tags = aws.environment, aws.extra_tags
-        self.together = aws.together  # type: ignore[method-assign]
+        super().__init__(aws.session, environment=aws.environment, tags=aws.extra_tags)
         self.identity = aws.identity
-        self.recorded: list[tuple[Any, str, dict[str, Any]]] = []
+        self._recorded: list[Recorded] = []
 
-    def client(self, service: str) -> Any:
-        """Return a client that records."""
-        return RecordingClient(self._aws.client(service), self.recorded)
+    @contextlib.contextmanager
+    def recording(self) -> Iterator[list[Recorded]]:
+        """Yield the list of the calls that are not sent in the block.
 
-    def explained(self, resource: Resource) -> tuple[Call, ...]:
-        """Return the calls that were recorded, in words for a person's shell."""
-        return tuple(
-            explained(client.meta.service_model, operation, parameters, self.region, resource.step)
-            for client, operation, parameters in self.recorded
-        )
+        An error of ours ends the block: it cannot be done so, and the run will say why.
+        """
+        self._recorded = []
+        with contextlib.suppress(ProvisionError):
+            yield self._recorded
 
+    def _make_client(self, service: str) -> Any:
+        client = super()._make_client(service)
+        client.meta.events.register("provide-client-params", self._keep_parameters)
+        client.meta.events.register("before-call", self._answer)
+        return client
 
-class RecordingClient:
-    """A boto3 client that sends only reads, and only those about what is there."""
+    def _keep_parameters(self, params: Any, context: dict[str, Any], **_: Any) -> None:
+        context["provision_parameters"] = params
 
-    def __init__(self, client: Any, recorded: list[tuple[Any, str, dict[str, Any]]]) -> None:
-        self._client = client
-        self._recorded = recorded
-
-    def __getattr__(self, name: str) -> Any:
-        operation = self._client.meta.method_to_api_mapping.get(name)
-        real = getattr(self._client, name)
-        if operation is None:
-            return real
-
-        def call(**parameters: Any) -> Any:
-            if operation.startswith(READS):
-                return OF_NEW.get(operation, {}) if unresolved(parameters) else real(**parameters)
-            self._recorded.append((self._client, operation, parameters))
-            return Answer("unknown")
-
-        return call
-
-    def get_paginator(self, name: str) -> Any:
-        """Return a paginator that asks nothing about what is not there yet."""
-        real = self._client.get_paginator(name)
-        operation = self._client.meta.method_to_api_mapping[name]
-        return Paginator(real, OF_NEW.get(operation, {}))
-
-
-@dataclass(frozen=True)
-class Paginator:
-    """A botocore paginator, as far as it is used here."""
-
-    real: Any
-    of_new: Mapping[str, Any]
-
-    def paginate(self, **parameters: Any) -> Any:
-        """Return the pages; `of_new` in their place for what is not there yet."""
-        return Whole(self.of_new) if unresolved(parameters) else self.real.paginate(**parameters)
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Pages that are known as a whole."""
-
-    result: Mapping[str, Any]
-
-    def build_full_result(self) -> Mapping[str, Any]:
-        """Return the result."""
-        return self.result
+    def _answer(self, model: Any, context: dict[str, Any], **_: Any) -> Any:
+        """Answer in AWS's place (botocore sends nothing then), or return None to have it asked."""
+        parameters = context["provision_parameters"]
+        if not model.name.startswith(READS):
+            self._recorded.append(Recorded(model, parameters))
+            return NOT_SENT, Unknown("unknown")
+        return (NOT_SENT, OF_NEW.get(model.name, {})) if unresolved(parameters) else None
 
 
 # --- a call in words ------------------------------------------------------------------------------
 
 
-def explained(
-    model: Any, operation: str, parameters: Mapping[str, Any], region: str, step: str
-) -> Call:
-    """Return a call's line for the AWS CLI, and its page. `step` names the file of a zip."""
-    shape = model.operation_model(operation).input_shape
-    words = ["aws", model.service_name, xform_name(operation, "-")]
+def cli_calls(recorded: Iterable[Recorded], region: str, step: str) -> tuple[CliCall, ...]:
+    """Return recorded calls as lines for a shell."""
+    return tuple(explained(each.model, each.parameters, region, step) for each in recorded)
+
+
+def explained(model: Any, parameters: Mapping[str, Any], region: str, step: str) -> CliCall:
+    """Return a call's line for the AWS CLI, and its page. `step` names the file of a zip.
+
+    `model` is botocore's of the operation.
+    """
+    service = model.service_model.service_name
+    words = ["aws", service, xform_name(model.name, "-")]
     for name, value in parameters.items():
-        member = shape.members[name]
+        member = model.input_shape.members[name]
         if not member.metadata.get("idempotencyToken"):
             words += argument(name, member, value, step)
-    if model.service_name != "iam":  # which knows no regions
+    if service != "iam":  # which knows no regions
         words += ["--region", region]
-    return Call(model.service_name, operation, " ".join(words), page(model, operation))
+    return CliCall(service, model.name, " ".join(words), page(model))
 
 
 def argument(name: str, member: Any, value: Any, step: str) -> list[str]:
@@ -375,10 +337,10 @@ def variable(step: str, output: str) -> str:
     return f"${step}_{output}".upper().replace("-", "_")
 
 
-def page(model: Any, operation: str) -> str:
+def page(model: Any) -> str:
     """Return the URL of AWS's page about an operation."""
-    name = operation
-    if model.service_name == "apigatewayv2":  # /v2/apis/{ApiId}/routes: apis-apiid-routes
-        path = model.operation_model(operation).http["requestUri"]
-        name = re.sub(r"[{}]", "", path.removeprefix("/v2/")).replace("/", "-").lower()
-    return f"https://docs.aws.amazon.com/{PAGES[model.service_name].format(name)}"
+    service, name = model.service_model.service_name, model.name
+    if service == "apigatewayv2":  # /v2/apis/{ApiId}/routes: apis-apiid-routes
+        path = model.http["requestUri"].removeprefix("/v2/")
+        name = re.sub(r"[{}]", "", path).replace("/", "-").lower()
+    return f"https://docs.aws.amazon.com/{PAGES[service].format(name)}"

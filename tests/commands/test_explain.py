@@ -13,7 +13,7 @@ import pytest
 from botocore import xform_name
 
 from provision.rehearsal import Fault, Remote
-from provision.views.explain import PAGES, Answer, explained, quoted
+from provision.views.explain import PAGES, Unknown, explained, quoted
 from tests.conftest import Built
 from tests.support.commands import Commands, Result
 
@@ -168,8 +168,8 @@ def test_only_what_changes_is_explained(built: Built) -> None:
         )
     )
     operations = [call["operation"] for call in made["function-iam"]]
-    assert operations == ["TagResource", "UpdateFunctionConfiguration"]
-    change = flags(made["function-iam"][1]["command"])
+    assert operations == ["UpdateFunctionConfiguration", "TagResource"]
+    change = flags(made["function-iam"][0]["command"])
     assert change["memory-size"] == ["512"]
     assert change["role"][0].startswith("arn:aws:iam::123456789012:role/")  # known: no variable
     assert [call["operation"] for call in made["vpc"]] == ["CreateTags"]
@@ -177,6 +177,22 @@ def test_only_what_changes_is_explained(built: Built) -> None:
         for call in calls_of_step:
             check_line(call)
     assert not [call for call in built.remote.journal()[before:] if call.mutating]
+
+
+@pytest.mark.slow
+def test_the_lines_are_in_the_order_in_which_up_makes_the_calls(built: Built) -> None:
+    account, name = built.account, f"{NAME}/database"
+    account.secretsmanager.delete_secret(SecretId=name, RecoveryWindowInDays=7)
+    told = operations(plan(built.commands, "--set", "environment.tags.team=red"))["secret"]
+    assert told == ["RestoreSecret", "TagResource"]  # a secret that is deleted takes no tags
+    before = len(built.remote.journal())
+    assert built.commands.up("--no-check", "--set", "environment.tags.team=red").code == 0
+    journal = built.remote.journal()[before:]
+    made = [each.operation for each in journal if each.mutating]
+    assert [each for each in made if "Secret" in each] == ["RestoreSecret"]
+    secrets = [each.operation for each in journal if each.service == "secretsmanager"]
+    assert secrets.index("RestoreSecret") < secrets.index("TagResource")
+    assert built.commands.up("--no-check").code == 0
 
 
 def test_a_replacement_is_a_deletion_and_a_creation(built: Built) -> None:
@@ -278,18 +294,19 @@ def test_quoting(text: str, shown: str) -> None:
 @pytest.mark.parametrize("service", PAGES)
 def test_every_service_has_pages(service: str) -> None:
     about = model(service)
-    operation = about.operation_names[0]
-    url = explained(about, operation, {}, REGION, "step").document
+    operation = about.operation_model(about.operation_names[0])
+    url = explained(operation, {}, REGION, "step").document
     assert re.fullmatch(r"https://docs\.aws\.amazon\.com/[\w/.-]+\.html", url)
 
 
 def test_pages_of_api_gateway_are_those_of_its_paths() -> None:
-    url = explained(model("apigatewayv2"), "UpdateIntegration", {}, REGION, "step").document
+    operation = model("apigatewayv2").operation_model("UpdateIntegration")
+    url = explained(operation, {}, REGION, "step").document
     assert url.endswith("/api-reference/apis-apiid-integrations-integrationid.html")
 
 
 def test_an_answer_that_was_not_given_has_every_key() -> None:
-    answer: Any = Answer("unknown")
+    answer: Any = Unknown("unknown")
     assert isinstance(answer["DBProxy"]["DBProxyArn"].rpartition(":")[2], str)
     assert answer.get("Endpoint") is None
     assert answer[0] == "u"

@@ -1,0 +1,42 @@
+"""In which order changes are made to a resource that exists.
+
+`up` makes the calls, `--explain` prints them: both come from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from provision.resources.base import Change, ManagedResource, Seen
+
+if TYPE_CHECKING:
+    from provision.aws.account import Aws
+
+TAG = "Tags."  # how the property of a tag's change begins
+
+
+def portions(resource: ManagedResource, changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
+    """Yield the changes in the portions in which AWS takes them: what is urgent before the rest."""
+    changes = tuple(changes)
+    urgent = tuple(each for each in changes if each.property in resource.urgent)
+    rest = tuple(each for each in changes if each not in urgent)
+    yield from (portion for portion in (urgent, rest) if portion)
+
+
+def apply(aws: Aws, resource: ManagedResource, seen: Seen, portion: Iterable[Change]) -> None:
+    """Make one portion of changes. Raises what AWS refuses.
+
+    Tags come last: a secret that waits for its deletion takes none before it is restored.
+    """
+    portion = tuple(portion)
+    others = {each.property: each for each in portion if not each.property.startswith(TAG)}
+    tags = {
+        each.property.removeprefix(TAG): str(each.should)
+        for each in portion
+        if each.property.startswith(TAG)
+    }
+    if others:
+        resource.update(aws, seen, others)
+    if tags:
+        resource.tag(aws, seen, tags)
