@@ -41,7 +41,7 @@ from botocore import xform_name
 from rich.console import Console
 from rich.table import Table
 
-from provision.rehearsal import UNWANTED, Durations, Entry, Remote
+from provision.rehearsal import UNWANTED, Durations, Entry, Remote, typical
 
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "ap-northeast-1"
@@ -170,6 +170,7 @@ def rehearsal(speed: float) -> Iterator[Remote]:
         "provision.rehearsal",
         "--no-data-plane",
         "--control",
+        "--typical",
         "--speed",
         str(speed),
     ]
@@ -200,23 +201,23 @@ def up_chains(durations: Durations, *, backups: bool) -> dict[str, float]:
     A target can be registered when its proxy is there and the instance is past `creating`; with
     `backups` that is before its first backup ends.
     """
-    instance = durations.instance_create
-    registrable = instance - (durations.instance_first_backup if backups else 0.0)
-    health = max(durations.target_registering, durations.target_capacity)
+    instance = typical(durations.instance_create)
+    registrable = instance - (typical(durations.instance_first_backup) if backups else 0.0)
+    health = max(typical(durations.target_registering), typical(durations.target_capacity))
     return {
         "DB instance": instance,
-        "DB instance, target health": max(registrable, durations.proxy_create) + health,
-        "role, function": durations.role_assumable + durations.function_pending,
+        "DB instance, target health": max(registrable, typical(durations.proxy_create)) + health,
+        "role, function": typical(durations.role_assumable) + typical(durations.function_pending),
     }
 
 
 def teardown_chains(durations: Durations) -> dict[str, float]:
     """Return the chains of AWS's waits in a `teardown`, in AWS's seconds."""
     return {
-        "DB instance": durations.instance_delete,
-        "proxy": durations.proxy_delete,
-        "function detached, its interfaces released": durations.function_update
-        + durations.interface_release_detached,
+        "DB instance": typical(durations.instance_delete),
+        "proxy": typical(durations.proxy_delete),
+        "function detached, its interfaces released": typical(durations.function_update)
+        + typical(durations.interface_in_use_detached),
     }
 
 

@@ -32,7 +32,7 @@ DURATIONS = Durations(
     target_registering=10,
     target_capacity=120,
     function_update=10,
-    interface_release_detached=120,
+    interface_in_use_detached=120,
 )
 
 
@@ -68,7 +68,7 @@ def test_the_longest_chain_of_up(changes: dict[str, float], backups: bool, secon
 
 @pytest.mark.parametrize(
     ("changes", "seconds"),
-    [({}, 300), ({"proxy_delete": 400.0}, 400), ({"interface_release_detached": 600.0}, 610)],
+    [({}, 300), ({"proxy_delete": 400.0}, 400), ({"interface_in_use_detached": 600.0}, 610)],
 )
 def test_the_longest_chain_of_teardown(changes: dict[str, float], seconds: float) -> None:
     assert longest(teardown_chains(dataclasses.replace(DURATIONS, **changes))) == seconds

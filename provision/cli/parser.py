@@ -107,6 +107,11 @@ def add_dry_run_flags(to: argparse.ArgumentParser) -> None:
         help="of the rehearsal: N times faster than AWS (default: 300)",
     )  # fmt: skip
     to.add_argument(
+        "--seed", type=seed, metavar="N",
+        help="of the rehearsal: draw what is left to chance, durations above all, as another run "
+        "with this seed did (default: a new one, which is shown)",
+    )  # fmt: skip
+    to.add_argument(
         "--rehearse-db", metavar="HOST:PORT",
         help="of the rehearsal: a MySQL or MariaDB server behind the proxies (default: SQLite)",
     )  # fmt: skip
@@ -129,6 +134,13 @@ def positive(text: str) -> float:
     if not 0 < number < MOST_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
+
+
+def seed(text: str) -> int:
+    """Return a whole number, 0 or more."""
+    if not (text.isdecimal() and text.isascii()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
+    return int(text)
 
 
 def whole(text: str) -> int:

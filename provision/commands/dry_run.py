@@ -20,12 +20,17 @@ SPEED = 300.0  # how many times faster than AWS, when nothing else is asked for
 
 @contextlib.contextmanager
 def rehearsed(
-    options: Options, output: Display, *, speed: float | None, database: str | None
+    options: Options,
+    output: Display,
+    *,
+    speed: float | None = None,
+    seed: int | None = None,
+    database: str | None = None,
 ) -> Iterator[Options]:
     """Rehearse AWS for the block. Yields the options to work with there.
 
-    `speed` is how many times faster than AWS (default SPEED); `database` a server behind the
-    proxies, as HOST:PORT (default SQLite).
+    `speed` is how many times faster than AWS (default SPEED); `seed` is what chance is drawn by
+    (default a new one); `database` a server behind the proxies, as HOST:PORT (default SQLite).
 
     The caller's credentials, profile, endpoints and state file are left out of it. Raises
     UsageError when the packages of a rehearsal are not installed.
@@ -33,7 +38,7 @@ def rehearsed(
     speed = speed or SPEED
     config = configuration(replace(options, profile=None))
     try:
-        from provision.rehearsal import Behaviours, Rehearsal
+        from provision.rehearsal import Behaviours, Rehearsal, new_seed
         from provision.rehearsal.data_plane.data_plane import checked_database
     except ImportError as error:
         raise UsageError(
@@ -47,22 +52,30 @@ def rehearsed(
             f"--rehearse-db {database}: {error}",
             next_step="For example: --rehearse-db 127.0.0.1:3306; without it SQLite is used.",
         ) from None
+    seed = new_seed() if seed is None else seed
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
         Rehearsal(
-            Behaviours(speed=speed), region=config.environment.region, database=database
+            Behaviours(speed=speed, seed=seed), region=config.environment.region, database=database
         ) as rehearsal,
         rehearsal.applied(),
     ):
-        output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS")
+        output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS; --seed {seed}")
         state = Path(folder) / "state.json"
         yield replace(options, profile=None, state=state, speed=speed)
 
 
+def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what the flags say of the rehearsal."""
+    flags = {"speed": arguments.speed, "seed": arguments.seed}
+    return {**flags, "database": arguments.rehearse_db}
+
+
 def refuse_flags_without_dry_run(arguments: argparse.Namespace) -> None:
     """Raise UsageError for a flag that means something only in a rehearsal."""
-    for flag in ("serve", "speed", "rehearse_db"):
-        if getattr(arguments, flag, None):
+    for flag in ("serve", "speed", "seed", "rehearse_db"):
+        value = getattr(arguments, flag, None)
+        if value is not None and value is not False:
             raise UsageError(
                 f"--{flag.replace('_', '-')} goes with --dry-run",
                 next_step="Add --dry-run, or leave it out.",
@@ -76,7 +89,7 @@ def up(
     from provision.commands.up import bring_up
 
     with (
-        rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner,
+        rehearsed(options, output, **_flags(arguments)) as inner,
         opened(inner, "up --dry-run", output, writes=True) as run,
     ):
         summary = bring_up(run, **settings)
@@ -100,7 +113,7 @@ def up_and_down(options: Options, output: Display, arguments: argparse.Namespace
     from teardown.command import show_calls, take_down
 
     with (
-        rehearsed(options, output, speed=arguments.speed, database=arguments.rehearse_db) as inner,
+        rehearsed(options, output, **_flags(arguments)) as inner,
         opened(inner, "up --dry-run", output, writes=True) as run,
     ):
         output.summary(replace(bring_up(run), next_commands=()))

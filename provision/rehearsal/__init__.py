@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from provision.cli.memory import one_heap
 from provision.rehearsal.aws.access_keys import CALLER, INSIDE, SOMEBODY_ELSE, AccessKey
 from provision.rehearsal.aws.calls import Call
-from provision.rehearsal.aws.clock import Durations
+from provision.rehearsal.aws.clock import Durations, typical
 from provision.rehearsal.aws.control import ControlEndpoint, Remote, as_plain
+from provision.rehearsal.aws.draws import new_seed
 from provision.rehearsal.aws.faults import Fault, Faults
 from provision.rehearsal.aws.front import Front
 from provision.rehearsal.aws.journal import Entry
@@ -49,6 +50,8 @@ __all__ = [
     "Override",
     "Rehearsal",
     "Remote",
+    "new_seed",
+    "typical",
 ]
 
 UNWANTED = (

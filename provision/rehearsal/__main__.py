@@ -1,6 +1,6 @@
 """`python -m provision.rehearsal`: a rehearsed AWS of its own process, until it is stopped.
 
-Prints one line of JSON, `{"endpoint_url", "pid", "environ", "unset", "somebody_else",
+Prints one line of JSON, `{"endpoint_url", "pid", "seed", "environ", "unset", "somebody_else",
 "control_url"}`, and serves until SIGTERM or SIGINT. When its standard input is a pipe, it also ends
 with that, so that it never outlives the program that started it. docs/rehearsal.md says how to use
 it from a script.
@@ -19,17 +19,20 @@ import sys
 import threading
 from pathlib import Path
 
-from provision.rehearsal import SOMEBODY_ELSE, UNWANTED, Behaviours, Rehearsal
+from provision.rehearsal import SOMEBODY_ELSE, UNWANTED, Behaviours, Rehearsal, new_seed
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves a rehearsal. Exit code 0; 2 for a file of overrides that cannot be read."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.seed is None and not (options.typical or options.plain):
+        options.seed = new_seed()
     behaviours = Behaviours.plain() if options.plain else Behaviours()
     behaviours = dataclasses.replace(
         behaviours,
         speed=options.speed or behaviours.speed,
+        seed=options.seed,
         latency_seconds=options.latency_ms / 1000,
     )
     over = threading.Event()
@@ -59,6 +62,7 @@ def _json(rehearsal: Rehearsal) -> str:
     about = {
         "endpoint_url": rehearsal.endpoint_url,
         "pid": os.getpid(),
+        "seed": rehearsal.world.draws.seed,
         "environ": rehearsal.environ(),
         "unset": UNWANTED,
         "somebody_else": _keys(rehearsal),
@@ -77,8 +81,12 @@ def _keys(rehearsal: Rehearsal) -> dict[str, str]:
 def _shell(rehearsal: Rehearsal) -> str:
     """The same as `_json`, as lines for a POSIX shell."""
     key = rehearsal.key(SOMEBODY_ELSE)
-    theirs = {"SOMEBODY_ELSE": key.id, "SOMEBODY_ELSE_SECRET": key.secret}
-    exported = {**rehearsal.environ(), **theirs}
+    exported = {
+        **rehearsal.environ(),
+        "REHEARSAL_SEED": str(rehearsal.world.draws.seed),
+        "SOMEBODY_ELSE": key.id,
+        "SOMEBODY_ELSE_SECRET": key.secret,
+    }
     lines = [f"export {name}={shlex.quote(value)}" for name, value in exported.items()]
     return "\n".join([f"unset {' '.join(UNWANTED)}", *lines])
 
@@ -103,6 +111,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 (default) = any free")
     parser.add_argument("--region", default="ap-northeast-1", help="default: %(default)s")
     parser.add_argument("--speed", type=float, help="AWS seconds that pass in a second")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="what is left to chance, durations above all, is drawn by it (default: a new one)",
+    )
+    parser.add_argument(
+        "--typical", action="store_true", help="nothing is left to chance, durations are typical"
+    )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer")
     parser.add_argument("--plain", action="store_true", help="moto alone, without AWS's behaviours")
     parser.add_argument(

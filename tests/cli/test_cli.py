@@ -18,7 +18,7 @@ from tests.support.commands import ROOT, Commands, Result
 from tests.support.servers import Silence
 
 COMMON = ("--config", "--state", "--set", "--output", "--profile", "--region", "-v", "--help")
-REHEARSAL = ("--dry-run", "--speed", "--rehearse-db")
+REHEARSAL = ("--dry-run", "--speed", "--seed", "--rehearse-db")
 FLAGS = {
     "provision up": (*COMMON, *REHEARSAL, "--no-check", "--replace", "--reset-password", "--serve"),
     "provision plan": (*COMMON, "--exit-code", "--replace"),
@@ -84,6 +84,9 @@ BAD_USAGE = [
     (("provision", "up", "--dry-run", "--speed", "-1"), "not a number above 0"),
     (("provision", "up", "--dry-run", "--speed", "fast"), "'fast'"),
     (("provision", "up", "--dry-run", "--speed", "nan"), "not a number above 0"),
+    (("provision", "up", "--dry-run", "--seed", "-1"), "not a whole number, 0 or more"),
+    (("provision", "up", "--dry-run", "--seed", "x"), "'x'"),
+    (("provision", "up", "--seed", "0"), "--seed goes with --dry-run"),
     (("provision", "plan", "--dry-run"), "--dry-run"),
     (("provision", "plan", "--yes"), "--yes"),
     (("provision", "status", "--exit-code"), "--exit-code"),

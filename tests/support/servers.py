@@ -34,7 +34,8 @@ server.stop()
 @contextlib.contextmanager
 def rehearsal_server(*flags: str) -> Iterator[Remote]:
     """A rehearsed AWS, 2000 times faster than AWS, without functions that can be invoked."""
-    module = ["-m", "provision.rehearsal", "--speed", "2000", "--no-data-plane", "--control"]
+    module = ["-m", "provision.rehearsal", "--speed", "2000", "--no-data-plane"]
+    module += ["--control", "--typical"]
     with _serving([*module, *flags]) as about:
         yield Remote(about)
 

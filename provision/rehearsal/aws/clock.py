@@ -6,6 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 
 class Clock:
@@ -53,38 +54,72 @@ class Clock:
             return datetime.now(UTC) + self._skipped
 
 
+class Spread(NamedTuple):
+    """How long something takes, in AWS's own seconds: at the least, typically, at the most."""
+
+    least: float
+    typical: float
+    most: float
+
+    def at(self, number: float) -> float:
+        """The duration at `number`, from 0 to below 1: half of all are at most the typical one.
+
+        Below it they are even; above it they grow more and more rarely towards the longest, so
+        that one in ten is over 1.1 to 2 times the typical one: long tails happen, and are rare.
+        """
+        if number < 0.5:
+            return self.least + (self.typical - self.least) * 2 * number
+        beyond: float = (2 * number - 1) ** _TAIL
+        return float(self.typical * (self.most / self.typical) ** beyond)
+
+
+_TAIL = 6
+"""How rare the long ones are."""
+
+Duration = Spread | float
+"""A spread, or always the same."""
+
+
+def typical(duration: Duration) -> float:
+    """What it takes typically: without a seed, always."""
+    return duration.typical if isinstance(duration, Spread) else duration
+
+
 @dataclass(frozen=True)
 class Durations:
     """How long AWS takes, in AWS's own seconds, in the one place where that is written.
 
-    Typical values. The comment names where each comes from: CDKD = a deployer tested on real AWS
-    (github.com/go-to-k/cdkd), TF = hashicorp/terraform-provider-aws, CFN = CloudFormation's own
-    handlers, D = AWS's documents, K = common knowledge, not checked against a source.
+    The comment names where each comes from: L = logs that people pasted in public, and Terraform's
+    acceptance runs (19 creations of small instances, 7 deletions, 23 whole tests of a proxy),
+    CDKD = a deployer tested on real AWS (github.com/go-to-k/cdkd), TF =
+    hashicorp/terraform-provider-aws, D = AWS's documents, K = common knowledge, not checked against
+    a source.
     """
 
     # RDS
-    instance_create: float = 420.0  # 5-10 min for a MySQL micro [CDKD]
-    instance_first_backup: float = 60.0  # `backing-up` before `available` [K]
-    instance_modify: float = 60.0  # `modifying` [K]
-    instance_delete: float = 300.0  # 3-8 min without a final snapshot [K]
-    snapshot: float = 120.0  # a final snapshot of 20 GiB [K]
-    proxy_create: float = 180.0  # 2-5 min [CDKD, turbot/steampipe-plugin-aws 1414]
-    proxy_modify: float = 30.0  # `modifying` [K]
-    proxy_delete: float = 120.0  # 0.5-5 min, an hour seen [CDKD]
-    target_registering: float = 10.0  # REGISTERING before UNAVAILABLE [K]
-    target_capacity: float = 120.0  # PENDING_PROXY_CAPACITY, 1-5 min [K]
-    target_policy_seen: float = 20.0  # a repaired role or secret seen by the proxy [D-iam-ec]
+    instance_create: Duration = Spread(196, 279, 1026)  # MySQL without backups 273 [L]
+    instance_first_backup: Duration = Spread(30, 60, 240)  # `backing-up` before `available` [K]
+    instance_modify: Duration = Spread(30, 60, 600)  # `modifying` [K]
+    instance_delete: Duration = Spread(111, 266, 700)  # without a final snapshot [L]
+    snapshot: Duration = Spread(60, 120, 600)  # a final snapshot of 20 GiB [K]
+    proxy_create: Duration = Spread(150, 240, 600)  # with the deletion 440, 623, 835 [L]
+    proxy_modify: Duration = Spread(10, 30, 180)  # `modifying` [K]
+    proxy_delete: Duration = Spread(60, 210, 3600)  # an hour seen again and again [L, CDKD]
+    target_registering: Duration = Spread(5, 10, 60)  # REGISTERING before UNAVAILABLE [K]
+    target_capacity: Duration = Spread(60, 150, 900)  # "several minutes", "10-15 min" [L]
+    target_policy_seen: Duration = Spread(5, 20, 120)  # a repaired role or secret [D-iam-ec]
 
     # Lambda
-    function_pending: float = 40.0  # 10-90 s for a function in a VPC [D-lam-vpc]
-    function_pending_plain: float = 2.0  # without a VPC [K]
-    function_update: float = 10.0  # LastUpdateStatus InProgress [TF]
-    interface_release: float = 600.0  # 5-20 min after delete or detach [TF-eni]
-    interface_release_detached: float = 120.0  # seconds to minutes after a detach [CDKD]
-    role_assumable: float = 10.0  # single-digit to 20 s [TF-lam-c, CDKD]
+    function_pending: Duration = Spread(10, 40, 240)  # for a function in a VPC [D-lam-vpc]
+    function_pending_plain: Duration = Spread(1, 2, 10)  # without a VPC [K]
+    function_update: Duration = Spread(3, 10, 60)  # LastUpdateStatus InProgress [TF]
+    interface_in_use: Duration = Spread(150, 240, 1200)  # after a delete [alchemy, serverless]
+    interface_in_use_detached: Duration = Spread(200, 300, 1500)  # after a detach [CDKD]
+    interface_available: Duration = Spread(60, 300, 1500)  # then, until Lambda removes it [TF-eni]
+    role_assumable: Duration = Spread(3, 10, 50)  # single-digit to 20 s [TF-lam-c, CDKD]
 
     # EC2, IAM, Secrets Manager
-    id_visible: float = 2.0  # under 5 s [D-ec2-ec]
+    id_visible: Duration = Spread(0.5, 2, 10)  # under 5 s [D-ec2-ec]
     id_visible_at_latest: float = 60.0  # others retry for 1-2 min [D-ec2-ec]
-    vpc_pending: float = 1.0  # VPC and subnet `pending` [K]
-    secret_name_freed: float = 15.0  # after a forced delete, "seconds" [M:sm]
+    vpc_pending: Duration = Spread(0.5, 1, 5)  # VPC and subnet `pending` [K]
+    secret_name_freed: Duration = Spread(3, 15, 120)  # after a forced delete, "seconds" [M:sm]

@@ -7,9 +7,15 @@ a name is the same in every run with that seed, whatever other threads draw mean
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections import Counter
 
 _EXACT = float(1 << 53)
+
+
+def new_seed() -> int:
+    """A seed for a rehearsal that was given none: short enough to be typed."""
+    return secrets.randbelow(1_000_000)
 
 
 class Draws:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from provision.rehearsal.aws.calls import Call
-from provision.rehearsal.aws.clock import Clock, Durations
+from provision.rehearsal.aws.clock import Clock, Duration, Durations, Spread
 from provision.rehearsal.aws.draws import Draws
 from provision.rehearsal.aws.moto_app import Moto
 
@@ -91,6 +91,7 @@ class World:
         self._memories: dict[tuple[type, str], Any] = {}
         self._events: list[_Event] = []
         self._numbers = itertools.count()
+        self._settling: float | None = None  # when the action that is happening was due
 
     def memory(self, kind: type[T], region: str = "") -> T:
         """What a group of behaviours remembers about `region`: one `kind()`, made at first use."""
@@ -98,9 +99,21 @@ class World:
         self._memories[kind, region] = memory
         return memory
 
+    def takes(self, what: str, *of: str) -> float:
+        """AWS seconds that `what` (of `Durations`) takes this time, for what `of` names.
+
+        Drawn by the rehearsal's seed; without one, the typical value. Ask once for each time.
+        """
+        duration: Duration = getattr(self.durations, what)
+        number = self.draws.number(what, *of)
+        return duration.at(number) if isinstance(duration, Spread) else duration
+
     def later(self, aws_seconds: float, action: Callable[[], None], key: Hashable = None) -> None:
-        """Lets `action` happen once `aws_seconds` have passed; see `settle`."""
-        due = self.clock.now() + aws_seconds
+        """Lets `action` happen once `aws_seconds` have passed; see `settle`.
+
+        From within another action: since that was due, however late the call that let it happen.
+        """
+        due = (self.clock.now() if self._settling is None else self._settling) + aws_seconds
         self._events.append(_Event(due, next(self._numbers), action, key))
 
     def forget(self, key: Hashable) -> None:
@@ -120,7 +133,11 @@ class World:
         """Does what has become due, in order. Called before each call: no thread needed."""
         while due := sorted(e for e in self._events if e.due <= self.clock.now()):
             self._events.remove(due[0])
-            due[0].action()
+            self._settling = due[0].due
+            try:
+                due[0].action()
+            finally:
+                self._settling = None
 
     def ask(
         self, service: str, operation: str, region: str | None = None, **params: Any

@@ -183,7 +183,7 @@ def test_an_instance_is_created_over_minutes() -> None:
         assert "Endpoint" not in made
         (seen,) = aws.rds.describe_db_instances()["DBInstances"]
         assert "Endpoint" not in seen
-        aws.pass_time(6.5 * MINUTE)
+        aws.pass_time(4.5 * MINUTE)
         assert status(aws) == "backing-up"
         aws.pass_time(MINUTE)
         (seen,) = aws.rds.describe_db_instances()["DBInstances"]
@@ -368,7 +368,7 @@ def test_without_a_retention_period_there_is_no_backup() -> None:
         aws.instance(ready(aws), BackupRetentionPeriod=0)
         assert aws.rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"] == []
         assert aws.rds.describe_db_snapshots()["DBSnapshots"] == []
-        aws.pass_time(6.5 * MINUTE)
+        aws.pass_time(4.5 * MINUTE)
         assert status(aws) == "creating"
 
 
@@ -447,7 +447,7 @@ def test_a_proxys_deletion_takes_its_targets_along() -> None:
         assert aws.rds.delete_db_proxy(DBProxyName="proxy")["DBProxy"]["Status"] == "deleting"
         with refused("InvalidDBProxyStateFault", match="DELETING"):
             aws.rds.delete_db_proxy(DBProxyName="proxy")
-        aws.pass_time(3 * MINUTE)
+        aws.pass_time(4 * MINUTE)
         for call in (
             aws.rds.delete_db_proxy,
             aws.rds.describe_db_proxies,

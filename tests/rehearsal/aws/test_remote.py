@@ -19,7 +19,10 @@ from provision.rehearsal import Fault, Override, Remote
 
 from .control_plane import ONCE, policy, refused
 
-COMMAND = (sys.executable, "-m", "provision.rehearsal", "--no-data-plane", "--control")
+COMMAND = (
+    *(sys.executable, "-m", "provision.rehearsal"),
+    *("--no-data-plane", "--control", "--typical"),
+)
 
 
 @contextmanager

@@ -406,27 +406,47 @@ def test_functions_with_the_same_place_share_an_interface_that_outlives_them() -
         aws.lambda_.delete_function(FunctionName="two")
         with refused("DependencyViolation"):
             aws.ec2.delete_subnet(SubnetId=network.subnets[0])
-        aws.pass_time(5 * MINUTE)
-        assert interfaces(aws, network)
-        aws.pass_time(6 * MINUTE)
+        aws.pass_time(3 * MINUTE)
+        (interface,) = interfaces(aws, network)
+        assert interface["Status"] == "in-use"
+        aws.pass_time(2 * MINUTE)
+        (interface,) = interfaces(aws, network)
+        assert interface["Status"] == "available"
+        with refused("DependencyViolation"):
+            aws.ec2.delete_subnet(SubnetId=network.subnets[0])
+        aws.pass_time(5 * MINUTE)  # nobody deleted it: Lambda does
         assert interfaces(aws, network) == []
         aws.ec2.delete_subnet(SubnetId=network.subnets[0])
 
 
-def test_detaching_first_is_quicker() -> None:
+def test_an_interface_that_lambda_holds_no_more_is_anybodys_to_delete() -> None:
+    with account() as aws:
+        network = aws.network()
+        aws.function(aws.function_role(), VpcConfig=in_vpc(network))
+        (interface,) = interfaces(aws, network)
+        aws.lambda_.delete_function(FunctionName="function")
+        aws.pass_time(5 * MINUTE)
+        aws.ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+        assert interfaces(aws, network) == []
+        aws.ec2.delete_subnet(SubnetId=network.subnets[0])
+        aws.pass_time(60 * MINUTE)
+
+
+def test_a_detachment_releases_the_interface_while_the_function_stays() -> None:
     with account() as aws:
         network = aws.network()
         aws.function(aws.function_role(), VpcConfig=in_vpc(network))
         aws.pass_time(MINUTE)
         nowhere: dict[str, list[str]] = {"SubnetIds": [], "SecurityGroupIds": []}
         aws.lambda_.update_function_configuration(FunctionName="function", VpcConfig=nowhere)
-        aws.pass_time(MINUTE)
-        aws.lambda_.delete_function(FunctionName="function")
-        aws.pass_time(2 * MINUTE)
+        aws.pass_time(6 * MINUTE)
+        (interface,) = interfaces(aws, network)
+        assert interface["Status"] == "available"
+        aws.pass_time(5 * MINUTE)
         assert interfaces(aws, network) == []
 
 
-def test_a_deletion_in_the_middle_of_a_detachment_is_not() -> None:
+def test_a_deletion_in_the_middle_of_a_detachment_keeps_the_interface() -> None:
     with account() as aws:
         network = aws.network()
         aws.function(aws.function_role(), VpcConfig=in_vpc(network))

@@ -37,6 +37,7 @@ _MISSED = {
 @dataclass
 class _New:
     made: float
+    visible: float
     misses: int = 0
 
 
@@ -75,11 +76,18 @@ def note(world: World, call: Call, answer: dict[str, Any]) -> None:
     if key in _MADE:
         within, field_name = _MADE[key]
         made = answer[within] if within else answer
-        world.memory(News).by_id[made[field_name]] = _New(world.clock.now())
+        now, about = world.clock.now(), _said_of(call)
+        visible = now + world.takes("id_visible", call.operation, about)
+        world.memory(News).by_id[made[field_name]] = _New(now, visible)
     else:
         listed, field_name = _LISTED[key]
         items = answer.get(listed, [])
         answer[listed] = [item for item in items if not _unseen(world, item[field_name])]
+
+
+def _said_of(call: Call) -> str:
+    """What a creation says of the thing, the same in each run: its name or its addresses."""
+    return str(call.get("RoleName") or call.get("GroupName") or call.get("CidrBlock"))
 
 
 def _unseen(world: World, name: str) -> bool:
@@ -87,9 +95,9 @@ def _unseen(world: World, name: str) -> bool:
     new = world.memory(News).by_id.get(name)
     if new is None:
         return False
-    age = world.clock.now() - new.made
-    waits = world.durations
-    if age >= waits.id_visible_at_latest or (age >= waits.id_visible and new.misses):
+    now = world.clock.now()
+    latest = new.made + world.durations.id_visible_at_latest
+    if now >= latest or (now >= new.visible and new.misses):
         del world.memory(News).by_id[name]
         return False
     new.misses += 1

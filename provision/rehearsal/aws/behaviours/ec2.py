@@ -45,7 +45,7 @@ def create_vpc(world: World, call: Call, proceed: Proceed) -> Answer:
     """`pending` at first."""
     answer = proceed()
     vpc = world.backend("ec2", call.region).vpcs[answer["Vpc"]["VpcId"]]
-    _pending(world, vpc)
+    _pending(world, vpc, call)
     answer["Vpc"]["State"] = vpc.state
     return answer
 
@@ -64,15 +64,16 @@ def create_subnet(world: World, call: Call, proceed: Proceed) -> Answer:
             raise AwsError("InvalidParameterValue", message, 400)
     answer = proceed()
     subnet = world.backend("ec2", call.region).get_subnet(answer["Subnet"]["SubnetId"])
-    _pending(world, subnet)
+    _pending(world, subnet, call)
     answer["Subnet"]["State"] = subnet.state
     return answer
 
 
-def _pending(world: World, thing: Any) -> None:
+def _pending(world: World, thing: Any, call: Call) -> None:
     if world.behaviours.states:
         thing.state = "pending"
-        world.later(world.durations.vpc_pending, lambda: setattr(thing, "state", "available"))
+        takes = world.takes("vpc_pending", call.operation, call.get("CidrBlock", ""))
+        world.later(takes, lambda: setattr(thing, "state", "available"))
 
 
 def describe_availability_zones(world: World, call: Call, proceed: Proceed) -> Answer:

@@ -20,9 +20,10 @@ def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
     if world.behaviours.refusals:
         _well_formed(call.get("AssumeRolePolicyDocument", ""), "Principal")
     answer = proceed()
-    young = world.memory(Young)
-    young.made[call.get("RoleName", "")] = world.clock.now()
-    young.refused.pop(call.get("RoleName", ""), None)
+    young, name, now = world.memory(Young), call.get("RoleName", ""), world.clock.now()
+    young.made[name] = now
+    young.ready[name] = now + world.takes("role_assumable", name)
+    young.refused.pop(name, None)
     return answer
 
 

@@ -18,9 +18,10 @@ RDS_ROLE = "AWSServiceRoleForRDS"
 
 @dataclass
 class Young:
-    """When roles were made, and how often a service could not assume one yet, by name."""
+    """From when on roles can be assumed, and how often a service could not yet, by name."""
 
     made: dict[str, float] = field(default_factory=dict)
+    ready: dict[str, float] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
 
 
@@ -61,10 +62,9 @@ def assumable(world: World, role_arn: str, service: str) -> bool:
     young = world.memory(Young)
     if not world.behaviours.consistency or name not in young.made:
         return True
-    age = world.clock.now() - young.made[name]
-    waits = world.durations
-    refused = young.refused.get(name, 0)
-    if age >= waits.id_visible_at_latest or (age >= waits.role_assumable and refused):
+    now, refused = world.clock.now(), young.refused.get(name, 0)
+    latest = young.made[name] + world.durations.id_visible_at_latest
+    if now >= latest or (now >= young.ready[name] and refused):
         return True
     young.refused[name] = refused + 1
     return False

@@ -1,9 +1,9 @@
 """Network interfaces that services make in a VPC by themselves, and how long they stay.
 
 A Lambda function in a VPC gets one interface for each pair of subnet and groups, shared by all
-functions with that pair. It outlives them: Lambda removes it minutes after the last of them is
-gone or detached, with the function's own role; without that role's permission it is orphaned, as
-`available` (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
+functions with that pair. It outlives them, in two steps: minutes after the last of them is deleted
+or detached it is `available`, and anybody may delete it; later Lambda removes it, with the
+function's own role. Without that role's permission it stays, as an orphan (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def for_function(
     places = [(subnet, tuple(sorted(groups))) for subnet in subnets]
     for place, left in list(memory.shared.items()):
         if name in left.users and place not in places:
-            _leave(world, region, name, role_arn, place, after=world.durations.interface_release)
+            _leave(world, region, name, role_arn, place, "interface_in_use")
     for place in places:
         subnet = place[0]
         shared = memory.shared.get(place)
@@ -62,6 +62,7 @@ def for_function(
             made = _make(world, region, subnet, place[1], text, "lambda")
             shared = memory.shared[place] = _Shared(made)
         world.forget(("interface", region, shared.interface))
+        _set_status(world, region, shared.interface, "in-use")
         shared.users.add(name)
 
 
@@ -70,18 +71,18 @@ def release_function(
 ) -> None:
     """Takes the function off its interfaces; those without a function go after a while.
 
-    `detached`: by an update that emptied its VpcConfig, which is quicker than a deletion.
+    `detached`: by an update that emptied its VpcConfig, not by a deletion.
     """
-    waits = world.durations
-    after = waits.interface_release_detached if detached else waits.interface_release
+    wait = "interface_in_use_detached" if detached else "interface_in_use"
     for place in list(world.memory(Interfaces, region).shared):
-        _leave(world, region, name, role_arn, place, after=after)
+        _leave(world, region, name, role_arn, place, wait)
 
 
-def _leave(
-    world: World, region: str, name: str, role_arn: str, place: _Place, *, after: float
-) -> None:
-    """Takes the function off one interface, which goes `after` so long if nobody else uses it."""
+def _leave(world: World, region: str, name: str, role_arn: str, place: _Place, wait: str) -> None:
+    """Takes the function off one interface, which is released if nobody else uses it.
+
+    `wait` names the duration of its first step.
+    """
     shared = world.memory(Interfaces, region).shared[place]
     shared.users.discard(name)
     if shared.users:
@@ -89,11 +90,15 @@ def _leave(
     key = ("interface", region, shared.interface)
     world.forget(key)
 
+    def release() -> None:
+        _set_status(world, region, shared.interface, "available")
+        world.later(world.takes("interface_available", name), let_go, key)
+
     def let_go() -> None:
         world.memory(Interfaces, region).shared.pop(place, None)
         _let_go(world, region, shared.interface, role_arn)
 
-    world.later(after, let_go, key)
+    world.later(world.takes(wait, name), release, key)
 
 
 def for_rds(
@@ -149,5 +154,9 @@ def _let_go(world: World, region: str, interface: str, role_arn: str) -> None:
     policies = iam_roles.policies(world, role_arn)
     if decide(policies, "ec2:DeleteNetworkInterface", "*").allowed:
         del enis[interface]
-    else:
-        enis[interface].status = "available"
+
+
+def _set_status(world: World, region: str, interface: str, status: str) -> None:
+    enis = world.backend("ec2", region).enis
+    if interface in enis:
+        enis[interface].status = status

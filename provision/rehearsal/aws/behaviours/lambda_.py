@@ -69,8 +69,8 @@ def create_function(world: World, call: Call, proceed: Proceed) -> Answer:
     if world.behaviours.states:
         function = _find(world, call)
         function.state = "Pending"
-        waits = world.durations
-        wait = waits.function_pending if vpc.get("SubnetIds") else waits.function_pending_plain
+        kind = "function_pending" if vpc.get("SubnetIds") else "function_pending_plain"
+        wait = world.takes(kind, name)
         world.later(wait, lambda: setattr(function, "state", "Active"), _key(call.region, name))
     answer["State"] = _find(world, call).state
     return _completed(world, call.region, answer)
@@ -311,7 +311,7 @@ def _updating(world: World, region: str, name: str, known: _State) -> None:
         known.update = "Successful"
         known.detaching = False
 
-    world.later(world.durations.function_update, done, _key(region, name))
+    world.later(world.takes("function_update", name), done, _key(region, name))
 
 
 def _attach(world: World, region: str, function: Any, vpc: Answer) -> None:

@@ -84,13 +84,13 @@ def _place(world: World, call: Call, instance: Any, group: Any) -> None:
 def _start_states(world: World, region: str, instance: Any) -> None:
     if not world.behaviours.states:
         return
-    waits = world.durations
-    key = _key(region, instance)
+    name, key = instance.db_instance_identifier, _key(region, instance)
     instance.status = "creating"
-    first_backup = waits.instance_first_backup if instance.backup_retention_period else 0.0
-    if first_backup:
-        world.later(waits.instance_create - first_backup, lambda: _set(instance, "backing-up"), key)
-    world.later(waits.instance_create, lambda: _set(instance, "available"), key)
+    takes = world.takes("instance_create", name)
+    if instance.backup_retention_period:
+        backup = min(takes, world.takes("instance_first_backup", name))
+        world.later(takes - backup, lambda: _set(instance, "backing-up"), key)
+    world.later(takes, lambda: _set(instance, "available"), key)
 
 
 def _start_backups(world: World, region: str, instance: Any) -> None:
@@ -313,7 +313,8 @@ def _busy(world: World, region: str, instance: Any, status: str, then: Any = lam
         then()
         _set(instance, "available")
 
-    world.later(world.durations.instance_modify, over, key)
+    takes = world.takes("instance_modify", instance.db_instance_identifier)
+    world.later(takes, over, key)
 
 
 # Delete
@@ -332,7 +333,8 @@ def delete_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     world.forget(key)
     if world.behaviours.states:
         instance.status = "deleting"
-        world.later(world.durations.instance_delete, lambda: _gone(world, call, instance), key)
+        takes = world.takes("instance_delete", instance.db_instance_identifier)
+        world.later(takes, lambda: _gone(world, call, instance), key)
     else:
         _gone(world, call, instance)
     answer["DBInstance"]["DBInstanceStatus"] = "deleting"
@@ -375,7 +377,7 @@ def _snapshot(world: World, region: str, instance: Any, name: str) -> None:
     snapshot = world.backend("rds", region).database_snapshots[name]
     if world.behaviours.states:
         snapshot.status = "creating"
-        world.later(world.durations.snapshot, lambda: _set(snapshot, "available"))
+        world.later(world.takes("snapshot", name), lambda: _set(snapshot, "available"))
 
 
 def _gone(world: World, call: Call, instance: Any) -> None:

@@ -27,9 +27,11 @@ _REGISTERABLE = {"available", "modifying", "backing-up"}
 
 @dataclass
 class _Target:
-    """A registered target: since when it counts, and when it last had a problem."""
+    """A registered target: until when it is in which state, and when it last had a problem."""
 
-    since: float
+    registered: float
+    capacity: float
+    policy_seen: float
     troubled: float = 0.0
     problem: health.Problem | None = None
 
@@ -58,10 +60,11 @@ def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     proxy.idle_client_timeout = call.get("IdleClientTimeout", 1800)
     subnets = proxy.vpc_subnet_ids
     interfaces.for_rds(world, call.region, proxy.arn, subnets, proxy.vpc_security_group_ids)
-    _busy(world, call.region, proxy, "creating", world.durations.proxy_create)
+    takes = world.takes("proxy_create", proxy.db_proxy_name)
+    _busy(world, call.region, proxy, "creating", takes)
     if world.behaviours.leftovers:
         name = f"/aws/rds/proxy/{proxy.db_proxy_name}"
-        wait = world.durations.proxy_create if world.behaviours.states else 0.0
+        wait = takes if world.behaviours.states else 0.0
         key = _key(call.region, proxy)
         world.later(wait, lambda: make_log_group(world, call.region, name), key)
     return _described(world, call)
@@ -77,7 +80,8 @@ def modify_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     proxy.auth = [_completed(auth) for auth in call.get("Auth", proxy.auth)]
     if "SecurityGroups" in call.params:
         interfaces.change_groups(world, call.region, proxy.arn, call.params["SecurityGroups"])
-    _busy(world, call.region, proxy, "modifying", world.durations.proxy_modify)
+    takes = world.takes("proxy_modify", proxy.db_proxy_name)
+    _busy(world, call.region, proxy, "modifying", takes)
     return _described(world, call)
 
 
@@ -108,7 +112,7 @@ def delete_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
 
     if world.behaviours.states:
         proxy.status = "deleting"
-        world.later(world.durations.proxy_delete, gone, key)
+        world.later(world.takes("proxy_delete", proxy.db_proxy_name), gone, key)
     else:
         gone()
     return answer
@@ -225,7 +229,7 @@ def register_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Ans
     proceed()
     targets = world.memory(Targets, call.region).by_name
     for name in names:
-        targets[proxy.db_proxy_name, name] = _Target(world.clock.now())
+        targets[proxy.db_proxy_name, name] = _new_target(world, proxy.db_proxy_name, name)
     return {"DBProxyTargets": [t for t in _targets(world, call) if t["RdsResourceId"] in names]}
 
 
@@ -248,6 +252,13 @@ def describe_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Ans
     _find_group(world, call)
     _check_state(world, proxy)
     return {"Targets": _targets(world, call)}
+
+
+def _new_target(world: World, proxy: str, instance: str) -> _Target:
+    now = world.clock.now()
+    registered = now + world.takes("target_registering", proxy, instance)
+    capacity = max(registered, now + world.takes("target_capacity", proxy, instance))
+    return _Target(registered, capacity, world.takes("target_policy_seen", proxy, instance))
 
 
 def _targets(world: World, call: Call) -> list[Answer]:
@@ -275,18 +286,19 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
         text = f"The database {target.rds_resource_id} does not exist any more"
         return _unavailable(health.Problem("CONNECTION_FAILED", text))
     key = (proxy.db_proxy_name, target.rds_resource_id)
-    known = world.memory(Targets, region).by_name.setdefault(key, _Target(world.clock.now()))
-    waits, now = world.durations, world.clock.now()
+    by_name = world.memory(Targets, region).by_name
+    known = by_name[key] = by_name.get(key) or _new_target(world, *key)
+    now = world.clock.now()
     if world.behaviours.states:
-        if now - known.since < waits.target_registering:
+        if now < known.registered:
             return {"State": "REGISTERING"}
-        if now - known.since < waits.target_capacity:
+        if now < known.capacity:
             text = "DBProxy Target is waiting for proxy to scale to desired capacity"
             return _unavailable(health.Problem("PENDING_PROXY_CAPACITY", text))
     found = _problem(world, region, proxy, instance) if world.behaviours.refusals else None
     if found is not None:
         known.troubled, known.problem = now, found
-    elif not world.behaviours.consistency or now - known.troubled >= waits.target_policy_seen:
+    elif not world.behaviours.consistency or now - known.troubled >= known.policy_seen:
         known.problem = None  # until then, what was repaired is not yet seen to be
     if known.problem is not None:
         return _unavailable(known.problem)

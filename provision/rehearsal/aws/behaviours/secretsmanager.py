@@ -46,7 +46,7 @@ def delete_secret(world: World, call: Call, proceed: Proceed) -> Answer:
         and call.get("ForceDeleteWithoutRecovery")
         and secret is not None
     ):
-        until = world.clock.now() + world.durations.secret_name_freed
+        until = world.clock.now() + world.takes("secret_name_freed", secret.name)
         world.memory(Leaving, call.region).until[secret.name] = until
     return answer
 
