@@ -95,6 +95,10 @@ def up_flags(to: argparse.ArgumentParser) -> None:
         "--reset-password", action="store_true",
         help="write a new password to the secret, the DB instance and the function",
     )  # fmt: skip
+    to.add_argument(
+        "--yes", action="store_true",
+        help="do not ask before something is made that costs (on a terminal)",
+    )  # fmt: skip
     add_explain_flag(to)
     add_dry_run_flags(to)
     to.add_argument(
@@ -126,7 +130,7 @@ def up(options: Options, output: Display, arguments: argparse.Namespace) -> tupl
         return dry_run.up(options, output, arguments, settings), 0
     dry_run.refuse_flags_without_dry_run(arguments)
     refuse_without_config(options)
-    return make(options, output, **settings), 0
+    return make(options, output, **settings, yes=arguments.yes), 0
 
 
 # --- plan, status, check --------------------------------------------------------------------------

@@ -6,11 +6,10 @@ import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from provision.aws.account import Aws, make_session
 from provision.cli.memory import resume_collecting
-from provision.cli.options import Options, configuration
+from provision.cli.options import Options, configuration, state_location
 from provision.config import Config
 from provision.engine.discovery import Discovery
 from provision.engine.events import Display, Pace, Summary
@@ -18,11 +17,12 @@ from provision.engine.executor import Counts, Engine
 from provision.engine.history import RunRecorder, usual_seconds
 from provision.engine.plan import Plan, compare
 from provision.environment import environment
-from provision.errors import ProvisionError, StateError, UsageError
+from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.pricing.table import estimate, note_of
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.template import Template
-from provision.state.document import State, locked
+from provision.state.open import store_at
+from provision.state.state import State
 from provision.waiting.poll import PollPolicy, interrupted
 
 
@@ -38,6 +38,8 @@ class Run:
     output: Display
     template: Template
     engine: Engine
+    recorder: RunRecorder
+    changes: bool = False  # whether it ever held the lock
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
     begun: Discovery | None = None  # a look that was begun when the run was opened
@@ -69,6 +71,47 @@ class Run:
             self.aws, self.template, self.look(), self.state, replace=replace, forced=forced
         )
 
+    @contextlib.contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold the lock of the state for the block, and keep a record of the run in it.
+
+        The state is read anew: whoever looked before has to look again. Nothing can be changed at
+        AWS outside of such a block. Raises Locked, StateError; LeaseLost when the lock was lost.
+        """
+        self.changes = True
+        with self.state.store.lock(self.command, self.poll_policy.stop.set) as hold:
+            if hold.taken_from:
+                self.output.note(f"took over the lock of {hold.taken_from}: its lease had run out")
+            self.aws.fence = hold.check
+            self.state.reload()
+            self.state.writes = True
+            try:
+                with self._recorded():
+                    yield
+            except Interrupted:
+                hold.check()  # it may have been the loss of the lock that interrupted it
+                raise
+            finally:
+                self.state.writes = False
+                self.aws.fence = nothing_may_be_changed
+
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[None]:
+        """Keep a record of the block, if anything happened in it; all of it is written at the end.
+
+        An error of the block stays the one that is raised.
+        """
+        ok = False
+        self.state.under_way = lambda: self.recorder.run(self.command, ok=None)
+        try:
+            yield
+            ok = True
+        finally:
+            with contextlib.suppress(*(() if ok else (ProvisionError,))):
+                if record := self.recorder.run(self.command, ok=ok):
+                    self.state.add_run(record)
+                self.state.flush()
+
     def then(self, command: str) -> Run:
         """Return the same environment at work on a further command, which counts anew."""
         engine = replace(self.engine, counts=Counts())
@@ -97,6 +140,11 @@ class Run:
         return Summary(self.command, **values)
 
 
+def nothing_may_be_changed() -> None:
+    """Raise ProvisionError: the lock is not held, and what wants to change something is a bug."""
+    raise ProvisionError("a call would have changed something at AWS without the lock: not sent")
+
+
 def begin_to_look(
     aws: Aws, config: Config, state: State, poll_policy: PollPolicy
 ) -> Discovery | None:
@@ -117,12 +165,11 @@ def opened(
     command: str,
     output: Display,
     *,
-    writes: bool = False,
     packed: bool = True,
     looks: bool = True,
     final_snapshot: str = "",
 ) -> Iterator[Run]:
-    """Open everything that a command needs; `writes` takes the lock of the state file too.
+    """Open everything that a command needs to look; `Run.changing` is what lets it change things.
 
     With `looks`, what is known of last time is looked at while it is being asked who is calling:
     that costs no time of its own then.
@@ -139,7 +186,8 @@ def opened(
         speed=options.speed,
         call_log=options.call_log,
     )
-    path = options.state or Path(".provision") / f"{settings.name}.json"
+    aws.fence = nothing_may_be_changed
+    store = store_at(state_location(options, config), aws, config.state.lock_lease_seconds)
     poll_policy = PollPolicy(
         poll_seconds=config.wait.poll_seconds,
         timeout_seconds=config.wait.timeout_minutes * 60,
@@ -147,32 +195,27 @@ def opened(
         stop=options.stop,
     )
     with contextlib.closing(aws), contextlib.ExitStack() as stack:
-        if not path.exists():  # no time to win, and a stranger is refused before anything is done
+        if store.distant:
+            aws.begin()
+        elif not store.known():  # no time to win: a stranger is refused before anything is done
             aws.identity  # noqa: B018 - asks
-        if writes:
-            stack.enter_context(locked(path, command))
-        state = State.load(path, environment=settings.name, region=settings.region, writes=writes)
+        state = State.load(store, environment=settings.name, region=settings.region, writes=False)
         begun = begin_to_look(aws, config, state, poll_policy) if looks else None
         if begun is not None:
             stack.callback(begun.close)
         template = environment(config, packed=packed, final_snapshot=final_snapshot)
         state.belong_to(aws.identity.account)
         recorder = RunRecorder()
-        state.under_way = lambda: recorder.run(command, ok=None)
         engine = Engine(aws, template, state, poll_policy, (output, recorder))
-        run = Run(command, config, aws, state, poll_policy, output, template, engine, begun=begun)
+        run = Run(
+            command, config, aws, state, poll_policy, output, template, engine, recorder,
+            begun=begun,
+        )  # fmt: skip
         if not looks:
             resume_collecting()
-        ok = False
         try:
             yield run
-            ok = True
         except ProvisionError as error:
-            notes = run.still_costing() if writes else []
+            notes = run.still_costing() if run.changes else []
             error.summary = run.summary(ok=False, error=error, notes=notes)
             raise
-        finally:
-            record = recorder.run(command, ok=ok)
-            if record is not None and writes:
-                with contextlib.suppress(*(() if ok else (StateError,))):
-                    state.add_run(record)

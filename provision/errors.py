@@ -79,6 +79,10 @@ class Locked(ProvisionError):
     """Another run holds the lock of this environment."""
 
 
+class Declined(ProvisionError):
+    """A person was asked, and did not say yes. Nothing was changed."""
+
+
 class LeaseLost(Locked):
     """This run held the lock, and lost it: it changes nothing more."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 
 from provision.aws.account import calling
 from provision.cli.options import Options
+from provision.commands.asking import ask, can_ask
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
 from provision.errors import UsageError
@@ -29,32 +29,63 @@ def teardown(
     shows each step's calls. Raises UsageError when it should ask and there is no terminal,
     LeftBehind when something is left.
     """
-    with opened(
-        options, "teardown", output, writes=True, packed=False, final_snapshot=final_snapshot
-    ) as run:
+    if not yes and not can_ask(output):
+        raise UsageError(
+            "teardown asks before it deletes, and there is no terminal to ask on",
+            next_step="`python -m teardown --yes` does not ask; `--plan` shows what would go.",
+        )
+    with opened(options, "teardown", output, packed=False, final_snapshot=final_snapshot) as run:
         run.start()
         seen = run.look()
         if explain:
             show_calls(run, seen)
-        if not yes:
+        return take_down(run, seen, yes=yes, final_snapshot=final_snapshot)
+
+
+def take_down(
+    run: Run, seen: Mapping[str, Seen | None], *, yes: bool = True, final_snapshot: str = ""
+) -> Summary:
+    """Delete what was seen of the environment, and prove it. Returns the summary.
+
+    Without `yes` it asks first, and only then takes the lock; it looks again with the lock held,
+    and asks again, without it, when that finds something else to delete.
+    """
+    while going(run, seen) or run.state.steps:
+        if not yes and going(run, seen):
             show(run, seen)
-            ask(run)
-        return take_down(run, seen, final_snapshot=final_snapshot)
+            name = run.config.environment.name
+            ask("Delete all of this, the database included?", name)
+        with run.changing():
+            again = run.look()
+            if yes or going(run, again) == going(run, seen):
+                delete_all(run, again, final_snapshot=final_snapshot)
+                break
+        seen = again
+    else:
+        prove_nothing_left(run, kept_snapshot=final_snapshot)
+    return run.summary(next_commands=[("python -m provision up", "make it again")])
 
 
-def take_down(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str = "") -> Summary:
-    """Delete what was seen of the environment, and prove it. Returns the summary."""
+def going(run: Run, seen: Mapping[str, Seen | None]) -> list[tuple[str, str]]:
+    """Return step and identity of each resource that is there and is to be deleted."""
+    return [
+        (each.step, each.identity(there.outputs))
+        for each in deletable(run, seen)
+        if (there := seen.get(each.step)) and isinstance(each, DeletableResource)
+    ]
+
+
+def delete_all(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str) -> None:
+    """Delete what was seen, prove that nothing is left, and forget all of it."""
     run.state.check_writable()
-    going = deletable(run, seen)
+    resources = deletable(run, seen)
     run.output.removing(
-        [each for each in going if seen.get(each.step) and isinstance(each, DeletableResource)]
+        [each for each in resources if seen.get(each.step) and isinstance(each, DeletableResource)]
     )
-    run.engine.remove(going, seen)
+    run.engine.remove(resources, seen)
     delete_late_logs(run)
     prove_nothing_left(run, kept_snapshot=final_snapshot)
-    for step in list(run.state.steps):
-        run.state.forget(step)
-    return run.summary(next_commands=[("python -m provision up", "make it again")])
+    run.state.forget(*list(run.state.steps))
 
 
 def delete_late_logs(run: Run) -> None:
@@ -114,17 +145,3 @@ def show_calls(run: Run, seen: Mapping[str, Seen | None]) -> None:
     from provision.views.explain import explain_removal  # only who asks for it waits for its import
 
     explain_removal(run, deletable(run, seen), seen)
-
-
-def ask(run: Run) -> None:
-    """Ask on a terminal whether to go on. Raises UsageError for no, or without a terminal."""
-    name = run.config.environment.name
-    if not sys.stdin.isatty():
-        raise UsageError(
-            "teardown asks before it deletes, and there is no terminal to ask on",
-            next_step="`python -m teardown --yes` does not ask; `--plan` shows what would go.",
-        )
-    question = f"Delete all of this, the database included? Type {name} to go on: "
-    print(question, end="", file=sys.stderr, flush=True)  # stdout may be JSON lines
-    if sys.stdin.readline().strip() != name:
-        raise UsageError("not confirmed: nothing was deleted")

@@ -14,7 +14,7 @@ from provision.rehearsal import Fault, Remote
 from provision.resources.base import Seen
 from provision.resources.lambda_ import Function
 from provision.resources.rds import DBInstance
-from provision.state import document
+from provision.state import local
 from tests.support.account import Account
 from tests.support.commands import Commands, Result
 
@@ -59,14 +59,14 @@ def listener(commands: Commands, account: Account, tmp_path: Path) -> Iterator[L
     """The commands, with every version of the state file, and with no process of their own."""
     environ = {**commands.environ, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     listening = Listener(replace(commands, environ=environ), account)
-    write = document.replace_file
+    write = local.replace_file
 
     def keep(path: Path, text: str) -> None:
         listening.written[f"{len(listening.written)} {path.name}"] = text
         write(path, text)
 
     with (
-        mock.patch.object(document, "replace_file", keep),
+        mock.patch.object(local, "replace_file", keep),
         mock.patch.object(subprocess, "Popen", side_effect=AssertionError("arguments are public")),
     ):
         yield listening

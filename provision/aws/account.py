@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-READS = ("Describe", "Filter", "Get", "List")
+READS = ("Describe", "Filter", "Get", "Head", "List")
 THROTTLED = {
     "RequestLimitExceeded",
     "Throttling",
@@ -132,11 +132,13 @@ class Aws:
         self.environment = environment
         self.extra_tags = dict(tags or {})
         self.region: str = session.get_config_variable("region") or ""
+        self.fence: Callable[[], None] = lambda: None  # raises when nothing may be changed
         self._speed = speed
         self._call_log = call_log
         self._clients: dict[str, Future[Any]] = {}
         self._lock = threading.Lock()
-        self._making = threading.Lock()
+        self._making = threading.RLock()
+        self._made: list[Any] = []
         self._asking = threading.Lock()
         self._who: Identity | ProvisionError | None = None
         self._readers = ThreadPoolExecutor(max_workers=32, thread_name_prefix="read")
@@ -155,30 +157,47 @@ class Aws:
         return client.result()
 
     def _make_client(self, service: str) -> Any:
+        client = self.make_client(service, connect_timeout=10, read_timeout=70)
+        events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
+        events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
+        events.register(f"before-send.{name}", self._check_fence)
+        # Read how lists are paged now: once, and not in each of many threads.
+        client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
+        return client
+
+    def make_client(self, service: str, **settings: Any) -> Any:
+        """Return a client of its own, with these settings of botocore's, that sends each call once.
+
+        Raises UsageError for settings of the caller's that make none.
+        """
         config = BotoConfig(
-            retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=10,
-            read_timeout=70,
-            max_pool_connections=50,
-            user_agent_extra="rds-proxy-auth",
-            parameter_validation=self.validates,
+            **{
+                "retries": {"total_max_attempts": 1, "mode": "standard"},
+                "max_pool_connections": 50,
+                "user_agent_extra": "rds-proxy-auth",
+                "parameter_validation": self.validates,
+                **settings,
+            }
         )
         region = PRICING_REGION if service == "pricing" else None  # None: the session's
         try:
-            client: Any = self.session.create_client(service, region_name=region, config=config)
+            with self._making:
+                client: Any = self.session.create_client(service, region_name=region, config=config)
+                self._made.append(client)
         except ValueError as error:
             raise UsageError(
                 f"the AWS settings make no client of {service}: {error}",
                 next_step="Look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> and the profile's "
                 "credential_process.",
             ) from error
-        events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
-        events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
         if self._call_log is not None:
-            log_calls(events, service, self._call_log)
-        # Read how lists are paged now: once, and not in each of many threads.
-        client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
+            log_calls(client.meta.events, service, self._call_log)
         return client
+
+    def _check_fence(self, event_name: str, **_: Any) -> None:
+        """Before each attempt of each call that changes something: is the lock held now?"""
+        if not event_name.rpartition(".")[2].startswith(READS):
+            self.fence()
 
     @cached_property
     def ec2(self) -> EC2Client:
@@ -270,9 +289,8 @@ class Aws:
         """End the threads and close the connections."""
         self._readers.shutdown(wait=False, cancel_futures=True)
         with self._making:
-            for client in self._clients.values():
-                if client.done() and not client.exception():
-                    client.result().close()
+            for client in self._made:
+                client.close()
 
 
 def max_attempts() -> int:

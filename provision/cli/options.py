@@ -14,6 +14,7 @@ from pathlib import Path
 
 from provision.config import Config, load
 from provision.errors import UsageError
+from provision.state.location import Location, location
 
 CONFIG = Path("config.toml")
 
@@ -23,7 +24,7 @@ class Options:
     """The flags that every command takes."""
 
     config: Path | None = None  # None: CONFIG where there is one, else every key's default
-    state: Path | None = None
+    state: str | None = None  # a path or s3://BUCKET/KEY; None: as state.location says
     overrides: tuple[str, ...] = ()
     profile: str | None = None
     region: str | None = None
@@ -66,6 +67,12 @@ def config_path(options: Options) -> Path | None:
     except OSError:
         pass  # it is reported when it is read
     return CONFIG
+
+
+def state_location(options: Options, config: Config) -> Location:
+    """Return where the state is kept: `--state`, or else state.location."""
+    text = config.state.location if options.state is None else options.state
+    return location(text, config.environment.name)
 
 
 def refuse_without_config(options: Options) -> None:

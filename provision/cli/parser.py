@@ -77,8 +77,9 @@ def add_common_flags(to: argparse.ArgumentParser) -> None:
         help="the configuration (default: config.toml)",
     )  # fmt: skip
     group.add_argument(
-        "--state", metavar="PATH", type=Path,
-        help="the state file (default: .provision/NAME.json)",
+        "--state", metavar="PATH", type=state_place,
+        help="where the state is kept, a path or s3://BUCKET/KEY (default: state.location, or else "
+        ".provision/NAME.json)",
     )  # fmt: skip
     group.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
@@ -123,6 +124,16 @@ def add_explain_flag(to: argparse.ArgumentParser) -> None:
         "--explain", action="store_true",
         help="show for each step the AWS CLI line that would do the same, and AWS's page about it",
     )  # fmt: skip
+
+
+def state_place(text: str) -> str:
+    """Return a place for a state."""
+    from provision.config.checks import state_location
+
+    expected = state_location(text) if text else "a path or s3://BUCKET/KEY"
+    if expected:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be {expected}")
+    return text
 
 
 def positive(text: str) -> float:

@@ -61,7 +61,7 @@ def rehearsed(
         rehearsal.applied(),
     ):
         output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS; --seed {seed}")
-        state = Path(folder) / "state.json"
+        state = str(Path(folder) / "state.json")
         yield replace(options, profile=None, state=state, speed=speed)
 
 
@@ -90,9 +90,9 @@ def up(
 
     with (
         rehearsed(options, output, **_flags(arguments)) as inner,
-        opened(inner, "up --dry-run", output, writes=True) as run,
+        opened(inner, "up --dry-run", output) as run,
     ):
-        summary = bring_up(run, **settings)
+        summary = bring_up(run, **settings, yes=True)
         if arguments.serve:
             output.summary(summary)
             output.note("serving until Ctrl-C")
@@ -114,9 +114,9 @@ def up_and_down(options: Options, output: Display, arguments: argparse.Namespace
 
     with (
         rehearsed(options, output, **_flags(arguments)) as inner,
-        opened(inner, "up --dry-run", output, writes=True) as run,
+        opened(inner, "up --dry-run", output) as run,
     ):
-        output.summary(replace(bring_up(run), next_commands=()))
+        output.summary(replace(bring_up(run, yes=True), next_commands=()))
         down = run.then("teardown --dry-run")
         down.start()
         seen = down.look()

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provision.cli.options import Options, configuration
+from provision.aws.account import Aws, make_session
+from provision.cli.options import Options, configuration, state_location
 from provision.commands.status import Standing, stand
+from provision.config import Config
 from provision.context import opened
 from provision.engine.events import Display, Summary
 from provision.engine.plan import compare
@@ -18,7 +20,10 @@ from provision.environment import environment
 from provision.errors import StateError, UsageError
 from provision.resources.base import Resource
 from provision.resources.references import bind
-from provision.state.document import read, refuse_another
+from provision.state.local import LocalStore
+from provision.state.open import store_at
+from provision.state.state import State
+from provision.state.store import Store
 from provision.views.timeline import terminal
 from provision.views.timeline.model import Span, Timeline
 from provision.views.timeline.model import timeline as made_of
@@ -47,34 +52,48 @@ def timeline(
         raise UsageError("--live goes with --html", next_step="Add --html FILE.")
     config = configuration(options)
     settings = config.environment
-    path = options.state or Path(".provision") / f"{settings.name}.json"
-    document = read(path) or {"runs": [], "steps": {}}
-    if document["steps"]:
-        refuse_another(document, path, environment=settings.name, region=settings.region)
+    state = kept(options, config)
     template = environment(config, packed=False)
-    run = made_of(chosen(document.get("runs", []), path, run_number), template)
+    run = made_of(chosen(state.runs, state.store.where, run_number), template)
     if html is None:
         show(run, output)
         return Summary("timeline", ok=True, silent=True)
     if live:
         things, source = asked(options, output), "as AWS has them now"
     else:
-        things = things_in_state(template, document["steps"])
-        source = f"as of the last run, from the state file {path.name}"
-    about = f"{settings.name}: account {document['account']}, {document['region']}"
+        steps = {name: vars(step) for name, step in state.steps.items()}
+        things = things_in_state(template, steps)
+        source = f"as of the last run, from the state file {Path(state.store.where).name}"
+    about = f"{settings.name}: account {state.account}, {state.region}"
     said = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
     write(html, page(about, said, run, template, things))
     output.record("page", path=str(html))
     return Summary("timeline", ok=True, notes=(f"written: {html}",))
 
 
+def kept(options: Options, config: Config) -> State:
+    """Return the state, of whichever account. Raises StateError, or what S3 refuses."""
+    name, region = config.environment.name, config.environment.region
+    at = state_location(options, config)
+    with contextlib.ExitStack() as stack:
+        store: Store
+        if isinstance(at, Path):
+            store = LocalStore(at)
+        else:
+            session = make_session(options.profile, region)
+            aws = Aws(session, environment=name, call_log=options.call_log)
+            stack.enter_context(contextlib.closing(aws))
+            store = store_at(at, aws, config.state.lock_lease_seconds)
+        return State.load(store, environment=name, region=region, writes=False)
+
+
 def chosen(
-    runs: Sequence[Mapping[str, Any]], path: Path, run_number: int | None
+    runs: Sequence[Mapping[str, Any]], where: str, run_number: int | None
 ) -> Mapping[str, Any]:
     """Return the run asked for. Raises UsageError or StateError."""
     if not runs:
         raise StateError(
-            f"{path}: no run is recorded there",
+            f"{where}: no run is recorded there",
             next_step="`python -m provision up` and `python -m teardown` record what they did.",
         )
     newest_first: list[Mapping[str, Any]] = list(reversed(runs))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection
 
 from provision.cli.options import Options
+from provision.commands.asking import ask, can_ask
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
+from provision.engine.plan import Action, Plan
 from provision.pricing.table import cost_note
 from provision.resources.base import Change
 
@@ -21,15 +24,21 @@ def up(
     replace: Collection[str] = (),
     reset_password: bool = False,
     explain: bool = False,
+    yes: bool = False,
 ) -> Summary:
     """Make AWS match the configuration; with `check`, prove both logins afterwards.
 
-    `replace` names steps to make anew; `explain` shows each step's calls. Returns the summary.
-    Raises ProvisionError.
+    `replace` names steps to make anew; `explain` shows each step's calls; `yes` does not ask before
+    what costs. Returns the summary. Raises ProvisionError; Declined when a person says no.
     """
-    with opened(options, "up", output, writes=True) as run:
+    with opened(options, "up", output) as run:
         return bring_up(
-            run, check=check, replace=replace, reset_password=reset_password, explain=explain
+            run,
+            check=check,
+            replace=replace,
+            reset_password=reset_password,
+            explain=explain,
+            yes=yes,
         )
 
 
@@ -40,30 +49,82 @@ def bring_up(
     replace: Collection[str] = (),
     reset_password: bool = False,
     explain: bool = False,
+    yes: bool = False,
 ) -> Summary:
-    """Make AWS match the configuration of an opened run. Returns the summary."""
-    run.start()
-    run.state.check_writable()
+    """Make AWS match the configuration of an opened run. Returns the summary.
+
+    Looks, asks, takes the lock, and looks again: nobody has to wait for a person who thinks. Where
+    the second look finds another plan, it is shown, and asked about with the lock given back.
+    """
     forced = {run.template.secret.step: RESET} if reset_password else {}
-    plan = run.plan(replace=replace, forced=forced)
+    look = functools.partial(run.plan, replace=replace, forced=forced)
+    run.start()
+    plan = look()
+    while True:
+        show(run, plan, explain=explain)
+        if run.engine.has_nothing_to_do(plan):
+            finish(run, plan, check=check)
+            break
+        examine(run, plan)
+        asked = not yes and costs(plan) and can_ask(run.output)
+        if asked:
+            ask(question(run), "yes")
+        with run.changing():
+            again = look()
+            if again.same_as(plan) or not asked:
+                if not again.same_as(plan):
+                    show(run, again, explain=explain)
+                    examine(run, again)
+                run.state.check_writable()
+                finish(run, again, check=check)
+                break
+        plan = again
+    return run.summary(notes=[cost_note(run.config)], next_commands=after_up())
+
+
+def show(run: Run, plan: Plan, *, explain: bool) -> None:
+    """Show what is going to be done, and with `explain` how."""
     run.output.planned(plan)
     if explain:
         from provision.views.explain import explain_plan
 
         explain_plan(run, plan)
+
+
+def examine(run: Run, plan: Plan) -> None:
+    """Look whether account and region can have it. Raises what makes it certain that not."""
+    plan.refuse()
     if plan.to_do:
         from provision.verify.doctor.finding import warnings
         from provision.verify.doctor.preflight import preflight
 
         for each in warnings(preflight(run, plan)):
             run.output.note(f"{each.what}: {each.reason}")
+
+
+def finish(run: Run, plan: Plan, *, check: bool) -> None:
+    """Carry the plan out, and with `check` prove both logins."""
     run.engine.carry_out(plan)
-    run.url = run.state.steps[run.template.api.step].outputs.get("endpoint")
+    api = plan.of(run.template.api).seen
+    known = run.state.known().get(run.template.api.step) or (api.outputs if api else {})
+    run.url = known.get("endpoint")
     if check:
         from provision.commands.check import prove_logins
 
         prove_logins(run)
-    return run.summary(notes=[cost_note(run.config)], next_commands=after_up())
+
+
+def costs(plan: Plan) -> bool:
+    """Return whether anything is to be made that is billed by the hour."""
+    return any(
+        each.resource.costs and each.action in (Action.CREATE, Action.REPLACE)
+        for each in plan.steps
+    )
+
+
+def question(run: Run) -> str:
+    """Return what a person is asked before something costs."""
+    return f"Make this? {cost_note(run.config)}."
 
 
 def after_up() -> list[tuple[str, str]]:

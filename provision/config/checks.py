@@ -212,3 +212,37 @@ def tag_value(text: str) -> str | None:
 def in_tags(character: str) -> bool:
     """Return whether a tag may hold this character."""
     return character in "_.:/=+-@" or unicodedata.category(character)[0] in "LNZ"
+
+
+def state_location(value: str) -> str | None:
+    """A path, `s3://BUCKET/KEY`, or "" for the default. `{name}` stands for the environment's name.
+
+    Buckets' names: Amazon S3 User Guide, "General purpose bucket naming rules"; a key has 1,024
+    bytes at most, and the lock's is longer than the state's.
+    """
+    text = value.replace("{name}", "a" * 28)
+    if re.search(r"[{}]", text):
+        return 'a path or s3://BUCKET/KEY, in which only "{name}" is replaced'
+    if not text.isprintable() or text != text.strip():
+        return "a path or s3://BUCKET/KEY without control characters or spaces around it"
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme != "s3":
+        return "a path or s3://BUCKET/KEY"
+    if separator or re.match(r"(?i)(s3|arn):", text):
+        return s3_location(rest if separator else "")
+    if text.endswith("/") or text in (".", ".."):
+        return "a file's path or s3://BUCKET/KEY, not a folder"
+    return None
+
+
+def s3_location(text: str) -> str | None:
+    """BUCKET/KEY."""
+    bucket, _, key = text.partition("/")
+    good = re.fullmatch(r"[a-z0-9](?:[a-z0-9-]|\.(?=[a-z0-9])){1,61}[a-z0-9]", bucket)
+    if not good or re.fullmatch(r"[0-9.]+", bucket) or bucket.startswith("xn--"):
+        return "s3://BUCKET/KEY, with a bucket of 3 to 63 lower-case letters, digits, . and -"
+    if key.endswith(".lock") or {"", ".", ".."} & {*key.split("/")}:
+        return "s3://BUCKET/KEY, with a key such as team/{name}.json, not a folder and not *.lock"
+    if len(key.encode()) > 1024 - len(".lock"):
+        return "s3://BUCKET/KEY, with a key of at most 1019 bytes"
+    return None

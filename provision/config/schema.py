@@ -50,6 +50,14 @@ class EnvironmentSettings:
 
 
 @dataclass(frozen=True)
+class StateSettings:
+    """`[state]`"""
+
+    location: str = setting("", checks.state_location)
+    lock_lease_seconds: int = setting(60, between(5, 3600, "seconds"))
+
+
+@dataclass(frozen=True)
 class NetworkSettings:
     """`[network]`"""
 
@@ -120,6 +128,7 @@ class Config:
     """The whole of config.toml; every value is good."""
 
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
+    state: StateSettings = field(default_factory=StateSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     database: DatabaseSettings = field(default_factory=DatabaseSettings)
     proxy: ProxySettings = field(default_factory=ProxySettings)

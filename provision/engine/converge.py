@@ -12,7 +12,7 @@ from provision.engine.plan import foreign
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import Change, CreatableResource, ManagedResource, Seen, canonical
 from provision.state import document as phases
-from provision.state.document import State
+from provision.state.state import State
 from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until, until_accepted
 from provision.waiting.transient_errors import passing
 

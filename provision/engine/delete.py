@@ -10,7 +10,7 @@ from provision.engine.plan import foreign
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import AwsMadeResource, DeletableResource, Seen
 from provision.state import document as phases
-from provision.state.document import State
+from provision.state.state import State
 from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until
 from provision.waiting.transient_errors import passing
 

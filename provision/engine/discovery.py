@@ -16,7 +16,8 @@ from provision.engine.outputs import StepOutputs
 from provision.errors import ProvisionError
 from provision.resources.base import Resource, Seen
 from provision.resources.references import bind, references, unresolved
-from provision.state.document import CREATING, State
+from provision.state.document import CREATING
+from provision.state.state import State
 from provision.waiting.poll import PollPolicy, PollResult, Verdict, until
 
 LAG_SECONDS = 15.0  # how long a new resource may stay hidden from a lookup (EC2: usually under 5)

@@ -69,6 +69,7 @@ class Reporter:
     """
 
     colours = False
+    interactive = True  # whether a person may be asked something beside it
 
     def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
         """A command begins. `about` says in words on what: environment, account, region."""

@@ -21,7 +21,7 @@ from provision.engine import graph
 from provision.engine.events import Watcher
 from provision.engine.outputs import Blocked, StepOutputs
 from provision.engine.plan import Action, Plan, Planned, pseudo
-from provision.errors import CredentialsError, Interrupted, ProvisionError
+from provision.errors import CredentialsError, Interrupted, LeaseLost, ProvisionError
 from provision.resources.base import (
     AccountResource,
     CreatableResource,
@@ -33,7 +33,7 @@ from provision.resources.base import (
 )
 from provision.resources.references import bind, references
 from provision.state import document as phases
-from provision.state.document import State
+from provision.state.state import State
 from provision.waiting.poll import PollPolicy, Verdict, interrupted
 
 if TYPE_CHECKING:
@@ -78,11 +78,9 @@ class Engine:
             for each in plan.steps:
                 self._leave(each)
             return
-        for each in plan.steps:
-            if (
-                each.write_only
-            ):  # nobody can see later whether it was done: this says that it was not
-                self.state.begin(each.step, phases.UPDATING)
+        # Nobody can see later whether a write-only value was written: this says that it was not.
+        if unseen := [each.step for each in plan.steps if each.write_only]:
+            self.state.begin_all(unseen, phases.UPDATING)
         self._remove_replaced(plan)
         step_outputs = StepOutputs(self.poll_policy.stop, pseudo(self.aws))
         by_step = {each.step: each for each in plan.steps}
@@ -92,6 +90,22 @@ class Engine:
             self._make(by_step[resource.step], step_outputs, needed)
 
         self._on_threads(self.resources, work, step_outputs, stop_all=True)
+
+    def has_nothing_to_do(self, plan: Plan) -> bool:
+        """Return whether all is as it should be, in the state too: then no lock is needed."""
+        return not plan.refused and all(
+            as_it_should_be(each) and self._recorded(each) for each in plan.steps
+        )
+
+    def _recorded(self, planned: Planned) -> bool:
+        """Return whether the state says of a step what AWS shows."""
+        if planned.seen is None or not isinstance(planned.resource, ManagedResource):
+            return True
+        entry = self.state.steps.get(planned.step)
+        return entry is not None and (entry.phase, entry.outputs) == (
+            phases.READY,
+            dict(planned.seen.outputs),
+        )
 
     def _leave(self, planned: Planned) -> None:
         """Record a step that is as it should be."""
@@ -269,7 +283,7 @@ class Engine:
             except ProvisionError as error:
                 self._failed(resource, error)
                 step_outputs.fail(resource.step)
-                if stop_all or isinstance(error, CredentialsError):
+                if stop_all or isinstance(error, CredentialsError | LeaseLost):
                     self.poll_policy.stop.set()
             except BaseException:  # a bug, or nobody reads our output: the others must not wait
                 step_outputs.fail(resource.step)

@@ -22,7 +22,8 @@ from provision.resources.base import (
     Seen,
 )
 from provision.resources.references import bind, references
-from provision.state.document import UPDATING, State
+from provision.state.document import UPDATING
+from provision.state.state import State
 
 if TYPE_CHECKING:
     from provision.aws.account import Aws
@@ -54,6 +55,12 @@ class Planned:
         """The step's name."""
         return self.resource.step
 
+    @property
+    def doing(self) -> tuple[object, ...]:
+        """What is to be done, and to what, for a comparison."""
+        identity = self.resource.identity(self.seen.outputs) if self.seen else ""
+        return self.step, self.action, identity, self.changes
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -76,6 +83,10 @@ class Plan:
     def counted(self) -> list[Planned]:
         """The steps that make something: not what is only looked up, or made by AWS itself."""
         return [each for each in self.steps if isinstance(each.resource, CreatableResource)]
+
+    def same_as(self, other: Plan) -> bool:
+        """Return whether both say that the same is to be done."""
+        return [each.doing for each in self.steps] == [each.doing for each in other.steps]
 
     def of(self, resource: Resource) -> Planned:
         """Return what is planned for a resource of the environment."""

@@ -59,7 +59,7 @@ class Environment:
     ) -> None:
         self._options = Options(
             config=Path(config) if config is not None else None,
-            state=Path(state) if state is not None else None,
+            state=os.fspath(state) if state is not None else None,
             overrides=tuple(f"{key}={as_toml(value)}" for key, value in (settings or {}).items()),
             profile=profile,
             stop=threading.Event(),
@@ -119,8 +119,8 @@ class Environment:
             self._take_down(error)
 
     def _bring_up(self) -> None:
-        with self._interruptible(), opened(self._options, "up", self._output, writes=True) as run:
-            bring_up(run, check=self._check)
+        with self._interruptible(), opened(self._options, "up", self._output) as run:
+            bring_up(run, check=self._check, yes=True)
             self.url = run.url or ""
             self.outputs = run.state.known()
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class JsonLines(Display):
     """Events for programs. The last line is the summary."""
 
+    interactive = False
+
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._lock = threading.Lock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import pty
 import re
@@ -163,7 +163,7 @@ def test_every_line_is_an_object_and_the_last_is_the_summary(commands: Commands)
     for result, action in ((up, "created"), (down, "deleted")):
         assert result.code == 0
         check_summary(result.summary)
-        assert result.stderr == ""
+        assert "Type" not in result.stderr
         assert [each["event"] for each in result.events].count("summary") == 1
         steps = result.of("step")
         assert {each["action"] for each in steps} == {action}
@@ -271,48 +271,77 @@ def test_teardown_refuses_where_it_cannot_ask(built: Built) -> None:
     assert built.commands.plan().code == 0
 
 
-def answered(commands: Commands, answer: str, *flags: str) -> Result:
-    """`teardown` on a terminal at which somebody types `answer`."""
+def answered(commands: Commands, answer: str, *arguments: str) -> Result:
+    """A command on a terminal at which somebody types `answer`; stderr is what it shows."""
     ours, theirs = pty.openpty()
-    try:
-        os.write(ours, answer.encode())
-        done = subprocess.run(
-            commands.command("teardown", *flags),
-            cwd=commands.folder,
-            env=commands.process_environ(),
-            stdin=theirs,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    return Result(done.returncode, done.stdout, done.stderr)
+    shown = bytearray()
+    process = subprocess.Popen(
+        commands.command(*arguments),
+        cwd=commands.folder,
+        env=commands.process_environ(),
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    os.write(ours, answer.encode())
+    with contextlib.suppress(OSError):  # the other end is closed
+        while data := os.read(ours, 1 << 16):
+            shown += data
+    os.close(ours)
+    stdout, _ = process.communicate(timeout=120)
+    return Result(process.returncode, stdout, shown.decode())
 
 
 @pytest.mark.parametrize("answer", ["yes\n", "\n", "rds-proxy\n", "\x04"])
 def test_any_other_answer_deletes_nothing(built: Built, answer: str) -> None:
     before = len(built.remote.journal())
-    result = answered(built.commands, answer, "--output", "plain")
-    assert result.code == 2
-    assert "nothing was deleted" in result.stderr
+    result = answered(built.commands, answer, "teardown", "--output", "plain")
+    assert result.code == 1
+    assert "nothing was changed" in result.stderr
     assert not [call for call in built.remote.journal()[before:] if call.mutating]
+
+
+@pytest.mark.parametrize("answer", ["no\n", "y\n", "\n", "\x04"])
+def test_up_asks_before_it_makes_what_costs(
+    rehearsal: Remote, commands: Commands, answer: str
+) -> None:
+    result = answered(commands, answer, "provision", "up", "--output", "plain")
+    assert result.code == 1, result.stderr
+    assert "Type yes to go on" in result.stderr
+    assert "nothing was changed" in result.stderr
+    assert not [call for call in rehearsal.journal() if call.mutating]
+    assert not commands.state_path().parent.exists()  # no lock either
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "flags"), [("yes\n", ()), ("", ("--yes",))])
+def test_yes_makes_it(commands: Commands, answer: str, flags: tuple[str, ...]) -> None:
+    up = ("provision", "up", "--no-check", "--output", "plain", *flags)
+    result = answered(commands, answer, *up)
+    assert result.code == 0, result.stderr
+    assert commands.plan().code == 0
+
+
+def test_up_does_not_ask_about_what_costs_nothing(built: Built) -> None:
+    up = ("provision", "up", "--no-check", "--output", "plain")
+    result = answered(built.commands, "", *up)
+    assert result.code == 0, result.stderr
+    assert "Type yes" not in result.stderr
 
 
 @pytest.mark.slow
 def test_the_environments_name_deletes_it(commands: Commands, account: Account) -> None:
     assert commands.up().code == 0
-    result = answered(commands, "rds-proxy-auth\n", "--output", "plain")
+    result = answered(commands, "rds-proxy-auth\n", "teardown", "--output", "plain")
     assert result.code == 0, result.stderr
     assert "vpc-" in result.stdout  # what would go was shown first
     assert not account.all("rds", "describe_db_instances", "DBInstances")
 
 
-def test_the_question_does_not_spoil_json(built: Built) -> None:
-    result = answered(built.commands, "no\n", "--output", "json")
+def test_json_is_never_asked_about(built: Built) -> None:
+    result = answered(built.commands, "rds-proxy-auth\n", "teardown", "--output", "json")
     assert result.code == 2
-    assert "nothing was deleted" in result.error["message"]
-    assert json.dumps(result.of("to-delete"))
-    assert {each["step"] for each in result.of("to-delete")} >= {"vpc", "db-instance", "api"}
+    assert "--yes" in result.error["next"]
+    assert "Type" not in result.stderr

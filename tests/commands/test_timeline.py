@@ -17,7 +17,9 @@ from provision.engine.history import RunRecorder
 from provision.environment import environment
 from provision.rehearsal import Fault, Remote
 from provision.resources.template import Template
-from provision.state.document import READY, State
+from provision.state.document import READY
+from provision.state.local import LocalStore
+from provision.state.state import State
 from provision.views.live import Live
 from provision.views.timeline.model import Timeline, longest_chain, needs_of, timeline
 from provision.views.timeline.page import POLICY
@@ -189,7 +191,7 @@ def test_colours_are_for_a_terminal_that_wants_them(
 
 def recording(path: Path) -> tuple[State, RunRecorder]:
     """A state that is written, and who records the run."""
-    state = State.load(path, environment="demo", account="123456789012", region=REGION)
+    state = State.load(LocalStore(path), environment="demo", account="123456789012", region=REGION)
     recorder = RunRecorder()
     state.under_way = lambda: recorder.run("up", ok=None)
     return state, recorder

@@ -426,6 +426,7 @@ def test_every_key_of_the_contract_is_there_with_the_articles_value() -> None:
             "debug_logging": False,
         },
         "function": {"timeout_seconds": 10},
+        "state": {"location": "", "lock_lease_seconds": 60},
     }
     keys_alone = {
         "database": {"engine_version", "backup_retention_days"},

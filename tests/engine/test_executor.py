@@ -18,7 +18,9 @@ from provision.engine.plan import Action, Plan, compare
 from provision.errors import Interrupted, ProvisionError, ResourceFailed
 from provision.resources.base import AwsMadeResource, Change, ManagedResource, Resource, Seen
 from provision.resources.references import Output
-from provision.state.document import CREATING, MADE, READY, State
+from provision.state.document import CREATING, MADE, READY
+from provision.state.local import LocalStore
+from provision.state.state import State
 from provision.waiting.poll import PollPolicy
 
 SECONDS = 30  # that two steps may take to meet: far more than they need
@@ -117,7 +119,9 @@ class World:
 
     def engine(self, *things: Resource) -> Engine:
         """An engine as a new process would have it: with what is in the state file."""
-        state = State.load(self.path, environment="demo", account="1", region="eu-west-1")
+        state = State.load(
+            LocalStore(self.path), environment="demo", account="1", region="eu-west-1"
+        )
         poll_policy = PollPolicy(timeout_seconds=1000, speed=1000)
         watcher: Any = self.watcher
         aws: Any = self.cloud

@@ -82,7 +82,7 @@ def test_keep_leaves_it_for_the_next(at_account: Commands, rehearsal: Remote) ->
 
 
 def test_somebody_elses_run_is_left_alone(at_account: Commands, rehearsal: Remote) -> None:
-    from provision.state.document import locked
+    from provision.state.local import locked
 
     with locked(at_account.state_path(), "up"), pytest.raises(ProvisionError, match="in use by up"):
         Environment(check=False).__enter__()

@@ -16,11 +16,10 @@ from provision.state.document import (
     MADE,
     READY,
     RUNS_KEPT,
-    State,
     StepState,
-    locked,
-    replace_file,
 )
+from provision.state.local import LocalStore, locked, replace_file
+from provision.state.state import State
 
 WHOSE = {"environment": "demo", "account": "123456789012", "region": "eu-west-1"}
 RUN = {"command": "up", "began": "2026-11-24", "seconds": 1.5, "ok": True, "steps": {}}
@@ -46,7 +45,9 @@ def state(path: Path) -> State:
 def load(path: Path, *, writes: bool = True) -> State:
     """The state at `path`, of the environment that it should be of."""
     who = WHOSE["environment"], WHOSE["account"], WHOSE["region"]
-    return State.load(path, environment=who[0], account=who[1], region=who[2], writes=writes)
+    return State.load(
+        LocalStore(path), environment=who[0], account=who[1], region=who[2], writes=writes
+    )
 
 
 def reloaded(path: Path) -> dict[str, StepState]:
@@ -210,10 +211,10 @@ def test_one_at_a_time_and_the_second_is_told_who_is_first(path: Path) -> None:
 
 def test_a_lock_that_was_deleted_while_it_was_taken_is_taken_anew(path: Path) -> None:
     """Who holds a deleted lock file would lock out nobody."""
-    from provision.state import document
+    from provision.state import local
 
     lock, taken = path.with_name("demo.json.lock"), []
-    take = document.take
+    take = local.take
 
     def first_too_late(handle: int, of: Path) -> None:
         take(handle, of)
@@ -221,7 +222,7 @@ def test_a_lock_that_was_deleted_while_it_was_taken_is_taken_anew(path: Path) ->
         if len(taken) == 1:
             lock.unlink()
 
-    with mock.patch.object(document, "take", first_too_late), locked(path, "up"):
+    with mock.patch.object(local, "take", first_too_late), locked(path, "up"):
         assert len(taken) == 2
         assert lock.exists()
 
