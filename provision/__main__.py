@@ -263,13 +263,19 @@ def timeline(
 # --- policy ---------------------------------------------------------------------------------------
 
 
-def policy(
-    options: Options, output: Display, _arguments: argparse.Namespace
-) -> tuple[Summary, int]:
+def policy_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `policy`."""
+    to.add_argument(
+        "--document", metavar="N", type=int, dest="number",
+        help="one of several documents, counted from 1 (default: all, as a JSON array)",
+    )  # fmt: skip
+
+
+def policy(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision policy`."""
     from provision.commands.policy import policy as show
 
-    return show(options, output), 0
+    return show(options, output, number=arguments.number), 0
 
 
 # --- init -----------------------------------------------------------------------------------------
@@ -302,7 +308,7 @@ COMMANDS = (
     ("logs", "what both functions have logged, by request; reads only", logs_flags, logs),
     ("compare", "call both routes many times: the two logins in figures", compare_flags, compare),
     ("timeline", "what a run did and when, as bars; needs no AWS", timeline_flags, timeline),
-    ("policy", "the IAM policy that the caller needs; calls nothing", no_flags, policy),
+    ("policy", "the IAM policies that the caller needs; calls nothing", policy_flags, policy),
 )
 
 

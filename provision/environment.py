@@ -27,6 +27,7 @@ from provision.resources.ec2 import (
 from provision.resources.iam import Role, ServiceLinkedRole, allow
 from provision.resources.lambda_ import Function, LayerVersion
 from provision.resources.logs import LogGroup
+from provision.resources.permissions import via_service
 from provision.resources.rds import DBInstance, DBProxy, DBProxyTarget, DBSubnetGroup
 from provision.resources.secretsmanager import Secret
 from provision.resources.template import Login, RouteName, Template, Tier
@@ -46,6 +47,7 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
     """
     name, region = config.environment.name, config.environment.region
     network, database = config.network, config.database
+    boundary = config.environment.permissions_boundary
 
     # --- network ---------------------------------------------------------------------------------
     # No internet gateway and no NAT: the functions need nothing but the proxies.
@@ -138,6 +140,7 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         security_group_ids=(groups["database"].id,),
         backup_retention_days=database.backup_retention_days,
         deletion_protection=database.deletion_protection,
+        region=region,
         final_snapshot=final_snapshot,
     )
 
@@ -147,12 +150,14 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         role_name=f"{name}-proxy-{region}",
         description=f"{name}: the proxies read the database's secret",
         trusts="rds.amazonaws.com",
+        account=ACCOUNT,
+        permissions_boundary=boundary,
         policies={
             "read-secret": allow("secretsmanager:GetSecretValue", on=secret.arn),
             "decrypt-secret": allow(
                 "kms:Decrypt",
                 on=f"arn:{PARTITION}:kms:{REGION}:{ACCOUNT}:key/*",
-                StringEquals={"kms:ViaService": f"secretsmanager.{REGION}.amazonaws.com"},
+                StringEquals={"kms:ViaService": via_service("secretsmanager", region)},
             ),
         },
     )
@@ -219,6 +224,8 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
             role_name=f"{name}-function-{login}-{region}",
             description=f"{name}: the function that logs in by {login}",
             trusts="lambda.amazonaws.com",
+            account=ACCOUNT,
+            permissions_boundary=boundary,
             policies=policies,
             managed_policies=(VPC_ACCESS,),
         )
@@ -274,6 +281,8 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         role_name=f"{name}-api-{region}",
         description=f"{name}: the HTTP API may invoke these two functions",
         trusts="apigateway.amazonaws.com",
+        account=ACCOUNT,
+        permissions_boundary=boundary,
         policies={
             "invoke-functions": allow(
                 "lambda:InvokeFunction",

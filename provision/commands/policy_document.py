@@ -1,18 +1,23 @@
-"""The least that the caller must be allowed: an IAM policy, made from each resource's own list."""
+"""The least that the caller must be allowed: IAM policies, made from each resource's own list.
+
+As many documents as it takes: IAM limits the characters of one, white space not counted (IAM User
+Guide, "IAM and AWS STS quotas").
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import botocore.session
 
 from provision.config import Config
 from provision.environment import environment
-from provision.resources.base import Resource
-from provision.resources.references import substitute
+from provision.resources.permissions import Statement
+from provision.resources.references import bind
 
+MOST_CHARACTERS = 6144  # of a managed policy
 # What is looked at before anything that costs is made, and by `doctor`.
 PREFLIGHT = (
     "rds:DescribeAccountAttributes",
@@ -28,45 +33,83 @@ PROOF = (
     "secretsmanager:ListSecrets",
 )
 
+Document = dict[str, Any]
 
-def policy(config: Config, account: str = "*") -> dict[str, Any]:
-    """Return the policy document that `up`, `plan`, `status`, `check` and `teardown` need.
+
+def policies(config: Config, account: str = "*") -> list[Document]:
+    """Return the policy documents that the caller of every command needs, all of them together.
 
     Calls nothing: without an account's number the ARNs are of any account.
     """
     region = config.environment.region
-    partition = botocore.session.get_session().get_partition_for_region(region)
-    known = {"aws": {"account": account, "region": region, "partition": partition}}
+    known: dict[str, Mapping[str, str]] = {
+        "aws": {
+            "account": account,
+            "region": region,
+            "partition": botocore.session.get_session().get_partition_for_region(region),
+            "environment": config.environment.name,
+        }
+    }
     resources = environment(config, packed=False)
+    # What a resource answers as its id or group is its name, where it has one.
+    known |= {each.step: {"id": each.name, "group": each.name} for each in resources if each.name}
     statements = [
+        Statement(PREFLIGHT + PRICES + PROOF),
+        *(each for resource in resources for each in resource.permissions()),
+    ]
+    return packed(merged(bind(each, known) for each in statements))
+
+
+def merged(statements: Iterable[Statement]) -> list[dict[str, Any]]:
+    """Return statements in IAM's own form that say the same, as few as possible."""
+    by_place: dict[tuple[str, str], set[str]] = {}
+    for each in statements:
+        condition = json.dumps(each.condition, sort_keys=True)
+        for place in each.resources:
+            by_place.setdefault((place, condition), set()).update(each.actions)
+    by_actions: dict[tuple[frozenset[str], str], set[str]] = {}
+    for (place, condition), actions in by_place.items():
+        by_actions.setdefault((frozenset(actions), condition), set()).add(place)
+    return [
         {
             "Effect": "Allow",
             "Action": sorted(actions),
-            "Resource": substitute(json.loads(where), known),
-            **({"Condition": json.loads(condition)} if condition != "null" else {}),
+            "Resource": sorted(places),
+            **({"Condition": json.loads(condition)} if condition != "{}" else {}),
         }
-        for (where, condition), actions in merged(resources).items()
+        for (actions, condition), places in by_actions.items()
     ]
-    return {"Version": "2012-10-17", "Statement": statements}
 
 
-def merged(resources: Sequence[Resource]) -> dict[tuple[str, str], set[str]]:
-    """Return the actions by what they are allowed on and under which condition (both as JSON)."""
-    by_place: dict[tuple[str, str], set[str]] = {}
-    statements = [statement for each in resources for statement in each.permissions()]
-    for statement in [{"Action": PREFLIGHT + PRICES + PROOF, "Resource": ["*"]}, *statements]:
-        where = json.dumps(statement["Resource"])
-        condition = json.dumps(statement.get("Condition"))
-        by_place.setdefault((where, condition), set()).update(statement["Action"])
-    return by_actions(by_place)
+def packed(statements: Iterable[Mapping[str, Any]]) -> list[Document]:
+    """Return as few documents as hold the statements, those of a service together where possible.
+
+    The largest groups come first; each goes into the first document that has room.
+    """
+    by_service: dict[str, list[Mapping[str, Any]]] = {}
+    for each in statements:
+        services = {action.partition(":")[0] for action in each["Action"]}
+        by_service.setdefault("" if len(services) > 1 else min(services), []).append(each)
+    whole = document(each for group in by_service.values() for each in group)
+    if size(whole) <= MOST_CHARACTERS:
+        return [whole]
+    documents: list[list[Mapping[str, Any]]] = []
+    for group in sorted(by_service.values(), key=lambda group: -size(document(group))):
+        fits = size(document(group)) <= MOST_CHARACTERS
+        for part in [group] if fits else [[each] for each in group]:
+            room = (each for each in documents if size(document([*each, *part])) <= MOST_CHARACTERS)
+            chosen = next(room, None)
+            if chosen is None:
+                documents.append(chosen := [])
+            chosen += part
+    return [document(each) for each in documents]
 
 
-def by_actions(by_place: dict[tuple[str, str], set[str]]) -> dict[tuple[str, str], set[str]]:
-    """Return the same with places joined that allow the same actions (the roles, the functions)."""
-    joined: dict[tuple[frozenset[str], str], list[str]] = {}
-    for (where, condition), actions in by_place.items():
-        joined.setdefault((frozenset(actions), condition), []).extend(json.loads(where))
-    return {
-        (json.dumps(sorted(set(places))), condition): set(actions)
-        for (actions, condition), places in joined.items()
-    }
+def document(statements: Iterable[Mapping[str, Any]]) -> Document:
+    """Return a policy document of these statements."""
+    return {"Version": "2012-10-17", "Statement": [dict(each) for each in statements]}
+
+
+def size(policy: Document) -> int:
+    """Return a document's characters as IAM counts them, without white space."""
+    return len(json.dumps(policy, separators=(",", ":")))

@@ -47,6 +47,13 @@ class EnvironmentSettings:
     name: str = setting("rds-proxy-auth", checks.environment_name)
     region: str = setting("ap-northeast-1", checks.region)
     tags: dict[str, str] = setting({}, parts=checks.tags)
+    permissions_boundary: str = setting(
+        "",
+        matching(
+            r"|arn:aws(-[a-z]+)*:iam::(aws|[0-9]{12}):policy/[A-Za-z0-9_+=,.@/-]{1,512}",
+            '"" or the ARN of a policy, such as arn:aws:iam::123456789012:policy/boundary',
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -274,6 +281,7 @@ def cross_checks(config: Config, bad: set[str]) -> list[Problem]:
         return not any(each == key or each.startswith((f"{key}[", f"{key}.")) for each in bad)
 
     return [
+        *boundary_problems(config.environment, good),
         *subnet_problems(config.network, good),
         *zone_problems(config, good),
         *pool_problems(config.proxy, good),
@@ -281,6 +289,28 @@ def cross_checks(config: Config, bad: set[str]) -> list[Problem]:
 
 
 Good = Callable[[str], bool]  # whether the value of a key is good by itself
+
+
+def boundary_problems(environment: EnvironmentSettings, good: Good) -> Iterable[Problem]:
+    """Yield a permissions boundary of another partition than the region's."""
+    key, boundary, region = (
+        "environment.permissions_boundary",
+        environment.permissions_boundary,
+        environment.region,
+    )
+    if not (boundary and good(key) and good("environment.region")):
+        return
+    partition = partition_of(region)
+    if boundary.split(":")[1] != partition:
+        yield Problem(key, boundary, f"must begin with arn:{partition}: in {region}")
+
+
+def partition_of(region: str) -> str:
+    """Return the partition of a region, which AWS puts into its name outside the standard one."""
+    partitions = {"cn": "aws-cn", "us-gov": "aws-us-gov", "us-iso": "aws-iso"}
+    return next(
+        (name for prefix, name in partitions.items() if region.startswith(f"{prefix}-")), "aws"
+    )
 
 
 def subnet_problems(network: NetworkSettings, good: Good) -> Iterable[Problem]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -23,9 +23,11 @@ from provision.rehearsal.aws.control import ControlEndpoint, Remote, as_plain
 from provision.rehearsal.aws.draws import new_seed
 from provision.rehearsal.aws.faults import Fault, Faults
 from provision.rehearsal.aws.front import Front
+from provision.rehearsal.aws.iam_policy import Grant
 from provision.rehearsal.aws.journal import Entry
 from provision.rehearsal.aws.moto_app import Moto, quiet_session
 from provision.rehearsal.aws.overrides import Override, Overrides
+from provision.rehearsal.aws.permissions import Caller, Policy
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.server import Server
 from provision.rehearsal.aws.world import Behaviours, World
@@ -87,10 +89,10 @@ class Rehearsal:
     else: see `environ`. After `open_control`, another process may order what this object can do:
     see `Remote`.
 
-    `behaviours` default to all of AWS's; `faults` and `policy` (an IAM policy document: every call
-    that it does not allow is denied) can be changed later. With `data_plane`, functions can be
-    invoked and HTTP APIs called; `database` is what they end at (see `DataPlane`). `overrides` is
-    a JSON file of rules that change answers, read again whenever it changes (OSError, ValueError
+    `behaviours` default to all of AWS's; `faults` and `policy` (an IAM policy document, or several:
+    calls that they do not allow are denied) can be changed later. With `data_plane`, functions can
+    be invoked and HTTP APIs called; `database` is what they end at (see `DataPlane`). `overrides`
+    is a JSON file of rules that change answers, read again whenever it changes (OSError, ValueError
     when it cannot be read at first). moto's backends are one per process, so only one rehearsal can
     be open in a process: a second one raises RuntimeError.
     """
@@ -104,7 +106,7 @@ class Rehearsal:
         region: str = "ap-northeast-1",
         port: int = 0,
         faults: Iterable[Fault] = (),
-        policy: dict[str, Any] | None = None,
+        policy: Policy | None = None,
         data_plane: bool = True,
         durations: Durations | None = None,
         database: str | None = None,
@@ -126,7 +128,7 @@ class Rehearsal:
             moto.reset()
             world = World(moto, self._started, region, durations)
             self._front = Front(world, self.faults, self.overrides)
-            world.policy = policy
+            self.policy = policy
             self._server = Server(self._front, port)
         except BaseException:
             self._open.release()
@@ -172,13 +174,18 @@ class Rehearsal:
         return self._front.journal
 
     @property
-    def policy(self) -> Mapping[str, Any] | None:
-        """The IAM policy that calls must be allowed by; None allows all."""
-        return self.world.policy
+    def policy(self) -> Policy | None:
+        """The IAM policy or policies that calls must be allowed by; None allows all."""
+        return self.world.caller.policy if self.world.caller else None
 
     @policy.setter
-    def policy(self, document: Mapping[str, Any] | None) -> None:
-        self.world.policy = document
+    def policy(self, policy: Policy | None) -> None:
+        self.world.caller = None if policy is None else Caller(policy)
+
+    @property
+    def used(self) -> list[Grant]:
+        """What of the policy has allowed a call so far: statements, actions, resources."""
+        return sorted(self.world.caller.used) if self.world.caller else []
 
     def key(self, principal: str = CALLER) -> AccessKey:
         """The access key of a principal, made at first use."""
@@ -272,6 +279,8 @@ class Rehearsal:
         """What `Remote` asks for. Raises KeyError for what is unknown."""
         if (method, name) == ("GET", "journal"):
             return as_plain(self.journal)
+        if (method, name) == ("GET", "used"):
+            return as_plain(self.used)
         if method != "POST":
             raise KeyError(name)
         actions = {

@@ -6,16 +6,15 @@ its tags; what is within it has no tags and is ours because the API is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from provision.aws.account import Aws, absent, pages
 from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.permissions import CREATES_OURS, IS_OURS, TAGS_OURS, Statement
 from provision.resources.references import Output, arn
 
-# IAM knows API Gateway's control plane by HTTP method and path.
-METHODS = tuple(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST", "PUT"))
 NOT_FOUND = "NotFoundException"
 
 
@@ -29,8 +28,6 @@ class Api(ManagedResource):
     kind = "AWS::ApiGatewayV2::Api"
     title = "HTTP API"
     requires_replacement = frozenset({"ProtocolType"})
-    writes = (*METHODS, "apigateway:TagResource")
-
     id = Output()
     endpoint = Output()
 
@@ -38,12 +35,26 @@ class Api(ManagedResource):
     def name(self) -> str:
         return self.api_name
 
-    def arns(self) -> tuple[str, ...]:
-        return (
-            arn("apigateway", "/apis"),
-            arn("apigateway", "/apis/*"),
-            arn("apigateway", "/tags/*"),
+    def permissions(self) -> Iterator[Statement]:
+        """Yield what the API and everything within it need.
+
+        IAM knows API Gateway's control plane by HTTP method and path. What is within an API has no
+        tags of its own: the API's count. Tags are authorized on a path that ends in the tagged
+        ARN, whose form AWS's errors show in several ways; and as TagResource, an action that is
+        not in AWS's reference, on the collection in which something is created.
+        """
+        apis, within = arn("apigateway", "/apis"), arn("apigateway", "/apis/*")
+        yield Statement(("apigateway:GET",), (apis,))
+        yield Statement(("apigateway:POST",), (apis,), CREATES_OURS)
+        verbs = tuple(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST"))
+        yield Statement((*verbs, "apigateway:TagResource"), (within,), IS_OURS)
+        stages = arn("apigateway", "/apis/*/stages")
+        yield Statement(("apigateway:TagResource",), (apis, stages))
+        tags = tuple(
+            f"arn:${{aws.partition}}:apigateway:*::*/tags/*{path}"
+            for path in ("/apis/*", "%2Fapis%2F*")
         )
+        yield Statement(("apigateway:POST", "apigateway:PUT"), tags, TAGS_OURS)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         apis = pages(aws.apigateway, "get_apis", "Items")
@@ -94,7 +105,7 @@ class Api(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
-        aws.apigateway.tag_resource(ResourceArn=arn, Tags=dict(tags))
+        aws.apigateway.tag_resource(ResourceArn=arn, Tags=self.tags(aws))  # see TAGS_OURS
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent(NOT_FOUND):
@@ -161,7 +172,7 @@ class Stage(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         arn = aws.arn("apigateway", f"/apis/{self.api_id}/stages/$default", account="")
-        aws.apigateway.tag_resource(ResourceArn=arn, Tags=dict(tags))
+        aws.apigateway.tag_resource(ResourceArn=arn, Tags=self.tags(aws))  # see TAGS_OURS
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent(NOT_FOUND):

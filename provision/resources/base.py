@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from provision.errors import ProvisionError
+from provision.resources.permissions import Statement
 from provision.resources.references import unresolved
 from provision.waiting.poll import PollResult, Verdict
 
@@ -87,7 +88,7 @@ class Resource:
     )  # fields whose targets may be deleted first
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
     costs: ClassVar[bool] = False  # AWS bills it by the hour
-    reads: ClassVar[tuple[str, ...]] = ()  # IAM actions that are asked of everything there is
+    reads: ClassVar[tuple[str, ...]] = ()  # IAM actions that take no resource
     writes: ClassVar[tuple[str, ...]] = ()  # IAM actions on `arns()`
     typical_seconds: ClassVar[float] = 2.0  # what AWS usually takes to make it ready
     typical_gone_seconds: ClassVar[float] = 2.0  # and to delete it
@@ -105,12 +106,12 @@ class Resource:
         """Return the ARN patterns on which the caller needs `writes`, with `${aws.…}` in them."""
         return ("*",)
 
-    def permissions(self) -> Iterator[dict[str, Any]]:
+    def permissions(self) -> Iterator[Statement]:
         """Yield the statements of the policy that a caller needs for this resource."""
         if self.reads:
-            yield {"Action": list(self.reads), "Resource": ["*"]}
+            yield Statement(self.reads)
         if self.writes:
-            yield {"Action": list(self.writes), "Resource": list(self.arns())}
+            yield Statement(self.writes, self.arns())
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         """Return the resource as AWS has it, or None. `known` are its outputs of last time."""

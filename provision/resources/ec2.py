@@ -6,7 +6,7 @@ found again by the tags that it got in its create call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,11 +15,31 @@ from botocore.exceptions import ClientError
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources.base import AwsMadeResource, Change, DataSource, ManagedResource, Seen
+from provision.resources.permissions import (
+    CREATES_OURS,
+    IS_OURS,
+    REQUEST_TAG,
+    Condition,
+    Statement,
+)
 from provision.resources.references import Output, arn, unresolved
 
 MYSQL_PORT = 3306
 ZONES = 2  # a DB subnet group wants two
 LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
+# EC2 distinguishes tags of a create call from tags that are added later.
+TAGS_AT_CREATION: Condition = {
+    "StringEquals": {
+        **REQUEST_TAG,
+        "ec2:CreateAction": [
+            "AuthorizeSecurityGroupEgress",
+            "AuthorizeSecurityGroupIngress",
+            "CreateSecurityGroup",
+            "CreateSubnet",
+            "CreateVpc",
+        ],
+    }
+}
 # Zones (by id: letters differ between accounts) in which RDS Proxy does not take subnets.
 ZONES_WITHOUT_PROXY = {"use1-az3", "usw1-az2"}
 
@@ -32,7 +52,10 @@ def tag_specification(kind: str, tags: Mapping[str, str]) -> Any:
 class Ec2Resource(ManagedResource):
     """What EC2's own resources share: an id, tags to be found by, tags to be put back."""
 
-    arn_kinds: ClassVar[tuple[str, ...]]  # what its calls touch, as in an ARN
+    arn_kind: ClassVar[str]  # the resource type in its ARN
+    in_vpc: ClassVar[bool] = False  # its create call is authorized on the VPC as well
+    creates: ClassVar[str]  # the IAM action
+    deletes: ClassVar[str]
 
     describe: ClassVar[str]  # the operation
     answer: ClassVar[str]  # the key of its list
@@ -56,7 +79,15 @@ class Ec2Resource(ManagedResource):
         return found[0] if found else None
 
     def arns(self) -> tuple[str, ...]:
-        return tuple(arn("ec2", f"{kind}/*") for kind in self.arn_kinds)
+        return (arn("ec2", f"{self.arn_kind}/*"),)
+
+    def permissions(self) -> Iterator[Statement]:
+        yield from super().permissions()
+        yield Statement((self.creates,), self.arns(), CREATES_OURS)
+        yield Statement(("ec2:CreateTags",), self.arns(), TAGS_AT_CREATION)
+        yield Statement(("ec2:CreateTags", self.deletes), self.arns(), IS_OURS)
+        if self.in_vpc:
+            yield Statement((self.creates,), (arn("ec2", "vpc/*"),), IS_OURS)
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.ec2.create_tags(Resources=[seen.outputs["id"]], Tags=tag_list(tags))
@@ -74,9 +105,8 @@ class Vpc(Ec2Resource):
     requires_replacement = frozenset({"CidrBlock"})
     describe, answer, id_key = "describe_vpcs", "Vpcs", "VpcId"
     missing = ("InvalidVpcID.NotFound",)
-    arn_kinds = ("vpc",)
+    arn_kind, creates, deletes = "vpc", "ec2:CreateVpc", "ec2:DeleteVpc"
     reads = ("ec2:DescribeVpcs",)
-    writes = ("ec2:CreateVpc", "ec2:CreateTags", "ec2:DeleteVpc")
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         vpc = self.raw(aws, known)
@@ -205,9 +235,9 @@ class Subnet(Ec2Resource):
     requires_replacement = frozenset({"VpcId", "CidrBlock", "AvailabilityZone"})
     describe, answer, id_key = "describe_subnets", "Subnets", "SubnetId"
     missing = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound")
-    arn_kinds = ("subnet", "vpc")
+    arn_kind, creates, deletes = "subnet", "ec2:CreateSubnet", "ec2:DeleteSubnet"
+    in_vpc = True
     reads = ("ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces")
-    writes = ("ec2:CreateSubnet", "ec2:CreateTags", "ec2:DeleteSubnet")
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         subnet = self.raw(aws, known)
@@ -264,9 +294,10 @@ class SecurityGroup(Ec2Resource):
         "InvalidSecurityGroupID.NotFound",
         "InvalidGroupId.Malformed",
     )
-    arn_kinds = ("security-group", "vpc")
+    arn_kind = "security-group"
+    creates, deletes = "ec2:CreateSecurityGroup", "ec2:DeleteSecurityGroup"
+    in_vpc = True
     reads = ("ec2:DescribeSecurityGroups", "ec2:DescribeNetworkInterfaces")
-    writes = ("ec2:CreateSecurityGroup", "ec2:CreateTags", "ec2:DeleteSecurityGroup")
 
     @property
     def name(self) -> str:
@@ -337,16 +368,15 @@ class SecurityGroupRules(ManagedResource):
     replace_with = frozenset({"Ingress", "Egress"})  # EC2 keeps a group that a rule refers to
     find_by = ("group_id",)
     reads = ("ec2:DescribeSecurityGroupRules",)
-    writes = (
-        "ec2:AuthorizeSecurityGroupEgress",
-        "ec2:AuthorizeSecurityGroupIngress",
-        "ec2:CreateTags",
-        "ec2:RevokeSecurityGroupEgress",
-        "ec2:RevokeSecurityGroupIngress",
-    )
 
-    def arns(self) -> tuple[str, ...]:
-        return (arn("ec2", "security-group/*"), arn("ec2", "security-group-rule/*"))
+    def permissions(self) -> Iterator[Statement]:
+        groups, rules = arn("ec2", "security-group/*"), arn("ec2", "security-group-rule/*")
+        authorize = ("ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress")
+        revoke = ("ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress")
+        yield from super().permissions()
+        yield Statement((*authorize, *revoke), (groups,), IS_OURS)
+        yield Statement(authorize, (rules,), CREATES_OURS)
+        yield Statement(("ec2:CreateTags",), (rules,), TAGS_AT_CREATION)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(*SecurityGroup.missing):

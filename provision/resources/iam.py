@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.resources.base import AccountResource, Change, ManagedResource, Seen
+from provision.resources.permissions import Condition, Statement
 from provision.resources.references import Output, arn
 
 NEW_ROLE_SECONDS = 15 * 60.0  # how long a role counts as new: services learn of it in minutes
@@ -57,12 +58,14 @@ class ServiceLinkedRole(AccountResource):
     kind = "AWS::IAM::ServiceLinkedRole"
     title = "service-linked role"
     reads = ("iam:ListRoles",)
-    writes = ("iam:CreateServiceLinkedRole",)
 
     arn = Output()
 
-    def arns(self) -> tuple[str, ...]:
-        return (arn("iam", f"role/aws-service-role/{self.service}/*"),)
+    def permissions(self) -> Iterator[Statement]:
+        yield from super().permissions()
+        role = arn("iam", f"role/aws-service-role/{self.service}/*")
+        service = {"StringEquals": {"iam:AWSServiceName": self.service}}
+        yield Statement(("iam:CreateServiceLinkedRole",), (role,), service)
 
     def identity(self, outputs: Mapping[str, str]) -> str:
         return outputs.get("arn", "").rpartition("/")[2]
@@ -95,8 +98,10 @@ class Role(ManagedResource):
     role_name: str
     description: str
     trusts: str
+    account: str  # in which the service that assumes it has to act
     policies: Mapping[str, Mapping[str, Any]]
     managed_policies: tuple[str, ...] = ()
+    permissions_boundary: str = ""  # the ARN of a policy; none = no boundary
 
     kind = "AWS::IAM::Role"
     title = "role"
@@ -106,9 +111,8 @@ class Role(ManagedResource):
         "ManagedPolicyArns": ("granted",),
         "Policies": ("granted",),
     }
+    urgent = frozenset({"PermissionsBoundary"})  # before a policy: the caller may have to
     writes = (
-        "iam:AttachRolePolicy",
-        "iam:CreateRole",
         "iam:DeleteRole",
         "iam:DeleteRolePolicy",
         "iam:DetachRolePolicy",
@@ -116,9 +120,7 @@ class Role(ManagedResource):
         "iam:GetRolePolicy",
         "iam:ListAttachedRolePolicies",
         "iam:ListRolePolicies",
-        "iam:PutRolePolicy",
         "iam:TagRole",
-        "iam:UpdateAssumeRolePolicy",
     )
 
     arn = Output()
@@ -132,21 +134,38 @@ class Role(ManagedResource):
     def arns(self) -> tuple[str, ...]:
         return (arn("iam", f"role/{self.role_name}"),)
 
-    def permissions(self) -> Iterator[dict[str, Any]]:
-        """Yield what the role needs, and that it may be handed to the one service it trusts."""
+    def permissions(self) -> Iterator[Statement]:
+        """Yield what the role needs, and that it may be handed to the one service it trusts.
+
+        Whoever may write a role's policies and hand the role to a service has all that these
+        policies allow: everything, unless a permissions boundary is demanded.
+        """
         yield from super().permissions()
-        yield {
-            "Action": ["iam:PassRole"],
-            "Resource": list(self.arns()),
-            "Condition": {"StringEquals": {"iam:PassedToService": self.trusts}},
-        }
+        writes = ("iam:CreateRole", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy")
+        bounded: Condition = {}
+        boundary_write = "iam:DeleteRolePermissionsBoundary"
+        if boundary := self.permissions_boundary:
+            bounded = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+            boundary_write = "iam:PutRolePermissionsBoundary"
+        yield Statement((*writes, boundary_write), self.arns(), bounded)
+        if self.managed_policies:
+            attached = {"ArnEquals": {"iam:PolicyARN": sorted(self.managed_policies)}}
+            yield Statement(("iam:AttachRolePolicy",), self.arns(), {**bounded, **attached})
+        service = {"StringEquals": {"iam:PassedToService": self.trusts}}
+        yield Statement(("iam:PassRole",), self.arns(), service)
 
     def trust_policy(self) -> dict[str, Any]:
-        """Return the trust policy: the one service may assume the role."""
+        """Return the trust policy: the one service may assume the role, for this account.
+
+        No AWS document lists which services send `aws:SourceAccount` when they assume a role, and
+        Lambda sends no `aws:SourceArn` while it sets up a VPC: where the account is sent, it has to
+        be this one.
+        """
         statement = {
             "Effect": "Allow",
             "Principal": {"Service": self.trusts},
             "Action": "sts:AssumeRole",
+            "Condition": {"StringEqualsIfExists": {"aws:SourceAccount": self.account}},
         }
         return {"Version": "2012-10-17", "Statement": [statement]}
 
@@ -167,6 +186,9 @@ class Role(ManagedResource):
                     "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
                     "Policies": {name: inline[name] for name in sorted(names) if inline[name]},
                     "ManagedPolicyArns": attached,
+                    "PermissionsBoundary": role.get("PermissionsBoundary", {}).get(
+                        "PermissionsBoundaryArn"
+                    ),
                 },
                 tags=tag_map(role.get("Tags")),
             )
@@ -210,18 +232,25 @@ class Role(ManagedResource):
             "AssumeRolePolicyDocument": self.trust_policy(),
             "Policies": dict(self.policies),
             "ManagedPolicyArns": sorted(self.managed_policies),
+            "PermissionsBoundary": self.permissions_boundary or None,
         }
 
     def create(self, aws: Aws) -> dict[str, str]:
+        boundary: Any = (
+            {"PermissionsBoundary": self.permissions_boundary} if self.permissions_boundary else {}
+        )
         answer = aws.iam.create_role(
             RoleName=self.role_name,
             Description=self.description,
             AssumeRolePolicyDocument=json.dumps(self.trust_policy()),
             Tags=tag_list(self.tags(aws)),
+            **boundary,
         )
         return {"arn": answer["Role"]["Arn"], "role": self.role_name}
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
+        if "PermissionsBoundary" in changes:
+            self.put_boundary(aws)
         if "AssumeRolePolicyDocument" in changes:
             aws.iam.update_assume_role_policy(
                 RoleName=self.role_name, PolicyDocument=json.dumps(self.trust_policy())
@@ -230,6 +259,16 @@ class Role(ManagedResource):
             self.put_policies(aws, seen.properties["Policies"])
         if "ManagedPolicyArns" in changes:
             self.attach_policies(aws, seen.properties["ManagedPolicyArns"])
+
+    def put_boundary(self, aws: Aws) -> None:
+        """Set the role's permissions boundary, or remove it where none is wanted."""
+        if self.permissions_boundary:
+            aws.iam.put_role_permissions_boundary(
+                RoleName=self.role_name, PermissionsBoundary=self.permissions_boundary
+            )
+            return
+        with absent("NoSuchEntity"):
+            aws.iam.delete_role_permissions_boundary(RoleName=self.role_name)
 
     def put_policies(self, aws: Aws, there: Mapping[str, Any]) -> None:
         """Write the inline policies that differ, and delete those that are not ours."""

@@ -6,7 +6,7 @@ environment's name. Code and layer go up only when their SHA-256 differs from AW
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from provision.aws.account import BAD_CREDENTIALS, THROTTLED, Aws, absent, code_of, pages
 from provision.packaging.zips import Package
 from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.permissions import Statement
 from provision.resources.references import Output, arn
 
 NOT_FOUND = "ResourceNotFoundException"
@@ -32,12 +33,9 @@ class LayerVersion(ManagedResource):
 
     kind = "AWS::Lambda::LayerVersion"
     title = "layer version"
-    writes = (
-        "lambda:DeleteLayerVersion",
-        "lambda:GetLayerVersion",
-        "lambda:ListLayerVersions",
-        "lambda:PublishLayerVersion",
-    )
+    # It takes no resource, as AWS's reference says, or the layer, as AWS's errors say: `*` is both.
+    reads = ("lambda:ListLayerVersions",)
+    writes = ("lambda:DeleteLayerVersion", "lambda:GetLayerVersion")
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "CodeSha256": ("arn", "version"),
         "CompatibleRuntimes": ("arn", "version"),
@@ -51,8 +49,12 @@ class LayerVersion(ManagedResource):
         return self.layer_name
 
     def arns(self) -> tuple[str, ...]:
-        layer = f"layer:{self.layer_name}"
-        return (arn("lambda", layer), arn("lambda", f"{layer}:*"))
+        return (arn("lambda", f"layer:{self.layer_name}:*"),)  # its versions
+
+    def permissions(self) -> Iterator[Statement]:
+        yield from super().permissions()
+        layer = arn("lambda", f"layer:{self.layer_name}")
+        yield Statement(("lambda:PublishLayerVersion",), (layer,))
 
     def mark(self, aws: Aws) -> str:
         """Return how the description of each of our versions begins."""

@@ -38,8 +38,10 @@ class LogGroup(ManagedResource):
     log_group = Output()
 
     def arns(self) -> tuple[str, ...]:
-        # IAM knows a group with and without a `:*` behind its name, by the action.
-        return (arn("logs", f"log-group:{self.log_group_name}*"),)
+        # IAM knows a group with and without a `:*` behind its name, by the action. `NAME*` would
+        # match another group, NAME-other.
+        group = arn("logs", f"log-group:{self.log_group_name}")
+        return (group, f"{group}:*")
 
     @property
     def name(self) -> str:

@@ -27,6 +27,14 @@ from provision.aws.account import (
 from provision.errors import AwsAnswer, AwsCallError, ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.iam import is_new
+from provision.resources.permissions import (
+    CREATES_OURS,
+    IS_OURS,
+    TAGS_OURS,
+    Condition,
+    Statement,
+    via_service,
+)
 from provision.resources.references import Output, arn, unresolved
 from provision.waiting.poll import PollResult, Verdict
 
@@ -80,7 +88,6 @@ class DBSubnetGroup(RdsResource):
         "rds:CreateDBSubnetGroup",
         "rds:DeleteDBSubnetGroup",
         "rds:ListTagsForResource",
-        "rds:ModifyDBSubnetGroup",
     )
 
     arn = Output()
@@ -157,6 +164,7 @@ class DBInstance(RdsResource):
     final_snapshot: str = (
         ""  # the name of a snapshot to take when it is deleted; none = no snapshot
     )
+    region: str = ""  # of the KMS key aws/rds, which encrypts its storage
 
     kind = "AWS::RDS::DBInstance"
     title = "DB instance"
@@ -197,9 +205,8 @@ class DBInstance(RdsResource):
     reads = ("rds:DescribeDBInstances", *LOOKED_UP_BY_RDS)
     writes = (
         "rds:AddTagsToResource",
-        "rds:CreateDBInstance",
+        "rds:CreateDBSnapshot",  # the final snapshot
         "rds:DeleteDBInstance",
-        "rds:ModifyDBInstance",
         "rds:StartDBInstance",
     )
     NOT_FOUND: ClassVar[str] = "DBInstanceNotFound"
@@ -218,13 +225,29 @@ class DBInstance(RdsResource):
         return self.instance_identifier
 
     def arns(self) -> tuple[str, ...]:
-        beside = ("og:*", "pg:*", "secgrp:*", f"subgrp:{self.name}", "snapshot:*")
-        return tuple(arn("rds", resource) for resource in (f"db:{self.name}", *beside))
+        return (arn("rds", f"db:{self.name}"),)
 
-    def permissions(self) -> Iterator[dict[str, Any]]:
-        """Yield what the instance needs, and what its encrypted storage does."""
+    def permissions(self) -> Iterator[Statement]:
+        """Yield what the instance needs, its final snapshot, and its encrypted storage."""
         yield from super().permissions()
-        yield {"Action": ["kms:CreateGrant", "kms:DescribeKey"], "Resource": [arn("kms", "key/*")]}
+        major = ".".join(self.engine_version.split(".")[:2])
+        options, parameters = (
+            f"og:default:mysql-{major.replace('.', '-')}",
+            f"pg:default.mysql{major}",
+        )
+        defaults = (arn("rds", options), arn("rds", parameters))
+        yield Statement(("rds:CreateDBInstance", "rds:ModifyDBInstance"), (*self.arns(), *defaults))
+        yield Statement(("rds:CreateDBInstance",), (arn("rds", f"subgrp:{self.subnet_group}"),))
+        # A snapshot is made of the instance above alone, and takes its tags over.
+        snapshots = (arn("rds", "snapshot:*"),)
+        yield Statement(("rds:CreateDBSnapshot",), snapshots)
+        inherited: Condition = {"Bool": {"rds:TagsFromRequest": "false"}}
+        yield Statement(("rds:AddTagsToResource",), snapshots, inherited)
+        keys = (arn("kms", "key/*"),)
+        through_rds = {"StringEquals": {"kms:ViaService": via_service("rds", self.region)}}
+        yield Statement(("kms:DescribeKey",), keys, through_rds)
+        for_rds = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+        yield Statement(("kms:CreateGrant",), keys, {**through_rds, **for_rds})
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(self.NOT_FOUND):
@@ -453,13 +476,6 @@ class DBProxy(RdsResource):
     typical_gone_seconds = 3 * MINUTE
 
     reads = ("rds:DescribeDBProxies",)
-    writes = (
-        "rds:AddTagsToResource",
-        "rds:CreateDBProxy",
-        "rds:DeleteDBProxy",
-        "rds:ListTagsForResource",
-        "rds:ModifyDBProxy",
-    )
 
     arn = Output()
     proxy = Output()
@@ -468,6 +484,13 @@ class DBProxy(RdsResource):
 
     def arns(self) -> tuple[str, ...]:
         return (arn("rds", "db-proxy:prx-*"),)  # the id is AWS's to choose
+
+    def permissions(self) -> Iterator[Statement]:
+        yield from super().permissions()
+        yield Statement(("rds:CreateDBProxy",), condition=CREATES_OURS)  # it takes no resource
+        yield Statement(("rds:AddTagsToResource",), (arn("rds", "db-proxy:*"),), TAGS_OURS)
+        yield Statement(("rds:ListTagsForResource",), self.arns())  # whose is it?
+        yield Statement(("rds:DeleteDBProxy", "rds:ModifyDBProxy"), self.arns(), IS_OURS)
 
     @property
     def name(self) -> str:
@@ -493,6 +516,9 @@ class DBProxy(RdsResource):
             status=proxy["Status"],
             created=created.isoformat() if created else "",
         )
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        super().tag(aws, seen, self.tags(aws))  # see TAGS_OURS
 
     def described(self, proxy: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is compared; of the secrets that the proxy logs in with, our own."""
@@ -676,18 +702,22 @@ class DBProxyTarget(ManagedResource):
     within = "proxy_name"
     find_by = ("proxy_name", "instance_identifier")
     non_blocking = frozenset({"instance_identifier"})
+    reads = ("rds:DescribeDBProxyTargetGroups", "rds:DescribeDBProxyTargets")
     writes = (
         "rds:DeregisterDBProxyTargets",
-        "rds:DescribeDBProxyTargetGroups",
-        "rds:DescribeDBProxyTargets",
         "rds:ModifyDBProxyTargetGroup",
         "rds:RegisterDBProxyTargets",
     )
     typical_seconds = 3 * MINUTE
 
     def arns(self) -> tuple[str, ...]:
-        kinds = ("db-proxy:prx-*", "target-group:prx-tg-*", "db:*")
-        return tuple(arn("rds", resource) for resource in kinds)
+        return (arn("rds", "target-group:prx-tg-*"),)  # AWS makes it, with no tags
+
+    def permissions(self) -> Iterator[Statement]:
+        yield from super().permissions()
+        deregister = ("rds:DeregisterDBProxyTargets",)  # authorized on all three
+        yield Statement(deregister, (arn("rds", f"db:{self.instance_identifier}"),))
+        yield Statement(deregister, (arn("rds", "db-proxy:prx-*"),), IS_OURS)
 
     HOPELESS: ClassVar[frozenset[str]] = frozenset({"INVALID_REPLICATION_STATE", "PROMOTED"})
 

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from provision.aws.account import Aws, absent, tag_list, tag_map
+from botocore.exceptions import ClientError
+
+from provision.aws.account import DENIED, Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.references import Output, arn
@@ -55,13 +57,42 @@ class Secret(ManagedResource):
     password = Output()
 
     def arns(self) -> tuple[str, ...]:
-        return (arn("secretsmanager", f"secret:{self.secret_name}-*"),)
+        # AWS adds a hyphen and six characters. `NAME-*` would match another secret, NAME-prod-….
+        return (arn("secretsmanager", f"secret:{self.secret_name}-??????"),)
 
     @property
     def name(self) -> str:
         return self.secret_name
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        """Describe the secret; where that is denied, ask whether there is one to describe.
+
+        IAM knows a secret that does not exist by its bare name alone, which no ARN in a policy
+        matches: a caller who may describe this one secret is denied as long as it does not exist.
+        """
+        try:
+            return self.described(aws)
+        except ClientError as error:
+            if code_of(error) not in DENIED or self.listed(aws):
+                raise
+        return None
+
+    def listed(self, aws: Aws) -> bool:
+        """Return whether there is a secret of this name that is not about to be deleted.
+
+        True also where the list is denied: then nothing is known.
+        """
+        filters = [{"Key": "name", "Values": [self.secret_name]}]
+        try:
+            found = pages(aws.secretsmanager, "list_secrets", "SecretList", Filters=filters)
+        except ClientError as error:
+            if code_of(error) not in DENIED:
+                raise
+            return True
+        return any(each["Name"] == self.secret_name for each in found)
+
+    def described(self, aws: Aws) -> Seen | None:
+        """Return the secret as AWS describes it, or None where AWS answers that there is none."""
         with absent("ResourceNotFoundException"):
             secret, value = aws.together(
                 lambda: aws.secretsmanager.describe_secret(SecretId=self.secret_name),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provision.commands.policy_document import policy
+from provision.commands.policy_document import policies
 from provision.config import load
 from provision.rehearsal import Remote
 from provision.rehearsal.aws.calls import is_mutating
@@ -139,7 +139,7 @@ def test_lost_state_file_is_no_loss(built: Built) -> None:
 def test_printed_policy_is_all_that_up_repair_and_teardown_need(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
-    rehearsal.set_policy(policy(load(commands.folder / "config.toml")))
+    rehearsal.set_policy(policies(load(commands.folder / "config.toml")))
     assert commands.up().code == 0
     less_tls(account)
     no_route(account)

@@ -1,98 +1,204 @@
-"""The printed policy against the calls of a full rehearsal: all in it, and nothing unused."""
+"""The printed policies against whole lives of an environment: nothing denied, nothing unused."""
 
 from __future__ import annotations
 
 import json
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
-import botocore.session
 import pytest
 
-from provision.commands.policy_document import policy
-from provision.config import load
-from provision.rehearsal import Entry, Remote
-from provision.rehearsal.aws.calls import Call, iam_actions
-from tests.commands.test_drift import FIRST, NAME, SECOND, scheduled_secret
+from provision.aws.account import DENIED
+from provision.rehearsal import Remote
+from tests.commands import test_drift as drift
+from tests.conftest import commands_at
 from tests.support.account import Account
-from tests.support.commands import ROOT, Commands
+from tests.support.commands import Commands, Result
+from tests.support.servers import rehearsal_server
 
-pytestmark = pytest.mark.slow
+LONGEST = "a-name-of-28-characters-is-l"  # as long as a name may be
+REGIONS = ("ap-northeast-1", "cn-northwest-1", "us-gov-east-1")
+BOUNDARY = "environment.permissions_boundary=arn:aws:iam::123456789012:policy/boundary"
+LIMIT = 6144  # characters of a managed policy, white space not counted
 
-# In the policy, and asked for where a rehearsal of the control plane does not come by.
-ELSEWHERE = {
-    "apigateway:PUT",  # how IAM may know the tagging of an API
-    "ec2:DeleteNetworkInterface",  # an interface that Lambda has left behind
-    "lambda:ListTags",  # GetFunction leaves a function's tags out without it
-    "logs:FilterLogEvents",  # `check`, when a login fails
-    "pricing:GetProducts",  # `--prices live`
-    "rds:DeregisterDBProxyTargets",  # `--replace target-iam`
-    "rds:ModifyDBSubnetGroup",  # other subnets
-}
+Documents = list[dict[str, Any]]
 
 
-@cache
-def model(service: str) -> Any:
-    """Return botocore's model of a service."""
-    return botocore.session.get_session().get_service_model(service)
+def printed(commands: Commands, *flags: str) -> Documents:
+    """What `provision policy` prints, as documents."""
+    result = commands.run("provision", "policy", "--output", "plain", *flags)
+    assert result.code == 0, result.stderr
+    found = json.loads(result.stdout)
+    return found if isinstance(found, list) else [found]
 
 
-def actions_of(entry: Entry) -> set[str]:
-    """Return the IAM actions behind a call of the journal."""
-    http = model(entry.service).operation_model(entry.operation).http
-    uri = http.get("requestUri", "/")
-    call = Call(
-        entry.service, entry.operation, entry.params, "ap-northeast-1", "", http["method"], uri
-    )
-    return {action for action, _ in iam_actions(call)}
+def size(document: dict[str, Any]) -> int:
+    """A document's characters, as IAM counts them."""
+    return len("".join(json.dumps(document).split()))
 
 
-def changed_by_hand(account: Account) -> None:
-    """Change what there is in every way that `up` puts right."""
+# --- whole lives ----------------------------------------------------------------------------------
+
+
+class Life:
+    """An environment under its printed policies, in a rehearsed AWS of its own."""
+
+    def __init__(self, commands: Commands, remote: Remote, *flags: str) -> None:
+        self.commands, self.remote, self.flags = commands, remote, flags
+        self.account = Account.of(remote)
+        self.documents = printed(commands, *flags)
+        remote.set_policy(self.documents)
+
+    def done(self, result: Result) -> None:
+        """Assert that a command came to its end."""
+        assert result.code == 0, result.stdout[-1500:] + result.stderr[-500:]
+
+    def up(self, *flags: str) -> None:
+        """`up`, which has to succeed."""
+        self.done(self.commands.up(*self.flags, *flags))
+
+    def run(self, *words: str) -> Result:
+        """Any command."""
+        return self.commands.run(*words, "--output", "json", *self.flags)
+
+    def denied(self) -> set[str]:
+        """The operations that were denied so far."""
+        return {each.operation for each in self.remote.journal() if each.code in DENIED}
+
+    def unused(self) -> set[tuple[str, str]]:
+        """What is in the documents and was never needed: actions, and resources of a statement."""
+        used = self.remote.used()
+        return {
+            (part, str(item))
+            for number, document in enumerate(self.documents)
+            for index, statement in enumerate(document["Statement"])
+            for part in ("action", "resource")
+            for item in statement[part.capitalize()]
+            if item
+            not in {
+                getattr(grant, part)
+                for grant in used
+                if (grant.document, grant.statement) == (number, index)
+            }
+        }
+
+
+@pytest.fixture
+def life(
+    request: pytest.FixtureRequest, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Life]:
+    """A life in a region, with flags: the parameter."""
+    region, *flags = request.param
+    monkeypatch.setattr(drift, "NAME", LONGEST)
+    monkeypatch.setattr(drift, "REGION", region)
+    with rehearsal_server("--region", region) as remote:
+        Account.of(remote).iam.create_policy(PolicyName="boundary", PolicyDocument=drift.EVERYTHING)
+        commands = commands_at(remote, tmp_path, name=LONGEST, region=region)
+        yield Life(commands, remote, *flags)
+
+
+def changed_by_hand(life: Life) -> None:
+    """Change everything in every way that `up` puts right."""
+    account, name = life.account, LONGEST
     account.rds.deregister_db_proxy_targets(
-        DBProxyName=f"{NAME}-iam", DBInstanceIdentifiers=[f"{NAME}-database"]
+        DBProxyName=f"{name}-iam", DBInstanceIdentifiers=[f"{name}-database"]
     )
-    account.iam.attach_role_policy(
-        RoleName=f"{NAME}-api-ap-northeast-1",
-        PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole",
-    )
-    for drift in (*FIRST, *SECOND):
-        drift.make(account)
-    scheduled_secret(account)
+    (attached,) = account.iam.list_attached_role_policies(RoleName=drift.role("function-iam"))[
+        "AttachedPolicies"
+    ]
+    account.iam.attach_role_policy(RoleName=drift.role("api"), PolicyArn=attached["PolicyArn"])
+    for each in (*drift.FIRST, *drift.SECOND):
+        each.make(account)
+    drift.scheduled_secret(account)
 
 
-def test_policy_is_neither_too_narrow_nor_too_wide(
-    commands: Commands, account: Account, rehearsal: Remote
+def every_read(life: Life) -> None:
+    """Run every command that only reads."""
+    for words in (
+        ("provision", "plan", "--prices", "live"),
+        ("provision", "status"),
+        ("provision", "logs"),
+        ("provision", "doctor"),
+        ("teardown", "--plan"),
+    ):
+        assert life.run(*words).code in (0, 1), words
+
+
+def interfaces_left_behind(life: Life) -> None:
+    """Let Lambda leave its interfaces to us, by roles that may not delete them."""
+    for login in ("password", "iam"):
+        name = drift.role(f"function-{login}")
+        found = life.account.iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+        for each in found:
+            life.account.iam.detach_role_policy(RoleName=name, PolicyArn=each["PolicyArn"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "life",
+    [(region,) for region in REGIONS] + [(REGIONS[0], "--set", BOUNDARY)],
+    indirect=True,
+    ids=[*REGIONS, "bounded"],
+)
+def test_nothing_is_denied_and_nothing_unused_in_a_whole_life(life: Life) -> None:
+    life.up()
+    every_read(life)
+    changed_by_hand(life)
+    boundary(life)
+    life.up("--reset-password", "--set", "database.allocated_storage_gib=30")
+    life.up("--replace", "target-iam", "--set", "database.engine_version=8.4.10")
+    interfaces_left_behind(life)
+    life.done(life.run("teardown", "--yes", "--final-snapshot", "last-words"))
+    # Before it exists, IAM knows a secret by its bare name, which no ARN matches.
+    assert life.denied() == {"DescribeSecret", "GetSecretValue"}
+    assert life.unused() == set()
+
+
+def boundary(life: Life) -> None:
+    """Change a role's permissions boundary by hand: there is one, or it is gone."""
+    name = drift.role("proxy")
+    if life.flags:
+        life.account.iam.delete_role_permissions_boundary(RoleName=name)
+        return
+    (found,) = life.account.iam.list_policies(Scope="Local")["Policies"]
+    life.account.iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=found["Arn"])
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize("name", ["a", "rds-proxy-auth", LONGEST])
+def test_each_document_fits_into_a_managed_policy(
+    commands: Commands, name: str, region: str
 ) -> None:
-    outside: list[Entry] = []
-
-    def told(result: Any) -> None:
-        assert result.code == 0, result.stdout[-1500:]
-
-    told(commands.up())
-    outside += rehearsal.journal()
-    changed_by_hand(account)
-    before = len(rehearsal.journal())
-    told(commands.up("--reset-password", "--set", "database.allocated_storage_gib=30"))
-    told(commands.teardown())
-    outside += rehearsal.journal()[before:]
-    used = {action for entry in outside for action in actions_of(entry)}
-    document = policy(load(ROOT / "config.toml"))
-    allowed = {action for statement in document["Statement"] for action in statement["Action"]}
-    assert used - allowed == set()
-    assert allowed - used - ELSEWHERE == set()
+    flags = ("--set", f"environment.name={name}", "--region", region)
+    for document in printed(commands, *flags):
+        assert size(document) <= LIMIT
 
 
-def test_policy_fits_into_a_managed_policy() -> None:
-    document = policy(load(ROOT / "config.toml"))
-    assert len(json.dumps(document, separators=(",", ":"))) <= 6144  # IAM's limit, in characters
+def test_one_of_several_documents(commands: Commands) -> None:
+    documents = printed(commands)
+    assert len(documents) > 1
+    one_by_one = [
+        printed(commands, "--document", str(number + 1)) for number in range(len(documents))
+    ]
+    assert [each for (each,) in one_by_one] == documents
 
 
-def test_policy_is_printed_as_it_is_and_calls_nothing(
-    commands: Commands, rehearsal: Remote
-) -> None:
+@pytest.mark.parametrize("number", ["0", "-1", "9"])
+def test_a_document_that_is_not_there(commands: Commands, number: str) -> None:
+    result = commands.run("provision", "policy", "--output", "json", "--document", number)
+    assert result.code == 2
+    assert f"--document {number}" in result.error["message"]
+    assert "1 to " in result.error["next"]
+
+
+def test_how_to_attach_them_is_on_stderr(commands: Commands, rehearsal: Remote) -> None:
     result = commands.run("provision", "policy", "--output", "plain")
-    assert result.code == 0
-    assert result.stdout.startswith("{")
-    assert result.stdout.endswith("}\n")
+    json.loads(result.stdout)  # and nothing else
+    for number in range(1, len(printed(commands)) + 1):
+        assert f"provision policy --document {number} >" in result.stderr
+    assert "aws iam create-policy" in result.stderr
+    assert "attach-user-policy" in result.stderr
     assert rehearsal.journal() == []

@@ -12,13 +12,15 @@ import json
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from provision.rehearsal.aws.access_keys import CALLER
 from provision.rehearsal.aws.faults import Fault
+from provision.rehearsal.aws.iam_policy import Grant
 from provision.rehearsal.aws.journal import Entry
 from provision.rehearsal.aws.overrides import Override
+from provision.rehearsal.aws.permissions import Policy
 from provision.rehearsal.http_server import Request, Response
 
 _PATH = "/_rehearsal/"
@@ -88,9 +90,13 @@ class Remote:
         plain = [fault.as_dict() for fault in faults]
         self._ask("POST", "faults", {"faults": plain, "victim": victim})
 
-    def set_policy(self, document: dict[str, Any] | None) -> None:
-        """Denies from now on whatever this IAM policy does not allow; None: allows all."""
-        self._ask("POST", "policy", document)
+    def set_policy(self, policy: Policy | None) -> None:
+        """Denies from now on whatever these IAM policies do not allow; None: allows all."""
+        self._ask("POST", "policy", policy)
+
+    def used(self) -> list[Grant]:
+        """What of the policies has allowed a call so far."""
+        return [Grant(**each) for each in self._ask("GET", "used")]
 
     def set_manners(self, **changes: Any) -> None:
         """Changes some of the `Behaviours`."""
@@ -122,6 +128,6 @@ class Remote:
             raise ValueError(error.read().decode()) from None
 
 
-def as_plain(entries: list[Entry]) -> list[dict[str, Any]]:
-    """The journal as JSON takes it."""
+def as_plain(entries: Sequence[Entry] | Sequence[Grant]) -> list[dict[str, Any]]:
+    """Entries of the journal, or grants, as JSON takes them."""
     return [dataclasses.asdict(entry) for entry in entries]

@@ -35,7 +35,7 @@ from provision.rehearsal.aws.moto_app import (
     wsgi_environ,
 )
 from provision.rehearsal.aws.overrides import Overrides, refusal
-from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.aws.refusals import AwsError, denied
 from provision.rehearsal.aws.signature import Signed, check_signature, read_signature
 from provision.rehearsal.aws.world import Behaviour, World
 from provision.rehearsal.http_server import ConnectionCut, Request, Response
@@ -122,14 +122,17 @@ class Front:
         if armed:
             entry.fault = armed.fault.kind
             armed.before(call)
-        permissions.check(self.world, call)
+        missing = permissions.check(self.world, call)
         overrides = self.overrides.due(call)
         if refused := refusal(overrides):
             raise refused
         with self.world.lock:
             raw = self._played(environ, body, call)
-        if overrides:
+        if overrides or missing:
             answer = parse_answer(raw, call.service, call.operation)
+            if "lambda:ListTags" in missing and answer.pop("Tags", None) is not None:
+                refused = denied(call, "lambda:ListTags", answer["Configuration"]["FunctionArn"])
+                answer["TagsError"] = {"ErrorCode": refused.code, "Message": refused.message}
             for override in overrides:
                 override.apply(answer)
             raw = write_answer(call, answer)

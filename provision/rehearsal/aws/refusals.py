@@ -56,15 +56,31 @@ def throttled(service: str) -> AwsError:
     return AwsError(code, "Rate exceeded", status, extra)
 
 
-def denied(call: Call, action: str | None = None, resource: str = "*") -> AwsError:
-    """The service's own refusal of a call that no policy allows."""
+def denied(
+    call: Call, action: str | None = None, resource: str = "*", *, explicitly: bool = False
+) -> AwsError:
+    """The service's own refusal of a call that no policy allows, or that one denies explicitly."""
     code = _DENIED.get(call.service, "AccessDeniedException")
     action = action or f"{call.service}:{call.operation}"
-    message = (
-        f"User: arn:aws:iam::{ACCOUNT}:user/moto is not authorized to perform: {action} on "
-        f"resource: {resource} because no identity-based policy allows the {action} action"
+    why = (
+        " with an explicit deny in an identity-based policy"
+        if explicitly
+        else f" because no identity-based policy allows the {action} action"
     )
+    message = (
+        f"User: {caller(call.region)} is not authorized to perform: {action} on resource: "
+        f"{resource}{why}"
+    )
+    if call.service == "ec2":
+        message = f"You are not authorized to perform this operation. {message}"
     return AwsError(code, message, 403)
+
+
+def caller(region: str) -> str:
+    """The ARN of whoever calls a rehearsed AWS (moto's own user)."""
+    from moto.utilities.utils import get_partition
+
+    return f"arn:{get_partition(region)}:iam::{ACCOUNT}:user/moto"
 
 
 def expired(service: str) -> AwsError:

@@ -17,6 +17,8 @@ from provision.rehearsal.aws.moto_app import Moto
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from provision.rehearsal.aws.permissions import Caller
+
 INSIDE_KEY = "AKIAREHEARSALINSIDE0"
 """The access key in the rehearsal's own calls within this process; over HTTP nobody has it."""
 
@@ -84,8 +86,8 @@ class World:
         self.durations = durations or Durations()
         self.clock = Clock(behaviours.speed)
         self.draws = Draws(behaviours.seed)
-        self.policy: Mapping[str, Any] | None = None
-        """An IAM policy document: what it does not allow is denied. None allows everything."""
+        self.caller: Caller | None = None
+        """Whose IAM policies have to allow each call. None: everything is allowed."""
         self.data_plane: Any = None
         self.lock = threading.RLock()
         self._memories: dict[tuple[type, str], Any] = {}

@@ -16,7 +16,6 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from provision.rehearsal import UNWANTED, Behaviours, Fault, Rehearsal
-from provision.rehearsal.aws.calls import Call, iam_actions
 from provision.rehearsal.aws.journal import redacted
 
 from .control_plane import account, frozen, looks, policy, refused, zipped
@@ -393,71 +392,6 @@ def test_a_policy_beyond_the_evaluator_is_an_error_not_a_guess() -> None:
     strange = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "NotAction": "iam:*"}}
     with account(policy=strange) as aws, refused("InternalFailure", match="NotAction"):
         aws.ec2.describe_vpcs()
-
-
-def _call(service: str, operation: str, **params: object) -> Call:
-    return Call(service, operation, params, "eu-west-1", "AKIA")
-
-
-ROLE = "arn:aws:iam::123456789012:role/r"
-
-
-@pytest.mark.parametrize(
-    ("call", "actions"),
-    [
-        (_call("sts", "GetCallerIdentity"), []),
-        (_call("lambda", "Invoke", FunctionName="f"), ["lambda:InvokeFunction"]),
-        (_call("ec2", "DescribeVpcs"), ["ec2:DescribeVpcs"]),
-        (
-            _call("ec2", "CreateVpc", TagSpecifications=[{"Tags": []}]),
-            ["ec2:CreateVpc", "ec2:CreateTags"],
-        ),
-        (_call("rds", "ModifyDBProxy", RoleArn=ROLE), ["rds:ModifyDBProxy", "iam:PassRole"]),
-        (
-            _call("rds", "CreateDBProxy", RoleArn=ROLE, Tags=[{"Key": "a", "Value": "b"}]),
-            ["rds:CreateDBProxy", "iam:PassRole", "rds:AddTagsToResource"],
-        ),
-        (
-            _call("iam", "CreateRole", RoleName="r", Tags=[{"Key": "a", "Value": "b"}]),
-            ["iam:CreateRole", "iam:TagRole"],
-        ),
-        (
-            _call("secretsmanager", "CreateSecret", Name="s", Tags=[{"Key": "a", "Value": "b"}]),
-            ["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
-        ),
-        (
-            _call(
-                "lambda",
-                "CreateFunction",
-                FunctionName="f",
-                Role=ROLE,
-                Tags={"a": "b"},
-                VpcConfig={"SubnetIds": ["subnet-1"]},
-                Layers=["arn:layer"],
-            ),
-            [
-                "lambda:CreateFunction",
-                "iam:PassRole",
-                "lambda:TagResource",
-                "ec2:DescribeSecurityGroups",
-                "ec2:DescribeSubnets",
-                "ec2:DescribeVpcs",
-                "lambda:GetLayerVersion",
-            ],
-        ),
-    ],
-)
-def test_iam_actions(call: Call, actions: list[str]) -> None:
-    assert [action for action, _ in iam_actions(call)] == actions
-
-
-def test_iam_actions_name_their_resources() -> None:
-    found = dict(iam_actions(_call("ec2", "DeleteSubnet", SubnetId="subnet-1")))
-    assert found["ec2:DeleteSubnet"] == "arn:aws:ec2:eu-west-1:123456789012:subnet/subnet-1"
-    found = dict(iam_actions(_call("iam", "DeleteRole", RoleName="r")))
-    assert found["iam:DeleteRole"] == ROLE
-    found = dict(iam_actions(_call("lambda", "UpdateFunctionConfiguration", Role=ROLE)))
-    assert found["iam:PassRole"] == ROLE
 
 
 # Many at once

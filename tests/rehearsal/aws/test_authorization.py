@@ -1,0 +1,180 @@
+"""What IAM checks for a call, and how the rehearsed AWS words a denial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from provision.rehearsal.aws.authorization import Check, checks
+from provision.rehearsal.aws.calls import Call
+from tests.rehearsal.aws.control_plane import Account, account, frozen, policy, refused
+
+PREFIX = "arn:aws:{}:ap-northeast-1:123456789012:"
+ROLE = "arn:aws:iam::123456789012:role/r"
+TAGS = [{"Key": "a", "Value": "b"}]
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Account]:
+    """An account, shared."""
+    with account(frozen(refusals=False)) as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def emptied(aws: Account) -> None:
+    """Let each test have an empty account, and no policy."""
+    aws.rehearsal.reset()
+
+
+def asked(aws: Account, service: str, operation: str, **params: Any) -> list[Check]:
+    """What IAM is asked about a call."""
+    return checks(aws.rehearsal.world, Call(service, operation, params, "ap-northeast-1", "AKIA"))
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "actions"),
+    [
+        ("sts", "GetCallerIdentity", {}, []),
+        ("lambda", "Invoke", {"FunctionName": "f"}, ["lambda:InvokeFunction"]),
+        ("ec2", "DescribeVpcs", {}, ["ec2:DescribeVpcs"]),
+        ("ec2", "CreateVpc", {"TagSpecifications": [{"Tags": TAGS}]},
+         ["ec2:CreateVpc", "ec2:CreateTags"]),
+        ("ec2", "CreateSubnet", {"VpcId": "vpc-1"}, ["ec2:CreateSubnet", "ec2:CreateSubnet"]),
+        ("rds", "ModifyDBProxy", {"DBProxyName": "p", "RoleArn": ROLE},
+         ["rds:ModifyDBProxy", "iam:PassRole"]),
+        ("rds", "CreateDBProxy", {"RoleArn": ROLE, "Tags": TAGS},
+         ["rds:CreateDBProxy", "iam:PassRole", *2 * ["rds:AddTagsToResource"]]),
+        ("rds", "DeleteDBInstance", {"DBInstanceIdentifier": "d"}, ["rds:DeleteDBInstance"]),
+        ("rds", "DeleteDBInstance",
+         {"DBInstanceIdentifier": "d", "FinalDBSnapshotIdentifier": "s"},
+         ["rds:DeleteDBInstance", *2 * ["rds:CreateDBSnapshot"], "rds:AddTagsToResource"]),
+        ("iam", "CreateRole", {"RoleName": "r", "Tags": TAGS}, ["iam:CreateRole", "iam:TagRole"]),
+        ("secretsmanager", "CreateSecret", {"Name": "s", "Tags": TAGS},
+         ["secretsmanager:CreateSecret", "secretsmanager:TagResource"]),
+        ("lambda", "ListLayerVersions", {"LayerName": "l"}, 2 * ["lambda:ListLayerVersions"]),
+        ("lambda", "GetFunction", {"FunctionName": "f"}, ["lambda:GetFunction", "lambda:ListTags"]),
+        ("lambda", "CreateFunction",
+         {"FunctionName": "f", "Role": ROLE, "Tags": {"a": "b"}, "Layers": ["arn:layer"],
+          "VpcConfig": {"SubnetIds": ["subnet-1"]}},
+         ["lambda:CreateFunction", "iam:PassRole", "lambda:TagResource",
+          "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+          "lambda:GetLayerVersion"]),
+        ("s3", "PutObject", {"Bucket": "b", "Key": "k", "IfMatch": "e"},
+         ["s3:PutObject", "s3:GetObject"]),
+    ],
+)  # fmt: skip
+def test_actions(
+    aws: Account, service: str, operation: str, params: dict[str, Any], actions: list[str]
+) -> None:
+    assert [each.action for each in asked(aws, service, operation, **params)] == actions
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "resources"),
+    [
+        ("ec2", "DeleteSubnet", {"SubnetId": "subnet-1"}, ["subnet/subnet-1"]),
+        ("ec2", "AuthorizeSecurityGroupIngress",
+         {"GroupId": "sg-1", "TagSpecifications": [{"Tags": TAGS}]},
+         ["security-group/sg-1", *2 * ["security-group-rule/*"]]),
+        ("rds", "CreateDBInstance",
+         {"DBInstanceIdentifier": "d", "DBSubnetGroupName": "g", "EngineVersion": "8.4.6"},
+         ["db:d", "og:default:mysql-8-4", "pg:default.mysql8.4", "subgrp:g"]),
+        ("logs", "CreateLogGroup", {"logGroupName": "/a/b"},
+         ["log-group:/a/b", "log-group:/a/b:*"]),
+        ("secretsmanager", "CreateSecret", {"Name": "n"}, ["secret:n-AbCdEf"]),
+        ("lambda", "DeleteLayerVersion", {"LayerName": "l", "VersionNumber": 3}, ["layer:l:3"]),
+    ],
+)  # fmt: skip
+def test_resources(
+    aws: Account, service: str, operation: str, params: dict[str, Any], resources: list[str]
+) -> None:
+    found = [each.resource for each in asked(aws, service, operation, **params)]
+    own = [each for each in found if each.startswith(PREFIX.format(service))]
+    assert own == [PREFIX.format(service) + each for each in resources]
+
+
+def test_a_secret_that_does_not_exist_is_known_by_its_bare_name(aws: Account) -> None:
+    (before,) = asked(aws, "secretsmanager", "DescribeSecret", SecretId="late")
+    arn = aws.secretsmanager.create_secret(Name="late", SecretString="x")["ARN"]
+    (after,) = asked(aws, "secretsmanager", "DescribeSecret", SecretId="late")
+    assert (before.resource, after.resource) == ("late", arn)
+
+
+def test_conditions_of_a_request(aws: Account) -> None:
+    vpc = aws.ec2.create_vpc(
+        CidrBlock="10.0.0.0/16",
+        TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v"}]}],
+    )["Vpc"]["VpcId"]
+    existing, new, tagging = asked(
+        aws, "ec2", "CreateSubnet", VpcId=vpc, TagSpecifications=[{"Tags": TAGS}]
+    )
+    assert existing.context["aws:ResourceTag/k"] == "v"
+    assert "aws:RequestTag/a" not in existing.context
+    assert new.context["aws:RequestTag/a"] == "b"
+    assert "aws:ResourceTag/k" not in new.context
+    assert tagging.context["ec2:CreateAction"] == "CreateSubnet"
+
+    aws.iam.create_role(
+        RoleName="bounded", AssumeRolePolicyDocument="{}", PermissionsBoundary=BOUNDARY
+    )
+    (put,) = asked(aws, "iam", "PutRolePolicy", RoleName="bounded", PolicyName="p")
+    assert put.context["iam:PermissionsBoundary"] == BOUNDARY
+    (attach,) = asked(aws, "iam", "AttachRolePolicy", RoleName="other", PolicyArn=BOUNDARY)
+    assert attach.context["iam:PolicyARN"] == BOUNDARY
+    assert "iam:PermissionsBoundary" not in attach.context
+
+
+BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+
+# --- denials --------------------------------------------------------------------------------------
+
+
+def test_a_denial_is_worded_as_aws_words_it(aws: Account) -> None:
+    documents = [
+        policy("logs:DescribeLogGroups", "rds:*"),
+        policy("lambda:*"),
+        {"Version": "2012-10-17", "Statement": [
+            {"Effect": "Deny", "Action": "rds:CreateDBProxy", "Resource": "*"},
+        ]},
+    ]  # fmt: skip
+    user = "User: arn:aws:iam::123456789012:user/moto is not authorized to perform: "
+    aws.rehearsal.policy = documents
+    aws.logs.describe_log_groups()
+    aws.lambda_.list_functions()
+    implicit = r"iam:ListRoles on resource: \* because no identity-based policy allows the iam"
+    with refused("AccessDenied", match=user + implicit):
+        aws.iam.list_roles()
+    explicit = r"rds:CreateDBProxy on resource: \* with an explicit deny in an identity-based"
+    with refused("AccessDenied", match=user + explicit):
+        aws.rds.create_db_proxy(
+            DBProxyName="p", EngineFamily="MYSQL", RoleArn=ROLE, VpcSubnetIds=["subnet-1"],
+            Auth=[{"AuthScheme": "SECRETS"}],
+        )  # fmt: skip
+    with refused("UnauthorizedOperation", match=f"You are not authorized .* {user}ec2:Desc"):
+        aws.ec2.describe_vpcs()
+
+
+def test_get_function_leaves_the_tags_out_that_the_caller_may_not_list(aws: Account) -> None:
+    aws.rehearsal.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")
+    aws.rehearsal.client("lambda").create_function(
+        FunctionName="f", Role=ROLE, Runtime="python3.13", Handler="index.handler",
+        Code={"ZipFile": b"zip"}, Tags={"a": "b"},
+    )  # fmt: skip
+    assert aws.lambda_.get_function(FunctionName="f")["Tags"] == {"a": "b"}
+    aws.rehearsal.policy = policy("lambda:GetFunction")
+    answer = aws.lambda_.get_function(FunctionName="f")
+    assert "Tags" not in answer
+    assert answer["TagsError"]["ErrorCode"] == "AccessDeniedException"
+    assert "lambda:ListTags" in answer["TagsError"]["Message"]
+
+
+def test_what_has_allowed_a_call_is_known(aws: Account) -> None:
+    documents = [policy("logs:*"), policy("ec2:*", "lambda:*")]
+    aws.rehearsal.policy = documents
+    aws.ec2.describe_vpcs()
+    (used,) = aws.rehearsal.used
+    assert (used.document, used.statement, used.action, used.resource) == (1, 0, "ec2:*", "*")
