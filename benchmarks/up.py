@@ -41,7 +41,8 @@ from botocore import xform_name
 from rich.console import Console
 from rich.table import Table
 
-from provision.rehearsal import UNWANTED, Durations, Entry, Remote, typical
+from provision.cli.clean_environ import cleaned
+from provision.rehearsal import Durations, Entry, Remote, typical
 
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "ap-northeast-1"
@@ -177,7 +178,7 @@ def rehearsal(speed: float) -> Iterator[Remote]:
     server = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={name: text for name, text in os.environ.items() if name not in UNWANTED},
+        env=cleaned(os.environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from provision.cli.clean_environ import start_clean
 from provision.cli.completion import offer
 from provision.cli.options import refuse_without_config
 from provision.cli.parser import (
@@ -314,6 +315,8 @@ COMMANDS = (
 
 def script() -> NoReturn:
     """Be the `provision` command."""
+    if "--dry-run" in sys.argv[1:]:
+        start_clean()
     be_a_process(main)
 
 

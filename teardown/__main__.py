@@ -7,6 +7,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from provision.cli.clean_environ import start_clean
 from provision.cli.completion import offer
 from provision.cli.options import refuse_without_config
 from provision.cli.parser import (
@@ -84,6 +85,8 @@ def work(options: Options, output: Display, arguments: argparse.Namespace) -> tu
 
 def script() -> NoReturn:
     """Be the `teardown` command."""
+    if "--dry-run" in sys.argv[1:]:
+        start_clean()
     be_a_process(main)
 
 

@@ -34,7 +34,7 @@ def refuse(address):
     except ValueError:
         local = host == "localhost"
     if not local:
-        with open(os.environ["TRIED"], "a") as file:
+        with open(TRIED, "a") as file:
             file.write(f"{address}\\n")
         raise OSError(101, f"{address} is unreachable: this test has no network")
 
@@ -82,12 +82,13 @@ def cell(tmp_path: Path, silence: Silence) -> Iterator[Cell]:
     for folder in (*folders, tmp_path / "site"):
         folder.mkdir()
     (folders[0] / "config.toml").write_bytes((ROOT / "config.toml").read_bytes())
-    (tmp_path / "site" / "sitecustomize.py").write_text(UNREACHABLE)
+    (tmp_path / "site" / "sitecustomize.py").write_text(
+        f"TRIED = {str(tmp_path / 'tried')!r}\n{UNREACHABLE}"
+    )
     (tmp_path / "aws").write_text("[profile somebody]\nregion = eu-west-1\n[not ini\n")
     environ = {
         "HOME": str(folders[1]),
         "TMPDIR": str(folders[2]),
-        "TRIED": str(tmp_path / "tried"),
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(ROOT)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "AWS_PROFILE": "nobody",

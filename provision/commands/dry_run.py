@@ -61,6 +61,7 @@ def rehearsed(
         rehearsal.applied(),
     ):
         output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS; --seed {seed}")
+        output.note(f"rehearsal: {rehearsal.protection}")
         state = str(Path(folder) / "state.json")
         yield replace(options, profile=None, state=state, speed=speed)
 

@@ -169,6 +169,15 @@ class Rehearsal:
         return f"{self.endpoint_url}{self._server.control.path}"
 
     @property
+    def protection(self) -> str:
+        """What the code of functions is kept from on this machine, in words; "" if none can run."""
+        if self.data_plane is None:
+            return ""
+        from provision.rehearsal.data_plane.function_process import protection
+
+        return protection()
+
+    @property
     def journal(self) -> list[Entry]:
         """Every call that came from outside, in order of arrival."""
         return self._front.journal

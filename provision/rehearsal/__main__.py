@@ -1,9 +1,9 @@
 """`python -m provision.rehearsal`: a rehearsed AWS of its own process, until it is stopped.
 
 Prints one line of JSON, `{"endpoint_url", "pid", "seed", "environ", "unset", "somebody_else",
-"control_url"}`, and serves until SIGTERM or SIGINT. When its standard input is a pipe, it also ends
-with that, so that it never outlives the program that started it. docs/rehearsal.md says how to use
-it from a script.
+"control_url", "protection"}`, and serves until SIGTERM or SIGINT. When its standard input is a
+pipe, it also ends with that, so that it never outlives the program that started it.
+docs/rehearsal.md says how to use it from a script.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import sys
 import threading
 from pathlib import Path
 
+from provision.cli.clean_environ import start_clean
 from provision.rehearsal import SOMEBODY_ELSE, UNWANTED, Behaviours, Rehearsal, new_seed
 
 
@@ -67,6 +68,7 @@ def _json(rehearsal: Rehearsal) -> str:
         "unset": UNWANTED,
         "somebody_else": _keys(rehearsal),
         "control_url": rehearsal.control_url,
+        "protection": rehearsal.protection,
     }
     return json.dumps(about)
 
@@ -146,4 +148,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    start_clean()
     sys.exit(main())

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from provision.cli.clean_environ import cleaned
 from provision.rehearsal import UNWANTED, Remote
 from tests.support.commands import ROOT
 
@@ -50,7 +51,7 @@ def plain_moto_server() -> Iterator[str]:
 @contextlib.contextmanager
 def _serving(arguments: list[str], **environ: str) -> Iterator[Mapping[str, Any]]:
     """Start Python with these arguments; it prints where it listens, and ends with its stdin."""
-    inherited = {key: text for key, text in os.environ.items() if key not in UNWANTED}
+    inherited = {k: text for k, text in cleaned(os.environ).items() if k not in UNWANTED}
     server = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,

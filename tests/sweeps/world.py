@@ -24,6 +24,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from provision.cli.clean_environ import cleaned
 from provision.rehearsal import Entry, Fault, Remote
 from tests.sweeps.inventory import Inventory
 
@@ -199,6 +200,7 @@ class Account:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "provision.rehearsal", *arguments],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+            env=cleaned(os.environ),
         )  # fmt: skip
         assert self._process.stdout
         self.remote = Remote(json.loads(self._process.stdout.readline()))

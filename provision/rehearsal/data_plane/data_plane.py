@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from provision.rehearsal.aws import network
+from provision.rehearsal.data_plane.function_process import Routes
 from provision.rehearsal.data_plane.http_api import Gateway, HttpApi
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority
 from provision.rehearsal.data_plane.proxy.databases import Database
@@ -27,7 +28,6 @@ from provision.rehearsal.data_plane.rehearsed_aws import (
 )
 from provision.rehearsal.data_plane.report import Report
 from provision.rehearsal.data_plane.runner import ENVIRONMENTS, Runner
-from provision.rehearsal.data_plane.sandbox import Routes
 
 OWN_SERVER = "mariadbd"
 

@@ -27,16 +27,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.data_plane.function_process import (
+    FunctionProcess,
+    ProcessExitError,
+    ProcessTimeoutError,
+    Reply,
+    Routes,
+)
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority, trust_in_folder
 from provision.rehearsal.data_plane.rehearsed_aws import Credentials, RehearsedAws, code_bytes
 from provision.rehearsal.data_plane.report import Report
-from provision.rehearsal.data_plane.sandbox import (
-    Reply,
-    Routes,
-    Sandbox,
-    SandboxExitError,
-    SandboxTimeoutError,
-)
 
 ENVIRONMENTS = 4
 """Of one function at a time; each takes about 40 MiB."""
@@ -53,20 +53,29 @@ class InvokeError(AwsError):
     """Lambda refuses the invocation itself."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What an environment must have been made from, and the ports that it must reach."""
+
+    version: str
+    ports: frozenset[int]
+
+
 @dataclass
 class Environment:
     """An execution environment, and what it was made from."""
 
-    sandbox: Sandbox
+    process: FunctionProcess
     version: str
     credentials: Credentials
     stream: str
     failure: Reply | None = None
     init_seconds: float | None = None  # told once, in the first request's log
 
-    def usable(self, version: str) -> bool:
-        """Whether it can still serve requests to this version."""
-        return self.version == version and self.credentials.fresh
+    def usable(self, wanted: Wanted) -> bool:
+        """Whether it can still serve such requests."""
+        reaches = wanted.ports <= self.process.ports
+        return self.version == wanted.version and reaches and self.credentials.fresh
 
 
 class Runner:
@@ -96,10 +105,11 @@ class Runner:
         """
         configuration = self._configuration(function_name)
         call = Call(self._aws, self._report, configuration, payload)
-        with self._pool(configuration["FunctionArn"]).environment(
-            _version(configuration), lambda version: self._start(configuration, version)
-        ) as environment:
-            return call.run(environment, *self._network(configuration))
+        pool = self._pool(configuration["FunctionArn"])
+        routes, closed = self._network(configuration)
+        wanted = Wanted(_version(configuration), frozenset(routes.open.values()))
+        with pool.environment(wanted, lambda: self._start(configuration, wanted)) as environment:
+            return call.run(environment, routes, closed)
 
     def close(self) -> None:
         """End every process. Twice is once."""
@@ -135,7 +145,7 @@ class Runner:
                 raise InvokeError("ServiceException", "The rehearsal has ended", 500)
             return self._pools.setdefault(arn, Pool(self._most))
 
-    def _start(self, configuration: Configuration, version: str) -> Environment:
+    def _start(self, configuration: Configuration, wanted: Wanted) -> Environment:
         name, role = configuration["FunctionName"], configuration["Role"]
         trusted = self._aws.trusts(role, "lambda.amazonaws.com")
         if not trusted.allowed:
@@ -147,11 +157,12 @@ class Runner:
         task, layers = self._unpack(configuration)
         variables = environment_variables(configuration, credentials, stream, self._aws.region)
         handler = configuration.get("Handler", "")
-        sandbox = Sandbox(task, layers, handler, {**variables, "LAMBDA_TASK_ROOT": str(task)})
-        environment = Environment(sandbox, version, credentials, stream)
+        variables["LAMBDA_TASK_ROOT"] = str(task)
+        process = FunctionProcess(task, layers, handler, variables, wanted.ports)
+        environment = Environment(process, wanted.version, credentials, stream)
         try:
-            environment.failure, environment.init_seconds = sandbox.wait_ready()
-        except (SandboxTimeoutError, SandboxExitError) as error:
+            environment.failure, environment.init_seconds = process.wait_ready()
+        except (ProcessTimeoutError, ProcessExitError) as error:
             environment.failure = _init_failed(error)
         return environment
 
@@ -199,10 +210,10 @@ class Pool:
 
     @contextlib.contextmanager
     def environment(
-        self, version: str, start: Callable[[str], Environment]
+        self, wanted: Wanted, start: Callable[[], Environment]
     ) -> Iterator[Environment]:
         """Lend an environment, a warm one if there is one; it is given up if it broke."""
-        environment = self._take(version) or self._add(start, version)
+        environment = self._take(wanted) or self._add(start)
         kept = False
         try:
             yield environment
@@ -217,15 +228,15 @@ class Pool:
             ending, self._all, self._free = self._all, [], []
             self._changed.notify_all()
         for environment in ending:
-            environment.sandbox.close()
+            environment.process.close()
 
-    def _take(self, version: str) -> Environment | None:
+    def _take(self, wanted: Wanted) -> Environment | None:
         """Return a warm environment, or None when a new one may be started (it is counted)."""
         with self._changed:
             while True:
                 if self._closed:
                     raise InvokeError("ServiceException", "The rehearsal has ended", 500)
-                for stale in [e for e in self._free if not e.usable(version)]:
+                for stale in [e for e in self._free if not e.usable(wanted)]:
                     self._drop(stale)
                 if self._free:
                     return self._free.pop()
@@ -234,10 +245,10 @@ class Pool:
                     return None
                 self._changed.wait()
 
-    def _add(self, start: Callable[[str], Environment], version: str) -> Environment:
+    def _add(self, start: Callable[[], Environment]) -> Environment:
         environment = None
         try:
-            environment = start(version)
+            environment = start()
             return environment
         finally:
             with self._changed:
@@ -258,7 +269,7 @@ class Pool:
         for environments in (self._free, self._all):
             if environment in environments:
                 environments.remove(environment)
-        environment.sandbox.close()
+        environment.process.close()
 
 
 class Call:
@@ -302,11 +313,11 @@ class Call:
     def _ask(self, environment: Environment, routes: Routes) -> Reply:
         arn = self._configuration["FunctionArn"]
         try:
-            return environment.sandbox.invoke(self._id, arn, self._payload, self._seconds, routes)
-        except SandboxTimeoutError:
+            return environment.process.invoke(self._id, arn, self._payload, self._seconds, routes)
+        except ProcessTimeoutError:
             text = f"RequestId: {self._id} Error: Task timed out after {self._seconds:.2f} seconds"
             environment.failure = _failed("Sandbox.Timedout", text)
-        except SandboxExitError as error:
+        except ProcessExitError as error:
             text = f"RequestId: {self._id} Error: Runtime exited with error: {error}"
             environment.failure = _failed("Runtime.ExitError", text)
         return environment.failure
@@ -329,7 +340,7 @@ class Call:
             f"Max Memory Used: {reply.peak_mib} MB",
             *([f"Init Duration: {init * 1000:.2f} ms"] if init is not None else []),
         ]
-        printed = environment.sandbox.take_log()
+        printed = environment.process.take_log()
         if printed and not printed.endswith("\n"):
             printed += "\n"
         if reply.failed and "Task timed out" in reply.payload:
@@ -410,7 +421,7 @@ def _failed(kind: str, message: str) -> Reply:
 
 
 def _init_failed(error: Exception) -> Reply:
-    if isinstance(error, SandboxTimeoutError):
+    if isinstance(error, ProcessTimeoutError):
         return _failed("Sandbox.Timedout", "The function did not start in time")
     return _failed("Runtime.ExitError", f"Runtime exited with error: {error}")
 

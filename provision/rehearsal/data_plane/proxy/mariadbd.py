@@ -25,6 +25,7 @@ START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 _UNTIL_INPUT_ENDS = '"$@" & read -r _; kill $!; wait $!'
 """For `sh -c`: the server ends with us, however we end, since then our end of its input closes."""
+_ENVIRON = {"PATH": os.defpath, "LANG": "C.UTF-8"}  # nothing of ours
 _SYSTEM_TABLES = "mysql_system_tables.sql"
 
 
@@ -92,6 +93,7 @@ class MariaDb:
         done = subprocess.run(
             [*self._arguments, "--bootstrap"],
             input="\n".join(statements),
+            env=_ENVIRON,
             text=True,
             capture_output=True,
             timeout=START_SECONDS,
@@ -119,6 +121,7 @@ class MariaDb:
                     "--default-time-zone=+00:00",
                 ],
                 stdin=subprocess.PIPE,
+                env=_ENVIRON,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us; we end it ourselves

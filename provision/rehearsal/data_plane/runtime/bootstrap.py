@@ -6,6 +6,7 @@ to the runner over its first two file descriptors in frames: 4 bytes length, the
 `-I -S -B`, so that only the standard library can be imported at first.
 """
 
+import contextlib
 import importlib
 import importlib.machinery
 import json
@@ -185,14 +186,21 @@ def start(setup: dict[str, Any]) -> tuple[Handler, LogHandler]:
     return load_handler(setup["handler"]), logs
 
 
-def load_network() -> Any:
-    """Import the network's shim, from beside this script, which is on no path."""
+def load(name: str) -> Any:
+    """Import a module from beside this script, which is on no path."""
     folder = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120 - keep it light
     sys.path.insert(0, folder)
     try:
-        return importlib.import_module("_rehearsal_network").Network()
+        return importlib.import_module(name)
     finally:
         sys.path.remove(folder)
+
+
+def confine(setup: dict[str, Any]) -> None:
+    """Give up what the function needs not. Raises OSError where that should be possible."""
+    readable = [setup["task"], *setup["layers"], *setup["packages"].values()]
+    with contextlib.suppress(ImportError):  # a Python without ctypes
+        load("_rehearsal_confinement").confine(readable, setup["writable"], setup["ports"])
 
 
 def peak_mib() -> int:
@@ -207,12 +215,16 @@ def peak_mib() -> int:
 
 def main() -> None:
     """Serve requests until the runner closes its end."""
+    with contextlib.suppress(ImportError):  # a Python without ctypes
+        load("_rehearsal_guardian").guard(0)
     channel = Channel()
     sys.stdout = open(1, "w", buffering=1, encoding="utf-8", closefd=False)  # noqa: SIM115
-    network = load_network()
+    network = load("_rehearsal_network").Network()
     network.install()
     try:
-        handler, logs = start(channel.receive())
+        setup = channel.receive()
+        confine(setup)
+        handler, logs = start(setup)
     except Exception as error:
         channel.send({"error": json.dumps(failure(error)), "refused": network.refused})
         return

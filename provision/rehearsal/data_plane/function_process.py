@@ -3,6 +3,10 @@
 The process gets the function's configuration for its environment variables and nothing of ours;
 it imports from the unpacked code and layers, the standard library, and what Lambda's runtime
 itself brings. It is Python of this machine, whatever version the function is configured for.
+
+It is a process of whoever runs the rehearsal, not a sandbox: what `runtime/` patches in Python
+shows a function the network that it would have, and stops accidents. Code that means harm meets
+Landlock alone, where the kernel has it: see `protection`.
 """
 
 from __future__ import annotations
@@ -25,16 +29,18 @@ from typing import Any
 
 INIT_SECONDS = 30.0
 """Lambda allows 10 s, on a machine that has nothing else to do."""
+GUARDIAN_SECONDS = 2.0
+"""How long the guardian may take to kill what the function started (runtime/)."""
 RUNTIME_PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 """What Lambda's Python runtime brings beside the standard library."""
 _BOOTSTRAP = Path(__file__).parent / "runtime" / "bootstrap.py"
 
 
-class SandboxTimeoutError(Exception):
+class ProcessTimeoutError(Exception):
     """The function did not answer in time; its process is gone."""
 
 
-class SandboxExitError(Exception):
+class ProcessExitError(Exception):
     """The function's process ended by itself; the message is how."""
 
 
@@ -59,21 +65,31 @@ class Routes:
     endpoints: Iterable[str]
 
 
-class Sandbox:
+class FunctionProcess:
     """A running process. Not for two threads at once."""
 
     def __init__(
-        self, task: Path, layers: list[Path], handler: str, environment: Mapping[str, str]
+        self,
+        task: Path,
+        layers: list[Path],
+        handler: str,
+        environment: Mapping[str, str],
+        ports: Iterable[int] = (),
     ) -> None:
-        """Start the process; `wait_ready` tells how that went."""
+        """Start the process; `wait_ready` tells how that went.
+
+        `ports`: all of this machine's that it may ever connect to.
+        """
+        self.ports = frozenset(ports)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        self._scratch = tempfile.TemporaryDirectory(prefix="rehearsal-scratch-")
         self._started = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", str(_BOOTSTRAP)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=dict(environment),
+            env={"TMPDIR": self._scratch.name, **environment},
             cwd=task,
             start_new_session=True,  # a group of its own: Ctrl-C is for us, and we end all of it
         )
@@ -83,13 +99,15 @@ class Sandbox:
                 "layers": [str(layer) for layer in layers],
                 "handler": handler,
                 "packages": runtime_packages(),
+                "writable": [self._scratch.name],
+                "ports": sorted(self.ports),
             }
         )
 
     def wait_ready(self) -> tuple[Reply | None, float]:
         """Wait until the handler is loaded; return its failure, if any, and the seconds it took.
 
-        Raises SandboxTimeoutError and SandboxExitError.
+        Raises ProcessTimeoutError and ProcessExitError.
         """
         message = self._receive(INIT_SECONDS)
         seconds = time.monotonic() - self._started
@@ -98,7 +116,7 @@ class Sandbox:
     def invoke(
         self, request_id: str, arn: str, event: str, seconds: float, routes: Routes
     ) -> Reply:
-        """Call the handler once. Raises SandboxTimeoutError after `seconds`, SandboxExitError."""
+        """Call the handler once. Raises ProcessTimeoutError after `seconds`, ProcessExitError."""
         self._send(
             {
                 "id": request_id,
@@ -124,22 +142,28 @@ class Sandbox:
     def close(self) -> None:
         """End the process and whatever it started, and reap it. Twice is once."""
         self._end()
+        self._scratch.cleanup()
         for stream in (self._process.stdin, self._process.stdout, self._log):
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
 
     def _end(self) -> int:
-        """Kill the process group if need be, and return how its leader ended."""
-        if self._process.returncode is None:  # not reaped yet, so its id is still its own
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        """Let the guardian kill all of it, or else the process group; return how it ended."""
+        assert self._process.stdin is not None  # noqa: S101 - it was asked for
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(GUARDIAN_SECONDS)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # not reaped, so its id is still its own
         return self._process.wait()
 
     def _send(self, message: Mapping[str, Any]) -> None:
         data = json.dumps(message).encode()
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
-        with contextlib.suppress(BrokenPipeError):  # the next receive tells how it ended
+        # The next receive tells how it ended.
+        with contextlib.suppress(BrokenPipeError, ValueError):
             self._process.stdin.write(len(data).to_bytes(4, "big") + data)
             self._process.stdin.flush()
 
@@ -156,10 +180,10 @@ class Sandbox:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while len(data) < size:
                 if not selector.select(max(0.0, end - time.monotonic())):
-                    raise SandboxTimeoutError
+                    raise ProcessTimeoutError
                 part = os.read(self._process.stdout.fileno(), size - len(data))
                 if not part:
-                    raise SandboxExitError(_how_it_ended(self._end()))
+                    raise ProcessExitError(_how_it_ended(self._end()))
                 data += part
         return bytes(data)
 
@@ -176,6 +200,15 @@ def _reply(message: Mapping[str, Any]) -> Reply:
 
 def _how_it_ended(code: int) -> str:
     return f"exit status {code}" if code >= 0 else f"signal: {signal.Signals(-code).name}"
+
+
+def protection() -> str:
+    """What a function's code is kept from on this machine, in words."""
+    try:
+        from provision.rehearsal.data_plane.runtime import _rehearsal_confinement as confinement
+    except ImportError:  # a Python without ctypes
+        return "function code runs as you, unconfined: this Python has no ctypes"
+    return confinement.words(confinement.version())
 
 
 @cache
