@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from provision.aws.account import calling
 from provision.cli.options import Options
 from provision.commands.asking import ask, can_ask
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
-from provision.errors import UsageError
+from provision.engine.plan import not_ours
+from provision.errors import ForeignResource, UsageError
 from provision.resources.base import DeletableResource, ManagedResource, Resource, Seen
 from provision.resources.logs import LogGroup
+from provision.resources.ownership import Owner
 from teardown.leftovers import prove_nothing_left
 
 
@@ -50,6 +52,8 @@ def take_down(
     Without `yes` it asks first, and only then takes the lock; it looks again with the lock held,
     and asks again, without it, when that finds something else to delete.
     """
+    if yes:
+        tell_passed_over(run, seen)
     while going(run, seen) or run.state.steps:
         if not yes and going(run, seen):
             show(run, seen)
@@ -62,7 +66,7 @@ def take_down(
                 break
         seen = again
     else:
-        prove_nothing_left(run, kept_snapshot=final_snapshot)
+        prove_nothing_left(run, seen, kept_snapshot=final_snapshot)
     return run.summary(next_commands=[("python -m provision up", "make it again")])
 
 
@@ -84,7 +88,7 @@ def delete_all(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str
     )
     run.engine.remove(resources, seen)
     delete_late_logs(run)
-    prove_nothing_left(run, kept_snapshot=final_snapshot)
+    prove_nothing_left(run, seen, kept_snapshot=final_snapshot)
     run.state.forget(*list(run.state.steps))
 
 
@@ -92,9 +96,10 @@ def delete_late_logs(run: Run) -> None:
     """Delete log groups that AWS made again, for a function's or a proxy's last words."""
     for resource in run.template:
         if isinstance(resource, LogGroup) and resource.step in run.engine.removed:
+            known = {"deleting_since": run.engine.removed[resource.step]}
             with calling(resource.step):
                 seen = resource.find(run.aws, {})
-                if seen is not None and not seen.tags:
+                if seen is not None and resource.owned(run.aws, seen, known):
                     resource.delete(run.aws, seen)
 
 
@@ -120,10 +125,27 @@ def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:
     """Return whether what stands under our name was never ours: then it is none of our business."""
     if seen is None or not isinstance(resource, ManagedResource):
         return False
-    entry = run.state.steps.get(resource.step)
-    if entry and entry.outputs:
+    recorded = run.state.known().get(resource.step, {})
+    if recorded and resource.same_id(seen, recorded) is not False:
         return False  # the state says that it is ours: a disagreement is reported, not passed over
-    return not resource.owned(run.aws, seen, {})
+    return resource.ownership(run.aws, seen, recorded).owner is Owner.FOREIGN
+
+
+def tell_passed_over(run: Run, seen: Mapping[str, Seen | None]) -> None:
+    """Say what is left alone, and why."""
+    for each in passed_over(run, seen):
+        run.output.record("passed-over", **each.as_dict())
+        run.output.note(f"left alone: {each.message}")
+
+
+def passed_over(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[ForeignResource]:
+    """Yield, in words, what stands under our names and is left alone since it is not ours."""
+    for resource in run.template:
+        there = seen.get(resource.step)
+        if there is not None and is_foreign(run, resource, there):
+            recorded = run.state.known().get(resource.step, {})
+            whose = resource.ownership(run.aws, there, recorded)
+            yield not_ours(run.aws, resource, there, whose, recorded)
 
 
 def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
@@ -138,6 +160,7 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
         rows.append((resource.step, resource.title, identity))
     title = f"{len(rows)} to delete:" if rows else "nothing to delete"
     run.output.table(title, ("step", "what", "id or name"), rows)
+    tell_passed_over(run, seen)
 
 
 def show_calls(run: Run, seen: Mapping[str, Seen | None]) -> None:

@@ -14,12 +14,13 @@ from typing import Any
 from provision.aws.account import Aws, absent, calling, pages, tag_map
 from provision.context import Run
 from provision.errors import LeftBehind
-from provision.resources.base import Resource
+from provision.resources.base import Resource, Seen
 from provision.resources.ec2 import interfaces_in
-from provision.resources.lambda_ import Function, LayerVersion
+from provision.resources.lambda_ import LayerVersion
 from provision.resources.logs import LogGroup
-from provision.resources.rds import DBProxy, find_proxy, tags_of
+from provision.resources.rds import find_proxy, tags_of
 
+COPY = "it has this environment's tags, and is not what the environment was found to be"
 Sweep = Callable[["Account"], Iterator["Left"]]
 
 
@@ -30,6 +31,11 @@ class Account:
     aws: Aws
     environment: str
     resources: Sequence[Resource]
+    deleted: Mapping[str, str]  # the lasting ids of what this run found and deleted, by step
+
+    def is_copy(self, step: str, identity: str) -> bool:
+        """Return whether a thing with our tags is another one than that which this run knew."""
+        return step in self.deleted and self.deleted[step] != identity
 
     def names(self, kind: str) -> list[str]:
         """Return the names of the environment's resources of a kind."""
@@ -49,19 +55,34 @@ class Left:
     identity: str
     why: str = ""
     since: str = ""
+    foreign: bool = False  # proven to be somebody else's: worth a word, and no failure
 
 
-def prove_nothing_left(run: Run, *, kept_snapshot: str = "") -> list[Left]:
+def prove_nothing_left(
+    run: Run, seen: Mapping[str, Seen | None], *, kept_snapshot: str = ""
+) -> list[Left]:
     """Ask AWS what is left, and tell it. Returns what a person chose to keep.
 
-    Raises LeftBehind when there is anything else.
+    `seen` is what the run found at its beginning. Raises LeftBehind when there is anything else
+    that is, or may be, this environment's.
     """
-    account = Account(run.aws, run.config.environment.name, run.template)
+    deleted = {
+        each.step: there.outputs[each.lasting_id]
+        for each in run.template
+        if (there := seen.get(each.step)) and there.outputs.get(each.lasting_id)
+    }
+    account = Account(run.aws, run.config.environment.name, run.template, deleted)
     with calling("proof"):
         found = run.aws.together(
             *(lambda sweep=sweep: list(sweep(account)) for sweep in SWEEPS.values())
         )
-    left = [each for group in found for each in group]
+    everything = [each for group in found for each in group]
+    for each in everything:
+        if each.foreign:
+            message = f"the {each.kind} {each.identity}: {each.why}"
+            run.output.record("passed-over", kind=each.kind, id=each.identity, message=message)
+            run.output.note(f"left alone: {message}")
+    left = [each for each in everything if not each.foreign]
     kept = [each for each in left if kept_snapshot and each.identity == kept_snapshot]
     left = [each for each in left if each not in kept]
     for kind, group in zip(SWEEPS, found, strict=True):
@@ -99,24 +120,30 @@ def by_tag(account: Account, operation: str, key: str) -> list[dict[str, Any]]:
 def vpcs(account: Account) -> Iterator[Left]:
     """VPCs with our tag."""
     for vpc in by_tag(account, "describe_vpcs", "Vpcs"):
-        yield Left("VPC", vpc["VpcId"])
+        copy = account.is_copy("vpc", vpc["VpcId"])
+        yield Left("VPC", vpc["VpcId"], COPY if copy else "", foreign=copy)
 
 
 def subnets(account: Account) -> Iterator[Left]:
     """Subnets with our tag."""
     for subnet in by_tag(account, "describe_subnets", "Subnets"):
-        yield Left("subnet", subnet["SubnetId"])
+        elsewhere = account.is_copy("vpc", subnet["VpcId"])
+        yield Left("subnet", subnet["SubnetId"], COPY if elsewhere else "", foreign=elsewhere)
 
 
 def security_groups(account: Account) -> Iterator[Left]:
     """Security groups with our tag."""
     for group in by_tag(account, "describe_security_groups", "SecurityGroups"):
-        yield Left("security group", group["GroupId"])
+        elsewhere = account.is_copy("vpc", group["VpcId"])
+        why = COPY if elsewhere else ""
+        yield Left("security group", group["GroupId"], why, foreign=elsewhere)
 
 
 def interfaces(account: Account) -> Iterator[Left]:
     """Interfaces that Lambda or RDS made in our VPC: they have no tags, the VPC's are the mark."""
     for vpc in by_tag(account, "describe_vpcs", "Vpcs"):
+        if account.is_copy("vpc", vpc["VpcId"]):
+            continue
         for each in interfaces_in(account.aws, "vpc-id", vpc["VpcId"]):
             why = f"{each['Status']}: {each.get('Description', '')}"
             yield Left("network interface", each["NetworkInterfaceId"], why)
@@ -136,7 +163,7 @@ def proxies(account: Account) -> Iterator[Left]:
     """Proxies with our names and tag. The tags are not in the list."""
     for name in account.names("AWS::RDS::DBProxy"):
         proxy = find_proxy(account.aws, name)
-        if proxy and account.marked(tags_of(account.aws, proxy["DBProxyArn"])):
+        if proxy and account.marked(tags_of(account.aws, proxy["DBProxyArn"]).tags):
             yield Left("RDS Proxy", proxy["DBProxyName"], proxy["Status"])
 
 
@@ -145,7 +172,7 @@ def subnet_groups(account: Account) -> Iterator[Left]:
     names = account.names("AWS::RDS::DBSubnetGroup")
     for each in pages(account.aws.rds, "describe_db_subnet_groups", "DBSubnetGroups"):
         name = each["DBSubnetGroupName"]
-        if name in names and account.marked(tags_of(account.aws, each["DBSubnetGroupArn"])):
+        if name in names and account.marked(tags_of(account.aws, each["DBSubnetGroupArn"]).tags):
             yield Left("DB subnet group", name)
 
 
@@ -157,8 +184,20 @@ def snapshots(account: Account) -> Iterator[Left]:
             if account.marked(each.get("TagList")):
                 taken = each.get("SnapshotCreateTime")
                 since = taken.isoformat() if taken else ""
-                status = each.get("Status", "")
-                yield Left("DB snapshot", each["DBSnapshotIdentifier"], status, since)
+                yield Left("DB snapshot", each["DBSnapshotIdentifier"], by_hand(each), since)
+
+
+def by_hand(snapshot: Mapping[str, Any]) -> str:
+    """Return what a snapshot is, and for one that a person took what deletes and what keeps it."""
+    status = str(snapshot.get("Status", ""))
+    if snapshot.get("SnapshotType") != "manual":
+        return status
+    name = snapshot["DBSnapshotIdentifier"]
+    return (
+        f"{status}, taken by hand (it costs storage). To delete it: aws rds delete-db-snapshot "
+        f"--db-snapshot-identifier {name}; to keep it: aws rds remove-tags-from-resource "
+        f"--resource-name {snapshot['DBSnapshotArn']} --tag-keys provision:environment"
+    )
 
 
 def backups(account: Account) -> Iterator[Left]:
@@ -216,27 +255,24 @@ def apis(account: Account) -> Iterator[Left]:
     """HTTP APIs with our tag."""
     for each in pages(account.aws.apigateway, "get_apis", "Items"):
         if account.marked(each.get("Tags")):
-            yield Left("HTTP API", each["ApiId"])
+            copy = account.is_copy("api", each["ApiId"])
+            yield Left("HTTP API", each["ApiId"], COPY if copy else "", foreign=copy)
 
 
 def log_groups(account: Account) -> Iterator[Left]:
-    """Log groups with our names and mark, or with no tags: those AWS made for ours."""
+    """Log groups of our names that are ours, or may be: AWS makes them again, without tags."""
     for group in account.resources:
-        if isinstance(group, LogGroup) and group.described(account.aws):
-            tags = group.tags_at_aws(account.aws)
-            ours = tags.get("provision:environment") == account.environment
-            if ours or (not tags and not has_writer(account, group)):
-                yield Left("log group", group.name)
-
-
-def has_writer(account: Account, group: LogGroup) -> bool:
-    """Return whether what logs there is still there: then it is somebody else's, ours is gone."""
-    return any(
-        isinstance(each, Function | DBProxy)
-        and group.name.endswith(f"/{each.name}")
-        and each.find(account.aws, {}) is not None
-        for each in account.resources
-    )
+        if not isinstance(group, LogGroup):
+            continue
+        seen = group.find(account.aws, {})
+        if seen is None:
+            continue
+        if seen.unreadable:
+            yield Left("log group", group.name, f"its tags cannot be read: {seen.unreadable}")
+        elif account.marked(seen.tags):
+            yield Left("log group", group.name)
+        elif "provision:environment" not in (seen.tags or {}) and not group.has_writer(seen):
+            yield Left("log group", group.name, f"it has no tags: {group.remedy()}")
 
 
 SWEEPS: dict[str, Sweep] = {

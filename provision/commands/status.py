@@ -14,7 +14,15 @@ from provision.engine.plan import Action, Plan, Planned, compare
 from provision.errors import ForeignResource
 from provision.pricing.table import dollars, note_of, spent
 from provision.resources.base import Change, CreatableResource, ManagedResource, Resource, Seen
+from provision.resources.ownership import Owner, Ownership
 from provision.views.words import change_lines
+
+OURS = Ownership(Owner.OURS)
+NOT_OURS = {
+    Owner.FOREIGN: "NOT OURS",
+    Owner.COPY: "PERHAPS OURS",
+    Owner.UNREADABLE: "TAGS UNREADABLE",
+}
 
 
 @dataclass(frozen=True)
@@ -23,13 +31,13 @@ class Standing:
 
     resource: Resource
     seen: Seen | None
-    foreign: bool = False
+    whose: Ownership = OURS
     drift: tuple[Change, ...] = ()
 
     @property
     def there(self) -> bool:
         """Whether AWS has it, and it is ours."""
-        return self.seen is not None and not self.foreign
+        return self.seen is not None and self.whose.ours
 
     @property
     def identity(self) -> str:
@@ -39,8 +47,8 @@ class Standing:
     @property
     def status(self) -> str:
         """AWS's own status; what is without one is there, missing, or not ours."""
-        if self.foreign:
-            return "NOT OURS"
+        if not self.whose.ours:
+            return NOT_OURS[self.whose.owner]
         if self.seen is None:
             return "missing"
         return self.seen.status or "there"
@@ -71,12 +79,10 @@ def stand(run: Run, plan: Plan, seen: Mapping[str, Seen | None]) -> Iterator[Sta
         resource, there = planned.resource, seen[planned.step]
         if not isinstance(resource, CreatableResource):
             continue
-        foreign = (
-            there is not None
-            and isinstance(resource, ManagedResource)
-            and not resource.owned(run.aws, there, known.get(planned.step, {}))
-        )
-        yield Standing(resource, there, foreign, () if foreign else drift(planned))
+        whose = OURS
+        if there is not None and isinstance(resource, ManagedResource):
+            whose = resource.ownership(run.aws, there, known.get(planned.step, {}))
+        yield Standing(resource, there, whose, drift(planned) if whose.ours else ())
 
 
 def drift(planned: Planned) -> tuple[Change, ...]:

@@ -174,7 +174,9 @@ def standing(each: Standing, known: Mapping[str, Mapping[str, str]]) -> Thing[Re
     level = LEVELS.get(each.resource.look(each.seen).verdict, Level.BUSY)
     if each.drift:
         level = Level.DIFFERS
-    return Thing(resource, each.identity, each.status, Level.FAILED if each.foreign else level)
+    return Thing(
+        resource, each.identity, each.status, Level.FAILED if not each.whose.ours else level
+    )
 
 
 def write(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from provision.aws.account import Aws, calling
 from provision.engine.application import apply, portions
 from provision.engine.discovery import find_patiently
-from provision.engine.plan import foreign
+from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import Change, CreatableResource, ManagedResource, Seen, canonical
 from provision.state import document as phases
@@ -90,9 +90,11 @@ class Creation:
             )
         if seen is None and unsure:
             return None
-        if seen is None or not self.resource.owned(self.aws, seen, {}):
+        seen = seen or Seen({}, tags={})
+        whose = self.resource.ownership(self.aws, seen, {})
+        if not whose.ours:
             self.state.forget(self.resource.step)
-            raise foreign(self.aws, self.resource, seen or Seen({}), in_state=False) from error
+            raise not_ours(self.aws, self.resource, seen, whose, {}) from error
         return seen
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
-from provision.engine.plan import foreign
+from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import AwsMadeResource, DeletableResource, Seen
 from provision.state import document as phases
@@ -32,7 +32,7 @@ class Remover:
     _existed: bool = field(default=False, init=False)
 
     def remove(self, known: Mapping[str, str]) -> bool:
-        """Delete the resource and everything of its kind that carries its tags.
+        """Delete the resource. `known` has its outputs, so that nothing else is taken for it.
 
         Returns, when AWS finds it no more, whether it existed. Raises ForeignResource,
         ProvisionError for one that is protected, WaitTimeout, Interrupted, or what AWS refuses.
@@ -52,7 +52,7 @@ class Remover:
             self.tell(status, reason)
 
     def _look(self, known: Mapping[str, str]) -> PollResult:
-        seen = self.resource.find(self.aws, known)
+        seen = self._find(known)
         if seen is not None and not self._existed:
             self._existed = True
             self.begin()
@@ -60,15 +60,24 @@ class Remover:
             refused = self._delete(seen, known)
             if refused is not None:
                 return refused
-            seen = self.resource.find(self.aws, known)  # most are gone at once
+            seen = self._find(known)  # most are gone at once
         if seen is None:
             return PollResult(Verdict.READY, "gone")
         return PollResult(Verdict.WAIT, seen.status or "deleting", seen.reason)
 
+    def _find(self, known: Mapping[str, str]) -> Seen | None:
+        """Return the very thing that is to be deleted; another that is found in its place stays."""
+        seen = self.resource.find(self.aws, known)
+        if seen is not None and self.resource.same_id(seen, known) is False:
+            return None
+        return seen
+
     def _delete(self, seen: Seen, known: Mapping[str, str]) -> PollResult | None:
         """Ask for the deletion. Returns what stands in its way for now, if anything does."""
-        if not self.resource.owned(self.aws, seen, known):
-            raise foreign(self.aws, self.resource, seen, in_state=bool(known))
+        whose = self.resource.ownership(self.aws, seen, known)
+        if not whose.ours:
+            recorded = self.state.known().get(self.resource.step, {})
+            raise not_ours(self.aws, self.resource, seen, whose, recorded)
         if not self._asked and not isinstance(self.resource, AwsMadeResource):
             self.state.begin(self.resource.step, phases.DELETING)
         try:

@@ -20,7 +20,7 @@ from provision.cli.memory import resume_collecting
 from provision.engine import graph
 from provision.engine.events import Watcher
 from provision.engine.outputs import Blocked, StepOutputs
-from provision.engine.plan import Action, Plan, Planned, pseudo
+from provision.engine.plan import Action, Plan, Planned, not_ours, pseudo
 from provision.errors import CredentialsError, Interrupted, LeaseLost, ProvisionError
 from provision.resources.base import (
     AccountResource,
@@ -33,6 +33,7 @@ from provision.resources.base import (
 )
 from provision.resources.references import bind, references
 from provision.state import document as phases
+from provision.state.document import now
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, Verdict, interrupted
 
@@ -65,7 +66,7 @@ class Engine:
     counts: Counts = field(default_factory=Counts)
 
     def __post_init__(self) -> None:
-        self.removed: set[str] = set()
+        self.removed: dict[str, str] = {}  # steps whose resources were deleted, and when
         self._lock = threading.Lock()
         self._errors: list[ProvisionError] = []
 
@@ -220,7 +221,9 @@ class Engine:
         Interrupted.
         """
         known = {"aws": pseudo(self.aws), **self.state.known()}
-        known |= {step: dict(there.outputs) for step, there in seen.items() if there}
+        for step, there in seen.items():
+            if there:
+                known[step] = {**known.get(step, {}), **there.outputs}
         going = [each for each in resources if isinstance(each, DeletableResource)]
         step_outputs = StepOutputs(self.poll_policy.stop)
 
@@ -240,12 +243,17 @@ class Engine:
         """Remove one step's resource, or see it go with its container."""
         from provision.engine.delete import Remover
 
-        step = resource.step
+        step, there = resource.step, seen.get(resource.step)
+        if there is not None:  # what the state file says of it counts, not what was just seen
+            recorded = self.state.known().get(step, {})
+            whose = resource.ownership(self.aws, there, recorded)
+            if not whose.ours:
+                raise not_ours(self.aws, resource, there, whose, recorded)
         step_outputs.wait_for_steps(graph.deleted_before(resource, going))
         began = time.monotonic()
         if graph.container_of(resource) & {each.step for each in going}:
             self.state.forget(step)
-            existed = seen.get(step) is not None
+            existed = there is not None
         else:
             bound, tell = bind(resource, known), self._teller(resource)
             begin = functools.partial(self._began, resource, "deleting")
@@ -253,7 +261,7 @@ class Engine:
             existed = remover.remove(known.get(step, {}))
         step_outputs.publish(step, {}, done=True)
         if existed:
-            self.removed.add(step)
+            self.removed[step] = now()
             self._finished(resource, "deleted", known.get(step, {}), time.monotonic() - began)
 
     # --- threads ----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from provision.resources.base import (
     Resource,
     Seen,
 )
+from provision.resources.ownership import Owner, Ownership
 from provision.resources.references import bind, references
 from provision.state.document import UPDATING
 from provision.state.state import State
@@ -195,9 +196,10 @@ def refusals(
     resource, seen = planned.resource, planned.seen
     if seen is None or not isinstance(resource, ManagedResource):
         return
-    entry = state.steps.get(resource.step)
-    if not resource.owned(aws, seen, entry.outputs if entry else {}):
-        yield foreign(aws, resource, seen, in_state=bool(entry and entry.outputs))
+    recorded = state.known().get(resource.step, {})
+    whose = resource.ownership(aws, seen, recorded)
+    if not whose.ours:
+        yield not_ours(aws, resource, seen, whose, recorded)
         return
     if planned.action is Action.REPLACE and (protected := resource.protected(seen)):
         yield protected
@@ -212,20 +214,34 @@ def refusals(
         )
 
 
-def foreign(aws: Aws, resource: Resource, seen: Seen, *, in_state: bool) -> ForeignResource:
-    """Return the error for something that stands where ours should and is not ours."""
-    tags = seen.tags or {}
-    owner = (
-        f"provision:environment = {tags['provision:environment']!r}, "
-        f"provision:step = {tags.get('provision:step')!r}"
-        if "provision:environment" in tags
-        else "no tag of this program"
-    )
-    what = f"{resource.title} {resource.name or seen.outputs.get('id', '')}".strip()
+def not_ours(
+    aws: Aws, resource: Resource, seen: Seen, whose: Ownership, recorded: Mapping[str, str]
+) -> ForeignResource:
+    """Return the error for something that stands where ours should and is not proven to be ours.
+
+    `recorded` are the outputs that the state file has of the step.
+    """
+    identity = seen.name or resource.identity(seen.outputs)
+    what = f"{resource.title} {identity}".strip()
+    in_state = bool(recorded) and resource.same_id(seen, recorded) is not False
     says = "; the state file says that it is ours" if in_state else ""
+    if whose.owner is Owner.UNREADABLE:
+        return ForeignResource(
+            f"{resource.step}: whose the {what} is cannot be said: it {whose.because}{says}. It "
+            "was not touched.",
+            next_step="Let the caller read its tags (`python -m provision policy` prints what that "
+            "takes), then run the same again.",
+        )
+    if whose.owner is Owner.COPY:
+        return ForeignResource(
+            f"{resource.step}: the {what} {whose.because}: it may be this environment's. It was "
+            "not touched.",
+            next_step=f"If it is not: take its tags provision:environment and provision:step off. "
+            f"If it is, {'rename it back' if seen.name else 'take them off the others'}.",
+        )
     return ForeignResource(
-        f"{resource.step}: the {what} is there and is not this environment's: it has {owner}, "
+        f"{resource.step}: the {what} is there and is not this environment's: it {whose.because}, "
         f"ours would have {aws.environment!r} and {resource.step!r}{says}. It was not touched.",
         next_step="Choose another environment.name, or remove or rename what is there"
-        + (", or put its tags back." if in_state else "."),
+        + (", or put its tags back." if in_state and seen.tags is not None else "."),
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from provision.aws.account import Aws, absent, pages
 from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.ownership import marked
 from provision.resources.permissions import CREATES_OURS, IS_OURS, TAGS_OURS, Statement
 from provision.resources.references import Output, arn
 
@@ -28,6 +29,8 @@ class Api(ManagedResource):
     kind = "AWS::ApiGatewayV2::Api"
     title = "HTTP API"
     requires_replacement = frozenset({"ProtocolType"})
+    lasting_id = "id"
+
     id = Output()
     endpoint = Output()
 
@@ -58,11 +61,16 @@ class Api(ManagedResource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         apis = pages(aws.apigateway, "get_apis", "Items")
-        ours = [each for each in apis if self.marked(aws, each) or each["ApiId"] == known.get("id")]
-        ours.sort(key=lambda each: (not self.marked(aws, each), each["ApiId"] != known.get("id")))
-        if not ours:
+        tagged = [
+            each for each in apis if marked(each.get("Tags") or {}, aws.environment, self.step)
+        ]
+        recorded = [each for each in apis if each["ApiId"] == known.get("id")]
+        named = [each for each in tagged if each["Name"] == self.api_name]
+        candidates = recorded or named or tagged
+        if not candidates:
             return None
-        api = ours[0]
+        api = candidates[0]
+        beside = tagged if recorded else named
         return Seen(
             {"id": api["ApiId"], "endpoint": api["ApiEndpoint"]},
             {
@@ -72,11 +80,9 @@ class Api(ManagedResource):
                 "DisableExecuteApiEndpoint": api.get("DisableExecuteApiEndpoint", False),
             },
             tags=api.get("Tags") or {},
+            name="" if api["Name"] == self.api_name else api["Name"],
+            rivals=tuple(each["ApiId"] for each in beside if each is not api),
         )
-
-    def marked(self, aws: Aws, api: Mapping[str, Any]) -> bool:
-        """Return whether an API carries this environment's tag."""
-        return (api.get("Tags") or {}).get("provision:environment") == aws.environment
 
     def properties(self) -> dict[str, Any]:
         return {

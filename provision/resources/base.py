@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from provision.errors import ProvisionError
+from provision.resources.ownership import Evidence, Owner, Ownership, judge
 from provision.resources.permissions import Statement
 from provision.resources.references import unresolved
 from provision.waiting.poll import PollResult, Verdict
@@ -49,13 +50,18 @@ class Seen:
     """A resource as AWS has it now.
 
     `outputs` go into the state file, `secrets` never do. `tags` is None where AWS has no tags for
-    the kind; then `ours` says whether it hangs on something of ours.
+    the kind; then `ours` says whether it hangs on something of ours. It is None too where the
+    caller may not read them, which `unreadable` says then. `name` is its own where it is not the
+    one that we give; `rivals` are further things that carry our tags.
     """
 
     outputs: Mapping[str, str]
     properties: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] | None = None
+    unreadable: str = ""
     ours: bool = True
+    name: str = ""
+    rivals: tuple[str, ...] = ()
     status: str = ""
     reason_code: str = ""
     reason: str = ""
@@ -87,6 +93,7 @@ class Resource:
         frozenset()
     )  # fields whose targets may be deleted first
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
+    lasting_id: ClassVar[str] = ""  # the output that no other thing ever has, whatever its name
     costs: ClassVar[bool] = False  # AWS bills it by the hour
     reads: ClassVar[tuple[str, ...]] = ()  # IAM actions that take no resource
     writes: ClassVar[tuple[str, ...]] = ()  # IAM actions on `arns()`
@@ -118,11 +125,22 @@ class Resource:
         raise NotImplementedError
 
     def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
-        """Return whether what was seen is this environment's: by its tags, where it has any."""
-        if seen.tags is None:
-            return seen.ours
-        mark = (seen.tags.get("provision:environment"), seen.tags.get("provision:step"))
-        return mark == (aws.environment, self.step)
+        """Return whether what was seen is proven to be this environment's."""
+        return self.ownership(aws, seen, known).ours
+
+    def ownership(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> Ownership:
+        """Return whose what was seen is. `known` are the recorded outputs."""
+        if seen.tags is None and not seen.unreadable:
+            return Ownership(Owner.OURS if seen.ours else Owner.FOREIGN, "is not part of ours")
+        evidence = Evidence(
+            seen.tags, seen.unreadable, self.same_id(seen, known), not seen.name, seen.rivals
+        )
+        return judge(evidence, aws.environment, self.step)
+
+    def same_id(self, seen: Seen, known: Mapping[str, str]) -> bool | None:
+        """Return whether its lasting id is the recorded one; None where none is recorded."""
+        recorded = known.get(self.lasting_id)
+        return None if not recorded else seen.outputs.get(self.lasting_id) == recorded
 
     def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
         """Return the outputs, secrets included, that are still the same after these changes."""

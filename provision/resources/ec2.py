@@ -62,21 +62,36 @@ class Ec2Resource(ManagedResource):
     id_key: ClassVar[str]
     missing: ClassVar[tuple[str, ...]]  # codes for an id that does not exist
 
+    lasting_id = "id"
+
     id = Output()
 
     def raw(self, aws: Aws, known: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return EC2's own description, found by tags, or by the known id where tags are gone."""
+        """Return EC2's own description of what has the known id, or else our tags, in our VPC.
+
+        Under `rivals` it has the ids of others that carry our tags.
+        """
         filters = [
             {"Name": "tag:provision:environment", "Values": [aws.environment]},
             {"Name": "tag:provision:step", "Values": [self.step]},
         ]
-        found = pages(aws.ec2, self.describe, self.answer, Filters=filters)
-        found.sort(key=lambda item: item[self.id_key] != known.get("id"))
+        tagged = pages(aws.ec2, self.describe, self.answer, Filters=filters)
+        tagged = [each for each in tagged if self.in_place(each)]
+        found = [each for each in tagged if each[self.id_key] == known.get("id")]
         if not found and known.get("id"):
             with absent(*self.missing):
                 ids = {f"{self.id_key}s": [known["id"]]}
                 found = pages(aws.ec2, self.describe, self.answer, **ids)
-        return found[0] if found else None
+        found = found or tagged
+        if not found:
+            return None
+        rivals = [each[self.id_key] for each in tagged if each is not found[0]]
+        return found[0] | {"rivals": tuple(rivals)}
+
+    def in_place(self, item: Mapping[str, Any]) -> bool:
+        """Return whether it is within our VPC, where its kind lies in one."""
+        vpc_id = getattr(self, "vpc_id", "")
+        return not vpc_id or item.get("VpcId") == vpc_id
 
     def arns(self) -> tuple[str, ...]:
         return (arn("ec2", f"{self.arn_kind}/*"),)
@@ -116,6 +131,7 @@ class Vpc(Ec2Resource):
             {"id": vpc["VpcId"]},
             {"CidrBlock": vpc["CidrBlock"]},
             tags=tag_map(vpc.get("Tags")),
+            rivals=vpc["rivals"],
             status=vpc["State"],
         )
 
@@ -233,6 +249,7 @@ class Subnet(Ec2Resource):
     title = "subnet"
     ready = frozenset({"available"})
     requires_replacement = frozenset({"VpcId", "CidrBlock", "AvailabilityZone"})
+    find_by = ("vpc_id",)
     describe, answer, id_key = "describe_subnets", "Subnets", "SubnetId"
     missing = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound")
     arn_kind, creates, deletes = "subnet", "ec2:CreateSubnet", "ec2:DeleteSubnet"
@@ -251,6 +268,7 @@ class Subnet(Ec2Resource):
                 "AvailabilityZone": subnet["AvailabilityZone"],
             },
             tags=tag_map(subnet.get("Tags")),
+            rivals=subnet["rivals"],
             status=subnet["State"],
         )
 
@@ -288,6 +306,7 @@ class SecurityGroup(Ec2Resource):
     kind = "AWS::EC2::SecurityGroup"
     title = "security group"
     requires_replacement = frozenset({"VpcId", "GroupName", "Description"})
+    find_by = ("vpc_id",)
     describe, answer, id_key = "describe_security_groups", "SecurityGroups", "GroupId"
     missing = (
         "InvalidGroup.NotFound",
@@ -315,6 +334,7 @@ class SecurityGroup(Ec2Resource):
                 "Description": group["Description"],
             },
             tags=tag_map(group.get("Tags")),
+            rivals=group["rivals"],
         )
 
     def properties(self) -> dict[str, Any]:

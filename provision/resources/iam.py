@@ -123,8 +123,11 @@ class Role(ManagedResource):
         "iam:TagRole",
     )
 
+    lasting_id = "role_id"
+
     arn = Output()
     role = Output()
+    role_id = Output()
     granted = Output()  # the ARN too, known when the role has its trust and all of its policies
 
     @property
@@ -181,7 +184,12 @@ class Role(ManagedResource):
             inline = dict(zip(expected, documents, strict=True))
             inline |= {name: self.inline_policy(aws, name) for name in names - inline.keys()}
             return Seen(
-                {"arn": role["Arn"], "role": role["RoleName"], "granted": role["Arn"]},
+                {
+                    "arn": role["Arn"],
+                    "role": role["RoleName"],
+                    "role_id": role["RoleId"],
+                    "granted": role["Arn"],
+                },
                 {
                     "AssumeRolePolicyDocument": role["AssumeRolePolicyDocument"],
                     "Policies": {name: inline[name] for name in sorted(names) if inline[name]},
@@ -246,7 +254,8 @@ class Role(ManagedResource):
             Tags=tag_list(self.tags(aws)),
             **boundary,
         )
-        return {"arn": answer["Role"]["Arn"], "role": self.role_name}
+        role = answer["Role"]
+        return {"arn": role["Arn"], "role": self.role_name, "role_id": role["RoleId"]}
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         if "PermissionsBoundary" in changes:

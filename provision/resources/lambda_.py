@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from provision.aws.account import BAD_CREDENTIALS, THROTTLED, Aws, absent, code_of, pages
 from provision.packaging.zips import Package
 from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.ownership import Tags, read_tags
 from provision.resources.permissions import Statement
 from provision.resources.references import Output, arn
 
@@ -191,18 +192,29 @@ class Function(ManagedResource):
         with absent(NOT_FOUND):
             answer = aws.lambda_.get_function(FunctionName=self.function_name)
             function = answer["Configuration"]
+            tags = self.tags_at_aws(aws, answer)
             settled = function.get("State") in (None, "Active", "Inactive")
             status = function.get("LastUpdateStatus") if settled else function.get("State")
             why = "LastUpdateStatusReason" if settled else "StateReason"
             return Seen(
                 {"arn": function["FunctionArn"], "function": function["FunctionName"]},
                 self.described(function),
-                tags=answer.get("Tags") or {},
+                tags=tags.tags,
+                unreadable=tags.unreadable,
                 status=status or "Active",
                 reason_code=str(function.get(f"{why}Code", "")),
                 reason=str(function.get(why, "")),
             )
         return None
+
+    def tags_at_aws(self, aws: Aws, answer: Mapping[str, Any]) -> Tags:
+        """Return the function's tags. GetFunction leaves out what the caller may not list."""
+        if answer.get("Tags"):
+            return Tags(answer["Tags"])
+        if error := answer.get("TagsError"):
+            return Tags(None, f"ListTags answered {error['ErrorCode']}: {error['Message']}")
+        function_arn = answer["Configuration"]["FunctionArn"]
+        return read_tags(lambda: aws.lambda_.list_tags(Resource=function_arn).get("Tags") or {})
 
     def described(self, function: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is compared; each environment variable by itself."""

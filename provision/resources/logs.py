@@ -6,13 +6,22 @@ themselves, without tags or retention, and nobody deletes it.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from provision.aws.account import Aws, absent, pages
+from botocore.exceptions import ClientError
+
+from provision.aws.account import DENIED, Aws, absent, code_of, pages, tag_map
 from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.ownership import ENVIRONMENT, Owner, Ownership, Tags, read_tags
 from provision.resources.references import Output, arn
+
+WRITER = "Writer"  # what is looked up beside the group; not compared
+DELETING_SINCE = "deleting_since"
+LATE_SECONDS = 10 * 60.0
+CLOCKS_APART = 5.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class LogGroup(ManagedResource):
         "logs:TagResource",
     )
 
+    lasting_id = "created"
+
     log_group = Output()
 
     def arns(self) -> tuple[str, ...]:
@@ -51,10 +62,15 @@ class LogGroup(ManagedResource):
         groups, tags = aws.together(lambda: self.described(aws), lambda: self.tags_at_aws(aws))
         if not groups:
             return None
+        writer = "" if tags.carry(aws.environment, self.step) else self.writer(aws)
         return Seen(
-            {"log_group": self.log_group_name},
-            {"RetentionInDays": groups[0].get("retentionInDays")},
-            tags=tags,
+            {
+                "log_group": self.log_group_name,
+                "created": str(groups[0].get("creationTime", "")),
+            },
+            {"RetentionInDays": groups[0].get("retentionInDays"), WRITER: writer},
+            tags=tags.tags,
+            unreadable=tags.unreadable,
         )
 
     def described(self, aws: Aws) -> list[dict[str, Any]]:
@@ -63,17 +79,62 @@ class LogGroup(ManagedResource):
         groups = pages(aws.logs, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix)
         return [group for group in groups if group["logGroupName"] == self.log_group_name]
 
-    def tags_at_aws(self, aws: Aws) -> dict[str, str]:
-        """Return the group's tags; none when it is not there."""
+    def tags_at_aws(self, aws: Aws) -> Tags:
+        """Return the group's tags, or why they cannot be read; none when it is not there."""
         arn = aws.arn("logs", f"log-group:{self.log_group_name}")
         with absent("ResourceNotFoundException"):
-            return dict(aws.logs.list_tags_for_resource(resourceArn=arn)["tags"])
-        return {}
+            return read_tags(lambda: aws.logs.list_tags_for_resource(resourceArn=arn)["tags"])
+        return Tags({})
 
-    def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
-        """Return whether it is ours: tagged, or made again by AWS after we had deleted ours."""
-        made_again = not seen.tags and bool(known.get("log_group"))
-        return made_again or super().owned(aws, seen, known)
+    def writer(self, aws: Aws) -> str:
+        """Return whose the function or proxy is that logs to a group of this name, or "none"."""
+        try:
+            tags = self.tags_of_writer(aws)
+        except ClientError as error:
+            if code_of(error) not in DENIED:
+                raise
+            return "unreadable"
+        if tags is None:
+            return "none"
+        return "ours" if tags.get(ENVIRONMENT) == aws.environment else "foreign"
+
+    def tags_of_writer(self, aws: Aws) -> Mapping[str, str] | None:
+        """Return the tags of the function or proxy of this name; None where there is none."""
+        name = self.log_group_name.rpartition("/")[2]
+        with absent("ResourceNotFoundException", "DBProxyNotFoundFault"):
+            if self.log_group_name.startswith("/aws/lambda/"):
+                return aws.lambda_.get_function(FunctionName=name).get("Tags") or {}
+            for proxy in aws.rds.describe_db_proxies(DBProxyName=name)["DBProxies"]:
+                arn = proxy["DBProxyArn"]
+                return tag_map(aws.rds.list_tags_for_resource(ResourceName=arn)["TagList"])
+        return None
+
+    def ownership(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> Ownership:
+        """Return whose it is; AWS makes a missing group again, without tags, for late words.
+
+        Such a group is ours while our own function or proxy writes to it, and when AWS made it
+        within ten minutes of our own delete and nobody else writes there.
+        """
+        whose = super().ownership(aws, seen, known)
+        if whose.owner is not Owner.FOREIGN or ENVIRONMENT in (seen.tags or {}):
+            return whose
+        writer = seen.properties[WRITER]
+        if writer == "ours" or (writer == "none" and made_again(seen, known)):
+            return Ownership(Owner.OURS)
+        if writer == "foreign":
+            return Ownership(Owner.FOREIGN, f"{whose.because}, and what logs there is not ours")
+        return whose
+
+    def has_writer(self, seen: Seen) -> bool:
+        """Return whether a function or proxy of somebody else logs to what was seen."""
+        return bool(seen.properties[WRITER] == "foreign")
+
+    def remedy(self) -> str:
+        """Return what to do about a group that may be ours."""
+        return (
+            "AWS may have made it for a late word of ours. To delete it: aws logs delete-log-group "
+            f"--log-group-name {self.log_group_name}"
+        )
 
     def properties(self) -> dict[str, Any]:
         return {"RetentionInDays": self.retention_in_days}
@@ -94,3 +155,15 @@ class LogGroup(ManagedResource):
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent("ResourceNotFoundException"):
             aws.logs.delete_log_group(logGroupName=self.log_group_name)
+
+
+def made_again(seen: Seen, known: Mapping[str, str]) -> bool:
+    """Return whether AWS made a group within ten minutes of our own delete, by its creation time.
+
+    `known` has the moment of the delete, where there was one (`deleting_since`).
+    """
+    since, created = known.get(DELETING_SINCE), seen.outputs.get("created")
+    if not since or not created:
+        return False
+    moment = datetime.datetime.fromisoformat(since.replace("Z", "+00:00")).timestamp()
+    return -CLOCKS_APART < int(created) / 1000 - moment < LATE_SECONDS

@@ -27,6 +27,7 @@ from provision.aws.account import (
 from provision.errors import AwsAnswer, AwsCallError, ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.iam import is_new
+from provision.resources.ownership import Tags, marked, read_tags
 from provision.resources.permissions import (
     CREATES_OURS,
     IS_OURS,
@@ -114,7 +115,8 @@ class DBSubnetGroup(RdsResource):
                     "SubnetIds": sorted(each["SubnetIdentifier"] for each in group["Subnets"]),
                     "DBSubnetGroupDescription": group["DBSubnetGroupDescription"],
                 },
-                tags=tags,
+                tags=tags.tags,
+                unreadable=tags.unreadable,
                 status=group.get("SubnetGroupStatus", ""),
             )
         return None
@@ -216,9 +218,12 @@ class DBInstance(RdsResource):
     }
     STORAGE: ClassVar[frozenset[str]] = frozenset({"AllocatedStorage", "StorageType"})
 
+    lasting_id = "resource_id"
+
     arn = Output()
     id = Output()
     endpoint = Output()
+    resource_id = Output()
 
     @property
     def name(self) -> str:
@@ -250,27 +255,47 @@ class DBInstance(RdsResource):
         yield Statement(("kms:CreateGrant",), keys, {**through_rds, **for_rds})
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        with absent(self.NOT_FOUND):
-            answer = aws.rds.describe_db_instances(DBInstanceIdentifier=self.name)
-            instance = answer["DBInstances"][0]
-            outputs = {"arn": instance["DBInstanceArn"], "id": instance["DBInstanceIdentifier"]}
-            if address := instance.get("Endpoint", {}).get("Address"):
-                outputs["endpoint"] = address
-            created = instance.get("InstanceCreateTime")
-            return Seen(
-                outputs,
-                self.described(instance),
-                tags=tag_map(instance.get("TagList")),
-                status=instance["DBInstanceStatus"],
-                reason="; ".join(
-                    info["Message"]
-                    for info in instance.get("StatusInfos", ())
-                    if info.get("Message")
-                ),
-                created=created.isoformat() if created else "",
-                pending=instance.get("PendingModifiedValues", {}),
-            )
+        instance = self.instance(aws, known)
+        if instance is None:
+            return None
+        name = instance["DBInstanceIdentifier"]
+        created = instance.get("InstanceCreateTime")
+        tags = instance_tags(aws, instance)
+        return Seen(
+            instance_outputs(instance),
+            self.described(instance),
+            tags=tags.tags,
+            unreadable=tags.unreadable,
+            name="" if name.lower() == self.name.lower() else name,
+            status=instance["DBInstanceStatus"],
+            reason="; ".join(
+                info["Message"] for info in instance.get("StatusInfos", ()) if info.get("Message")
+            ),
+            created=created.isoformat() if created else "",
+            pending=instance.get("PendingModifiedValues", {}),
+        )
         return None
+
+    def instance(self, aws: Aws, known: Mapping[str, str]) -> dict[str, Any] | None:
+        """Return the instance of our name, or a renamed one: by its lasting id, or by our tags."""
+        by_name: dict[str, Any] | None = None
+        with absent(self.NOT_FOUND):
+            answer: Any = aws.rds.describe_db_instances(DBInstanceIdentifier=self.name)
+            by_name = answer["DBInstances"][0]
+        if by_name is not None and (
+            by_name.get("DbiResourceId") == known.get("resource_id", by_name.get("DbiResourceId"))
+            or self.carries_our_tags(aws, by_name)
+        ):
+            return by_name
+        others = pages(aws.rds, "describe_db_instances", "DBInstances")
+        renamed = [each for each in others if each["DbiResourceId"] == known.get("resource_id")]
+        if by_name is None and not renamed:
+            renamed = [each for each in others if self.carries_our_tags(aws, each)]
+        return renamed[0] if renamed else by_name
+
+    def carries_our_tags(self, aws: Aws, instance: Mapping[str, Any]) -> bool:
+        """Return whether both of our tags are at an instance."""
+        return marked(tag_map(instance.get("TagList")), aws.environment, self.step)
 
     def described(self, instance: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is compared, as it is now; what AWS still has to apply is in `pending`."""
@@ -348,8 +373,13 @@ class DBInstance(RdsResource):
         return f"{', '.join(ours)} pending" if ours else ""
 
     def kept(self, seen: Seen) -> list[str]:
-        """Return what config.toml has less of than AWS, which does not shrink or go back."""
-        return [
+        """Return what config.toml has less of than AWS, which goes no way back; and a new name."""
+        renamed = [
+            f"the DB instance {self.name} was renamed to {seen.name}: used under that name. To "
+            "rename it back: aws rds modify-db-instance --apply-immediately "
+            f"--db-instance-identifier {seen.name} --new-db-instance-identifier {self.name}"
+        ]
+        return (renamed if seen.name else []) + [
             f"{key} asks for {should}, the DB instance has {name} {is_}: kept, since RDS "
             f"{self.MINIMUMS[name]}"
             for name, key, should in (
@@ -385,11 +415,11 @@ class DBInstance(RdsResource):
             **striped,
         )
         instance = answer["DBInstance"]
-        return {"arn": instance["DBInstanceArn"], "id": instance["DBInstanceIdentifier"]}
+        return instance_outputs(instance)
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         if "DBInstanceStatus" in changes:
-            aws.rds.start_db_instance(DBInstanceIdentifier=self.name)
+            aws.rds.start_db_instance(DBInstanceIdentifier=seen.outputs["id"])
             return
         wanted = self.properties() | {"MasterUserPassword": self.master_user_password}
         changed = {name: wanted[name] for name in changes if name != "StorageEncrypted"}
@@ -400,7 +430,8 @@ class DBInstance(RdsResource):
             changed["AllowMajorVersionUpgrade"] = True
         if self.STORAGE & set(changed):
             changed |= self.storage(seen, changed)
-        aws.rds.modify_db_instance(DBInstanceIdentifier=self.name, ApplyImmediately=True, **changed)
+        name = seen.outputs["id"]
+        aws.rds.modify_db_instance(DBInstanceIdentifier=name, ApplyImmediately=True, **changed)
 
     def present(self, seen: Seen, name: str) -> Any:
         """Return the value that a property has and keeps."""
@@ -421,10 +452,10 @@ class DBInstance(RdsResource):
         if not seen.properties.get("DeletionProtection"):
             return None
         return ProvisionError(
-            f"{self.step}: the DB instance {self.name} is protected from deletion, which "
+            f"{self.step}: the DB instance {seen.outputs['id']} is protected from deletion, which "
             "is respected",
             next_step="To lift it: aws rds modify-db-instance --apply-immediately "
-            f"--no-deletion-protection --db-instance-identifier {self.name}",
+            f"--no-deletion-protection --db-instance-identifier {seen.outputs['id']}",
         )
 
     def delete(self, aws: Aws, seen: Seen) -> None:
@@ -438,7 +469,7 @@ class DBInstance(RdsResource):
             }
         with absent(self.NOT_FOUND):
             aws.rds.delete_db_instance(
-                DBInstanceIdentifier=self.name, DeleteAutomatedBackups=True, **snapshot
+                DBInstanceIdentifier=seen.outputs["id"], DeleteAutomatedBackups=True, **snapshot
             )
 
 
@@ -477,6 +508,8 @@ class DBProxy(RdsResource):
 
     reads = ("rds:DescribeDBProxies",)
 
+    lasting_id = "resource_id"
+
     arn = Output()
     proxy = Output()
     endpoint = Output()
@@ -497,14 +530,15 @@ class DBProxy(RdsResource):
         return self.proxy_name
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        reads = [lambda: find_proxy(aws, self.name)]
+        reads: list[Any] = [lambda: pages(aws.rds, "describe_db_proxies", "DBProxies")]
         if arn := known.get("arn"):
             reads.append(lambda: tags_of(aws, arn))
-        proxy, *tags = aws.together(*reads)
+        proxies, *read = aws.together(*reads)
+        known_tags = dict.fromkeys([known.get("arn")], read[0]) if read else {}
+        proxy, tags = self.ours_of(aws, proxies, known, known_tags)
         if proxy is None:
             return None
-        if not tags or proxy["DBProxyArn"] != arn:
-            tags = [tags_of(aws, proxy["DBProxyArn"])]
+        name = proxy["DBProxyName"]
         created = proxy.get("CreatedDate")
         outputs = proxy_outputs(proxy)
         if self.debug_logging and (proxy.get("DebugLogging") or known.get("debug_logging")):
@@ -512,13 +546,42 @@ class DBProxy(RdsResource):
         return Seen(
             outputs,
             self.described(proxy),
-            tags=tags[0],
+            tags=tags.tags,
+            unreadable=tags.unreadable,
+            name="" if name.lower() == self.name.lower() else name,
             status=proxy["Status"],
             created=created.isoformat() if created else "",
         )
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         super().tag(aws, seen, self.tags(aws))  # see TAGS_OURS
+
+    def ours_of(
+        self,
+        aws: Aws,
+        proxies: list[dict[str, Any]],
+        known: Mapping[str, str],
+        known_tags: Mapping[Any, Tags],
+    ) -> tuple[dict[str, Any] | None, Tags]:
+        """Return the proxy that is ours by its name, its lasting id or its tags, with its tags."""
+
+        def tags(proxy: Mapping[str, Any]) -> Tags:
+            return known_tags.get(proxy["DBProxyArn"]) or tags_of(aws, proxy["DBProxyArn"])
+
+        named = [each for each in proxies if each["DBProxyName"].lower() == self.name.lower()]
+        recorded = [each for each in proxies if each["DBProxyArn"] == known.get("arn")]
+        for proxy in named if named != recorded and recorded else ():
+            if (its := tags(proxy)).carry(aws.environment, self.step):
+                return proxy, its
+        for proxy in recorded or named:
+            return proxy, tags(proxy)
+        for proxy in proxies:
+            if (its := tags(proxy)).carry(aws.environment, self.step):
+                return proxy, its
+        return None, Tags({})
+
+    def identity(self, outputs: Mapping[str, str]) -> str:
+        return outputs.get("proxy") or self.name
 
     def described(self, proxy: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is compared; of the secrets that the proxy logs in with, our own."""
@@ -573,6 +636,12 @@ class DBProxy(RdsResource):
     def kept(self, seen: Seen) -> list[str]:
         """Return what RDS did by itself, and what somebody added."""
         kept = []
+        if seen.name:
+            kept.append(
+                f"the proxy {self.name} was renamed to {seen.name}: used under that name. To "
+                f"rename it back: aws rds modify-db-proxy --db-proxy-name {seen.name} "
+                f"--new-db-proxy-name {self.name}"
+            )
         if self.switched_off(seen):
             kept.append(
                 "debug logging is off: RDS switches it off after 24 hours. To have it on again: "
@@ -637,7 +706,7 @@ class DBProxy(RdsResource):
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         with self.judged_by_role(aws):
             aws.rds.modify_db_proxy(
-                DBProxyName=self.name,
+                DBProxyName=seen.outputs["proxy"],
                 Auth=[*self.auth(), *seen.properties["Auth.others"]],
                 RequireTLS=self.require_tls,
                 IdleClientTimeout=self.idle_client_timeout,
@@ -648,7 +717,25 @@ class DBProxy(RdsResource):
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent("DBProxyNotFoundFault"):
-            aws.rds.delete_db_proxy(DBProxyName=self.name)
+            aws.rds.delete_db_proxy(DBProxyName=seen.outputs["proxy"])
+
+
+def instance_outputs(instance: Mapping[str, Any]) -> dict[str, str]:
+    """Return what other resources use of an instance, and by what it is found again."""
+    outputs = {
+        "arn": instance["DBInstanceArn"],
+        "id": instance["DBInstanceIdentifier"],
+        "resource_id": instance.get("DbiResourceId"),
+        "endpoint": instance.get("Endpoint", {}).get("Address"),
+    }
+    return {name: text for name, text in outputs.items() if text}
+
+
+def instance_tags(aws: Aws, instance: Mapping[str, Any]) -> Tags:
+    """Return an instance's tags: RDS describes them, or leaves the member out."""
+    if "TagList" in instance:
+        return Tags(tag_map(instance["TagList"]))
+    return tags_of(aws, instance["DBInstanceArn"])
 
 
 def find_proxy(aws: Aws, name: str) -> dict[str, Any] | None:
@@ -667,13 +754,15 @@ def proxy_outputs(proxy: Mapping[str, Any]) -> dict[str, str]:
     return outputs | ({"endpoint": proxy["Endpoint"]} if proxy.get("Endpoint") else {})
 
 
-def tags_of(aws: Aws, arn: str) -> dict[str, str]:
-    """Return the tags of an RDS resource; none when it is not there."""
+def tags_of(aws: Aws, arn: str) -> Tags:
+    """Return the tags of an RDS resource, or why they cannot be read; none when it is not there."""
     with absent(
         "DBSubnetGroupNotFoundFault", "DBProxyNotFoundFault", "DBInstanceNotFound", "NotFound"
     ):
-        return tag_map(aws.rds.list_tags_for_resource(ResourceName=arn)["TagList"])
-    return {}
+        return read_tags(
+            lambda: tag_map(aws.rds.list_tags_for_resource(ResourceName=arn)["TagList"])
+        )
+    return Tags({})
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ class Secret(ManagedResource):
         "secretsmanager:TagResource",
     )
 
+    lasting_id = "arn"  # it ends in six characters that AWS chose
+
     arn = Output()
     password = Output()
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from provision.state.document import (
+    DELETING,
     RUNS_KEPT,
     StepState,
     now,
@@ -88,9 +89,13 @@ class State:
         self.account = account
 
     def known(self) -> dict[str, dict[str, str]]:
-        """Return each step's outputs of last time."""
+        """Return each step's outputs of last time, and since when it is being deleted, if it is."""
         with self._lock:
-            return {name: dict(step.outputs) for name, step in self.steps.items()}
+            return {
+                name: dict(step.outputs)
+                | ({"deleting_since": step.since} if step.phase == DELETING else {})
+                for name, step in self.steps.items()
+            }
 
     # --- writing ----------------------------------------------------------------------------------
 

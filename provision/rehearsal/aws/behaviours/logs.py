@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Proceed, World
+
+Answer = dict[str, Any]
 
 _RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827),
@@ -22,3 +26,13 @@ def put_retention_policy(world: World, call: Call, proceed: Proceed) -> None:
             f"constraint: Member must satisfy enum value set: {list(_RETENTION_DAYS)}"
         )
         raise AwsError("InvalidParameterException", message, 400)
+
+
+def delete_log_group(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Its tags go with it: a new group of the name has none."""
+    logs = world.backend("logs", call.region)
+    group = logs.groups.get(call.get("logGroupName", ""))
+    answer = proceed()
+    if group is not None:
+        logs.tagger.delete_all_tags_for_resource(group.arn)
+    return answer

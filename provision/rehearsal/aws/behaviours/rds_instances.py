@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,7 +77,11 @@ def _place(world: World, call: Call, instance: Any, group: Any) -> None:
             subnet = each
     instance.availability_zone = subnet.availability_zone
     interfaces.for_rds(
-        world, call.region, instance.arn, [subnet.id], instance.vpc_security_group_ids
+        world,
+        call.region,
+        instance.dbi_resource_id,
+        [subnet.id],
+        instance.vpc_security_group_ids,
     )
 
 
@@ -270,6 +274,8 @@ def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
             raise _wrong_state(instance, "Database instance is not in available state.")
         if "MasterUserPassword" in call.params:
             _check_password(call.get("MasterUserPassword"))
+    if call.get("NewDBInstanceIdentifier"):
+        call = _renamed(world, call)
     if not world.behaviours.states:
         proceed()
         return _described(world, call)
@@ -277,7 +283,8 @@ def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     at_once = dict.fromkeys(late, None)
     password = call.get("MasterUserPassword")
     world.ask_as(call, **at_once)
-    waiting = {**getattr(instance, "waiting", {}), **late}
+    earlier = getattr(instance, "waiting", {})  # asking for the present value takes one back
+    waiting = {k: v for k, v in earlier.items() if k not in call.params} | late
     instance.waiting = waiting
     instance.pending_modified_values = {_AT_THE_WINDOW[k]: v for k, v in waiting.items()}
     if call.get("ApplyImmediately") and waiting:
@@ -285,6 +292,20 @@ def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     elif password:
         _busy(world, call.region, instance, "resetting-master-credentials")
     return _described(world, call)
+
+
+def _renamed(world: World, call: Call) -> Call:
+    """Renames the instance at once; the call as it is for its new name. Targets go with it."""
+    old, new = call.get("DBInstanceIdentifier", ""), call.params["NewDBInstanceIdentifier"].lower()
+    names = {"DBInstanceIdentifier": old, "NewDBInstanceIdentifier": new}
+    world.ask("rds", "ModifyDBInstance", call.region, **names)
+    for proxy in world.backend("rds", call.region).db_proxies.values():
+        for target in proxy.proxy_target_groups["default"].targets:
+            if target.rds_resource_id == old:
+                target.rds_resource_id = new
+    params = {**call.params, "DBInstanceIdentifier": new}
+    del params["NewDBInstanceIdentifier"]
+    return replace(call, params=params)
 
 
 def _differs(instance: Any, name: str, value: Any) -> bool:
@@ -392,7 +413,7 @@ def _gone(world: World, call: Call, instance: Any) -> None:
         SkipFinalSnapshot=True,
         DeleteAutomatedBackups=not keep,
     )
-    interfaces.release_rds(world, call.region, instance.arn)
+    interfaces.release_rds(world, call.region, instance.dbi_resource_id)
     backups = world.memory(Backups, call.region).by_id
     if keep and instance.dbi_resource_id in backups:
         backups[instance.dbi_resource_id]["Status"] = "retained"

@@ -6,7 +6,7 @@ Follows https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/ and the guide
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provision.rehearsal.aws import network
@@ -74,6 +74,14 @@ def modify_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     """moto has no ModifyDBProxy."""
     proxy = _find(world, call)
     _check_state(world, proxy)
+    if new := call.get("NewDBProxyName"):
+        proxies = world.backend("rds", call.region).db_proxies
+        proxies[new] = proxies.pop(proxy.db_proxy_name)
+        targets = world.memory(Targets, call.region).by_name
+        for name, instance in [key for key in targets if key[0] == proxy.db_proxy_name]:
+            targets[new, instance] = targets.pop((name, instance))
+        proxy.db_proxy_name = new
+        call = replace(call, params={**call.params, "DBProxyName": new})
     for name, attribute in _MODIFIABLE.items():
         if name in call.params:
             setattr(proxy, attribute, call.params[name])
