@@ -33,6 +33,7 @@ class Cloud:
     there: dict[str, dict[str, Any]] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     trouble: dict[str, Callable[[], object]] = field(default_factory=dict)  # by what is done
+    born: str = "ready"  # the status of what was just created
     environment: str = "demo"
     extra_tags: Mapping[str, str] = field(default_factory=dict)
     region: str = "eu-west-1"
@@ -74,7 +75,7 @@ class Thing(ManagedResource):
 
     def create(self, aws: Any) -> dict[str, str]:
         aws.do(f"create {self.step} {' '.join(self.needs)}".strip())
-        thing = {"size": self.size, "fixed": self.fixed, "status": "ready"}
+        thing = {"size": self.size, "fixed": self.fixed, "status": aws.born}
         aws.there[self.step] = thing | {"id": f"id-of-{self.step}"}
         return {"id": f"id-of-{self.step}"}
 
@@ -256,6 +257,29 @@ def test_what_is_under_way_when_another_fails_is_recorded(world: World) -> None:
     world.cloud.trouble.clear()
     assert world.up(*ALL).counts.created == 3  # network is not made twice
     assert world.cloud.done.count("create network") == 1
+
+
+def test_an_error_ends_the_waits_of_all_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails for good is told at once, not when the slowest of the others is ready."""
+    waits = threading.Event()
+
+    def pending(resource: Resource, status: str, *_: str) -> None:
+        assert (resource.step, status) == ("network", "pending")
+        waits.set()
+
+    def fail() -> None:
+        assert waits.wait(SECONDS)
+        raise ProvisionError("AWS said no")
+
+    monkeypatch.setattr(world.watcher, "status", pending)
+    world.cloud.trouble["create database"] = fail
+    world.cloud.born = "pending"
+    with pytest.raises(ProvisionError, match="AWS said no"):
+        world.up(NETWORK, DATABASE)
+    failed = [each[1] for each in world.watcher.told if each[0] == "failed"]
+    assert failed == ["database"]  # the network's wait was ended, and did not time out
 
 
 def test_a_state_that_does_not_become_good_ends_the_run_with_its_reason(world: World) -> None:

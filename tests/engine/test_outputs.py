@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from provision.engine import outputs
 from provision.engine.outputs import Blocked, StepOutputs
 from provision.errors import Interrupted
 
@@ -113,6 +114,35 @@ def test_a_stop_ends_every_wait(step_outputs: StepOutputs, stop: threading.Event
     assert isinstance(ended, Interrupted)
     with pytest.raises(Interrupted):
         step_outputs.wait_for_outputs([("aws", "region")])  # nothing is begun any more
+
+
+NEWS: dict[str, Callable[[StepOutputs], None]] = {
+    "an output": lambda step_outputs: step_outputs.publish("vpc", {"id": "vpc-1"}),
+    "an end": lambda step_outputs: step_outputs.publish("vpc", {}, done=True),
+    "a failure": lambda step_outputs: step_outputs.fail("vpc"),
+}
+
+
+@pytest.mark.parametrize("news", NEWS)
+def test_who_waits_is_woken_by_the_news_and_not_by_the_next_look(
+    step_outputs: StepOutputs, monkeypatch: pytest.MonkeyPatch, news: str
+) -> None:
+    monkeypatch.setattr(outputs, "STOP_LOOK_SECONDS", 10 * SECONDS)
+    asleep = threading.Event()
+    wait = step_outputs._changed.wait
+
+    def sleep(timeout: float) -> bool:
+        asleep.set()  # whoever has news gets the lock only once we sleep
+        return wait(timeout)
+
+    monkeypatch.setattr(step_outputs._changed, "wait", sleep)
+
+    def tell() -> None:
+        assert asleep.wait(SECONDS)
+        NEWS[news](step_outputs)
+
+    ended = waiting(step_outputs.wait_for_outputs, [("vpc", "id")], then=tell)
+    assert isinstance(ended, Blocked) if news == "a failure" else ended is None
 
 
 def test_what_is_known_is_a_copy(step_outputs: StepOutputs) -> None:

@@ -146,6 +146,48 @@ def test_each_row_knows_its_answer_and_is_needed() -> None:
     assert rows == list(TABLE)
 
 
+def test_a_longer_name_is_another_one() -> None:
+    """Operation and code are compared as a whole: AWS has codes that begin as others do."""
+    for operation, code, message in PASS:
+        row = passing(answered(operation, code, message))
+        assert row is not None
+        others = []
+        if not row.code.endswith(".*"):
+            others += [(operation, f"{code}Exceeded"), (operation, f"Not{code}")]
+        if not row.operation.endswith(".*"):
+            others += [(f"{operation}AsOf", code)]
+        if not row.operation.startswith(".*"):
+            others += [(f"Batch{operation}", code)]
+        for other in others:
+            assert not row.knows(answered(*other, message)), (row.because, other)
+
+
+def test_the_words_are_looked_for_whatever_their_case() -> None:
+    for operation, code, message in PASS:
+        for text in (message.upper(), message.lower()):
+            assert passing(answered(operation, code, text)) is not None
+
+
+# What these wait for takes AWS many minutes: an instance, a proxy, the interfaces of a function.
+LONG = {
+    "RegisterDBProxyTargets",
+    "DeregisterDBProxyTargets",
+    "ModifyDBInstance",
+    "DeleteSecurityGroup",
+    "DeleteDBSubnetGroup",
+}
+
+
+@pytest.mark.parametrize("answer", PASS, ids=lambda answer: f"{answer[0]}-{answer[1]}")
+def test_only_what_takes_aws_long_is_waited_for_long(answer: tuple[str, str, str]) -> None:
+    row = passing(answered(*answer))
+    assert row is not None
+    if answer[0] in LONG:
+        assert 30 * MINUTE <= row.seconds <= 60 * MINUTE
+    else:
+        assert row.seconds <= 5 * MINUTE
+
+
 @pytest.mark.parametrize("answer", STAND, ids=lambda answer: f"{answer[0]}-{answer[1]}")
 def test_what_does_not_pass_is_told_at_once(answer: tuple[str, str, str]) -> None:
     assert passing(answered(*answer)) is None
