@@ -3,10 +3,11 @@
 PYTHON ?= python3
 ARGS ?=
 SWEEPS ?= all
+UPGRADE ?= --upgrade
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
@@ -51,30 +52,35 @@ screenshots: $(VENV)/.dev packages  ## Take the pictures in docs/screenshots/ an
 packages: $(VENV)/.rehearsal
 	@$(BIN)/python -m provision.packaging.zips
 
-constraints:  ## Write constraints.txt anew, with the newest versions that pyproject.toml allows
-	@rm -rf $(VENV)-new
-	@$(PYTHON) -m venv $(VENV)-new
-	@$(VENV)-new/bin/python -m pip --disable-pip-version-check install --quiet --editable '.[dev]'
-	@{ sed -n '/^#/p' constraints.txt; \
-	   $(VENV)-new/bin/python -m pip freeze --exclude-editable; } > constraints.new
-	@mv constraints.new constraints.txt
-	@rm -rf $(VENV)-new
-	@git --no-pager diff --stat -- constraints.txt
+constraints:  ## Pin the newest versions that pyproject.toml allows; UPGRADE= only adds what is missing
+	@rm -rf $(VENV)-uv
+	@$(PYTHON) -m venv $(VENV)-uv
+	@$(VENV)-uv/bin/python -m pip --disable-pip-version-check install --quiet uv
+	@set -e; for extras in 'dev --extra dev' 'rehearsal --extra rehearsal' 'run'; do \
+	  set -- $$extras; file=constraints/$$1.txt; shift; \
+	  $(VENV)-uv/bin/uv pip compile pyproject.toml --group build $$@ $(UPGRADE) --quiet --no-annotate \
+	    --custom-compile-command "make constraints" --universal --python-version 3.11 \
+	    --generate-hashes --output-file $$file; \
+	done
+	@rm -rf $(VENV)-uv
+	@git --no-pager diff --stat -- constraints
 
 clean:  ## Remove what the targets made; the state in .provision/ stays
-	rm -rf $(VENV) $(VENV)-new layer/.cache build dist *.egg-info bench.json
+	rm -rf $(VENV) $(VENV)-uv layer/.cache build dist *.egg-info bench.json
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is out of date when one of these files changed, or when the venv's Python did.
-$(VENV)/.rehearsal: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.rehearsal: $(BIN)/python pyproject.toml constraints/rehearsal.txt
 	@echo "Installing what a rehearsal needs into $(VENV) (about half a minute, once) ..."
-	@$(PIP) --editable '.[rehearsal]'
+	@$(PIP) --require-hashes --requirement constraints/rehearsal.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints/dev.txt
 	@echo "Installing what the tests need into $(VENV) (about a minute, once) ..."
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --require-hashes --requirement constraints/dev.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.rehearsal
 
 $(BIN)/python:
