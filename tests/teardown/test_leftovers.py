@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from unittest import mock
 
@@ -15,6 +15,7 @@ from provision.context import opened
 from provision.engine.events import Display
 from provision.errors import LeftBehind
 from provision.rehearsal import Remote
+from provision.resources.base import Seen
 from teardown.leftovers import SWEEPS, Left, prove_nothing_left
 from tests.conftest import Built
 from tests.support.account import Account
@@ -48,10 +49,14 @@ class Told(Display):
     def __init__(self) -> None:
         self.left: dict[str, list[dict[str, Any]]] = {}
         self.rows: dict[str, tuple[str, str]] = {}
+        self.passed_over: list[str] = []
 
     def record(self, event: str, **values: Any) -> None:
-        assert event == "left"
-        self.left[values["kind"]] = values["left"]
+        if event == "passed-over":
+            self.passed_over.append(values["message"])
+        else:
+            assert event == "left"
+            self.left[values["kind"]] = values["left"]
 
     def table(self, title: str, columns: Any, rows: Any) -> None:
         assert (title, len(columns)) == ("left at AWS:", 3)
@@ -65,8 +70,16 @@ class Told(Display):
 
 
 @contextlib.contextmanager
-def checking(commands: Commands, *settings: str, kept: str = "") -> Iterator[tuple[Told, Any]]:
-    """Run the check; yields what it told, and what it kept or the error that it raised."""
+def checking(
+    commands: Commands,
+    *settings: str,
+    kept: str = "",
+    seen: Mapping[str, Seen] | None = None,
+) -> Iterator[tuple[Told, Any]]:
+    """Run the check, of a run that found `seen` at its beginning.
+
+    Yields what it told, and what it kept or the error that it raised.
+    """
     told = Told()
     options = Options(config=commands.folder / "config.toml", overrides=settings)
     with (
@@ -76,7 +89,7 @@ def checking(commands: Commands, *settings: str, kept: str = "") -> Iterator[tup
     ):
         ended: list[Left] | LeftBehind
         try:
-            ended = prove_nothing_left(run, kept_snapshot=kept)
+            ended = prove_nothing_left(run, seen or {}, kept_snapshot=kept)
         except LeftBehind as error:
             ended = error
         yield told, ended
@@ -111,6 +124,32 @@ def test_another_environment_of_the_account_is_no_leftover(built: Built) -> None
         assert set(told.counts()) == set(SWEEPS)
         assert not any(told.counts().values())
         assert ended == []
+
+
+def test_a_copy_of_what_was_deleted_is_named_and_left(built: Built) -> None:
+    """Tags can be copied: a VPC or an API with ours that the run never knew is somebody else's."""
+    deleted = {
+        "vpc": Seen({"id": "vpc-0123456789abcdef0"}, {}),
+        "api": Seen({"id": "a1b2c3d4e5"}, {}),
+    }
+    with checking(built.commands, seen=deleted) as (told, ended):
+        within = ("VPCs", "subnets", "security groups", "network interfaces", "HTTP APIs")
+        assert {kind: told.counts()[kind] for kind in within} == dict.fromkeys(within, 0)
+        assert told.counts()["DB instances"] == 1
+        assert len(told.passed_over) == 1 + 3 + 3 + 1
+        assert all("is not what the environment was found to be" in m for m in told.passed_over)
+        assert "VPC" not in ended.message
+
+
+def test_what_was_known_and_is_still_there_is_left(built: Built) -> None:
+    vpc = built.account.tagged("vpcs", "vpc", NAME)["VpcId"]
+    api = built.account.api(NAME)["ApiId"]
+    known = {"vpc": Seen({"id": vpc}, {}), "api": Seen({"id": api}, {})}
+    with checking(built.commands, seen=known) as (told, _):
+        counts = told.counts()
+        assert counts.pop("network interfaces") >= 1
+        assert counts == UP
+        assert told.passed_over == []
 
 
 def test_an_empty_account_has_nothing_left(commands: Commands) -> None:
@@ -239,7 +278,10 @@ def test_a_snapshot_is_found_with_its_state_and_date(built: Built, snapshot: str
     with checking(built.commands) as (told, ended):
         assert told.counts()["snapshots"] == 1
         assert f"DB snapshot {snapshot}" in ended.message
-        assert told.rows["snapshots"][1].startswith(f"{snapshot} available since 20")
+        words = told.rows["snapshots"][1]
+        assert words.startswith(f"{snapshot} available, taken by hand")
+        assert f"aws rds delete-db-snapshot --db-snapshot-identifier {snapshot};" in words
+        assert " since 20" in words
 
 
 def test_the_snapshot_that_was_asked_for_is_kept_and_nothing_else(
