@@ -91,6 +91,18 @@ class CredentialsError(ProvisionError):
     """No credentials, expired ones, or ones that AWS does not know."""
 
 
+class RegionNotEnabled(CredentialsError):
+    """The account has not enabled the region."""
+
+
+class ClockWrong(CredentialsError):
+    """This machine's clock is so wrong that AWS takes no signature of it."""
+
+
+class NotSignedUp(CredentialsError):
+    """The account may not use the service: its sign-up is not complete, or AWS has blocked it."""
+
+
 class UnreachableError(ProvisionError):
     """The endpoint of a service cannot be reached: no network, or no such region."""
 

@@ -8,7 +8,6 @@ did not carry out. What to do about a lost answer is make.py's business.
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -16,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from email.utils import parsedate_to_datetime
+from functools import cached_property, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,12 +25,18 @@ import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.parsers import ResponseParserError
 
+from provision.aws.advice import REACH, THROTTLED, Caller, Cause, advise
+from provision.aws.credentials import explain_credentials, none_found
 from provision.aws.service_models import Models
+from provision.aws.settings import checked_settings
 from provision.errors import (
     AwsAnswer,
     AwsCallError,
+    ClockWrong,
     CredentialsError,
+    NotSignedUp,
     ProvisionError,
+    RegionNotEnabled,
     UnreachableError,
     UnsureError,
     UsageError,
@@ -50,32 +56,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READS = ("Describe", "Filter", "Get", "Head", "List")
-THROTTLED = {
-    "RequestLimitExceeded",
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "SlowDown",
-    "PriorRequestNotComplete",
+# What is wrong with the caller, not with the call: no other call of the run will do better.
+CALLERS_FAULT = {
+    Cause.KEYS: CredentialsError,
+    Cause.EXPIRED: CredentialsError,
+    Cause.REGION: RegionNotEnabled,
+    Cause.CLOCK: ClockWrong,
+    Cause.ACCOUNT: NotSignedUp,
 }
-DENIED = {"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"}
-BAD_CREDENTIALS = {
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "RequestExpired",
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "AuthFailure",
-    "InvalidSignatureException",
-    "SignatureDoesNotMatch",
-}
+CALLER = "Caller"  # the key of an error's metadata
+FIRST_ERROR = 300  # HTTP status
+MAX_ATTEMPTS = 8
 PRICING_REGION = "us-east-1"
-NO_CREDENTIALS = "no usable AWS credentials"
-REACH = "Is the region right (--region, environment.region), and the network up?"
-LOG_IN = "Log in again (for example `aws sso login`, or set AWS_PROFILE), then run the same again."
 
 
 @dataclass(frozen=True)
@@ -98,19 +90,15 @@ def make_session(profile: str | None, region: str | None) -> botocore.session.Se
     boto3's clients are botocore's. What boto3 adds to them, resources and transfers for S3, has no
     use here, and is left out: it takes longer to load than most clients.
 
-    Raises CredentialsError, or UsageError for a configuration that cannot be read.
+    Raises UsageError for settings that cannot be used.
     """
     session = botocore.session.Session(profile=profile)
-    try:
-        folders = session.get_component("data_loader").search_paths
-    except boto_errors.ProfileNotFound as error:
-        flag = f"--profile {profile}: " if profile else ""
-        raise CredentialsError(f"{flag}{error}", next_step=LOG_IN) from None
-    except boto_errors.ConfigParseError as error:
-        next_step = "Correct it, or name another with AWS_CONFIG_FILE."
-        raise UsageError(str(error), next_step=next_step) from None
-    session.register_component("data_loader", Models(folders))
+    checked_settings(session, profile)
+    session.register_component(
+        "data_loader", Models(session.get_component("data_loader").search_paths)
+    )
     session.set_config_variable("region", region)
+    explain_credentials(session)
     return session
 
 
@@ -159,7 +147,9 @@ class Aws:
     def _make_client(self, service: str) -> Any:
         client = self.make_client(service, connect_timeout=10, read_timeout=70)
         events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
-        events.register_first(f"needs-retry.{name}", RepeatSafely(max_attempts(), self._speed))
+        events.register_first(
+            f"needs-retry.{name}", RepeatSafely(max_attempts(self.session), self._speed)
+        )
         events.register(f"before-send.{name}", self._check_fence)
         # Read how lists are paged now: once, and not in each of many threads.
         client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
@@ -184,12 +174,15 @@ class Aws:
             with self._making:
                 client: Any = self.session.create_client(service, region_name=region, config=config)
                 self._made.append(client)
-        except ValueError as error:
+        except ProvisionError:
+            raise
+        except (ValueError, boto_errors.BotoCoreError) as error:
             raise UsageError(
                 f"the AWS settings make no client of {service}: {error}",
-                next_step="Look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_<SERVICE> and the profile's "
-                "credential_process.",
+                next_step="Look at the variables that begin with AWS_, and at the profile.",
             ) from error
+        noted = partial(self._note_caller, client.meta.region_name)
+        client.meta.events.register("after-call", noted)
         if self._call_log is not None:
             log_calls(client.meta.events, service, self._call_log)
         return client
@@ -198,6 +191,21 @@ class Aws:
         """Before each attempt of each call that changes something: is the lock held now?"""
         if not event_name.rpartition(".")[2].startswith(READS):
             self.fence()
+
+    def _note_caller(
+        self, region: str, /, http_response: Any, parsed: Any, model: Any, **_: Any
+    ) -> None:
+        """Put into an error's answer who called where, for what to do about it (advice.py)."""
+        if http_response.status_code < FIRST_ERROR or not isinstance(parsed, dict):
+            return
+        credentials = self.session.get_credentials()
+        parsed.setdefault("ResponseMetadata", {})[CALLER] = Caller(
+            service=model.service_model.service_id,
+            region=region,
+            method=getattr(credentials, "method", None) or "",
+            profile=self.session.profile or "",
+            ahead=ahead_of(http_response.headers.get("date")),
+        )
 
     @cached_property
     def ec2(self) -> EC2Client:
@@ -269,8 +277,6 @@ class Aws:
             if isinstance(error.__cause__, boto_errors.ClientError):
                 raise
             raise UnreachableError(error.answer.message, next_step=REACH) from error
-        except (OSError, ValueError) as error:  # a token file or a process that fails: as it is
-            raise CredentialsError(f"{NO_CREDENTIALS}: {error}", next_step=LOG_IN) from error
         arn = answer["Arn"]
         return Identity(account=answer["Account"], partition=arn.split(":")[1], arn=arn)
 
@@ -293,15 +299,17 @@ class Aws:
                 client.close()
 
 
-def max_attempts() -> int:
-    """Return how often a call may be sent, by AWS_MAX_ATTEMPTS (default 8). Raises UsageError."""
-    text = os.environ.get("AWS_MAX_ATTEMPTS") or "8"
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(
-            f"AWS_MAX_ATTEMPTS={text}: not a whole number from 1 on",
-            next_step="Set it to a number, or unset it.",
-        )
-    return int(text)
+def max_attempts(session: botocore.session.Session) -> int:
+    """Return how often a call may be sent: AWS's own setting, else MAX_ATTEMPTS."""
+    return session.get_config_variable("max_attempts") or MAX_ATTEMPTS
+
+
+def ahead_of(date: str | None) -> float | None:
+    """Return by how many seconds this machine's clock is ahead of an HTTP date."""
+    try:
+        return time.time() - parsedate_to_datetime(date or "").timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 class RepeatSafely:
@@ -396,16 +404,8 @@ def calling(step: str) -> Iterator[None]:
         raise
     except boto_errors.ClientError as error:
         raise from_client_error(step, error) from error
-    except (
-        boto_errors.NoCredentialsError,
-        boto_errors.PartialCredentialsError,
-        boto_errors.CredentialRetrievalError,
-        boto_errors.TokenRetrievalError,
-        boto_errors.SSOError,
-        boto_errors.ProfileNotFound,
-        boto_errors.InvalidConfigError,
-    ) as error:
-        raise CredentialsError(f"{NO_CREDENTIALS}: {error}", next_step=LOG_IN) from error
+    except boto_errors.NoCredentialsError as error:
+        raise none_found() from error
     except (
         boto_errors.EndpointConnectionError,
         boto_errors.ConnectTimeoutError,
@@ -432,29 +432,17 @@ def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionErr
         message=error.response.get("Error", {}).get("Message", "") or "(no message)",
         status=status or 0,
     )
-    if code in BAD_CREDENTIALS:
-        return CredentialsError(
-            f"{step + ': ' if step else ''}{answer.operation} answered {code}: {answer.message}",
-            next_step=LOG_IN,
+    metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    caller = metadata.get(CALLER, Caller())
+    advice = advise(answer, caller)
+    if advice.cause in CALLERS_FAULT:
+        where = f"{step}: " if step else ""
+        return CALLERS_FAULT[advice.cause](
+            f"{where}{answer.operation} answered {code}: {answer.message}",
+            next_step=advice.next_step,
         )
-    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in THROTTLED:
-        return UnsureError(step, answer, next_step="An error on AWS's side: run the same again.")
-    return AwsCallError(step, answer, next_step=advice(code))
-
-
-def advice(code: str) -> str:
-    """Return what to do about an error code, or "" when AWS's message says it."""
-    if code in DENIED:
-        return "The caller may not do this. `python -m provision policy` prints what it needs."
-    if code in THROTTLED:
-        return "AWS throttles this account: wait a minute, then run the same again."
-    if code.endswith(
-        ("LimitExceeded", "QuotaExceeded", "QuotaExceededFault", "LimitExceededException")
-    ):
-        return (
-            "A quota of the account is used up: free something, or ask for more in Service Quotas."
-        )
-    return ""
+    kind = UnsureError if advice.cause is Cause.AWS else AwsCallError
+    return kind(step, answer, next_step=advice.next_step)
 
 
 def pages(client: Any, operation: str, key: str, **params: Any) -> list[dict[str, Any]]:

@@ -10,8 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import botocore.session
-
+from provision.aws.regions import partition_of
 from provision.config import Config
 from provision.environment import environment
 from provision.resources.permissions import Statement
@@ -46,7 +45,7 @@ def policies(config: Config, account: str = "*") -> list[Document]:
         "aws": {
             "account": account,
             "region": region,
-            "partition": botocore.session.get_session().get_partition_for_region(region),
+            "partition": partition_of(region),
             "environment": config.environment.name,
         }
     }

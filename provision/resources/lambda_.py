@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from provision.aws.account import BAD_CREDENTIALS, THROTTLED, Aws, absent, code_of, pages
+from provision.aws.account import Aws, absent, code_of, pages
+from provision.aws.advice import BAD_CREDENTIALS, THROTTLED
 from provision.packaging.zips import Package
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.ownership import Tags, read_tags

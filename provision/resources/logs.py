@@ -13,7 +13,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from provision.aws.account import DENIED, Aws, absent, code_of, pages, tag_map
+from provision.aws.account import Aws, absent, code_of, pages, tag_map
+from provision.aws.advice import DENIED
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.ownership import ENVIRONMENT, Owner, Ownership, Tags, read_tags
 from provision.resources.references import Output, arn

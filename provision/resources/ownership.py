@@ -12,9 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from botocore.exceptions import ClientError
-
-from provision.aws.account import DENIED, code_of
+from provision.aws.advice import DENIED
 
 ENVIRONMENT, STEP = "provision:environment", "provision:step"
 
@@ -109,6 +107,10 @@ def marked(tags: Mapping[str, str], environment: str, step: str) -> bool:
 
 def read_tags(read: Callable[[], Mapping[str, str]]) -> Tags:
     """Return what `read` returns, or why the caller may not read it. Raises other ClientErrors."""
+    from botocore.exceptions import ClientError  # here: views import this module, and need no AWS
+
+    from provision.aws.account import code_of
+
     try:
         return Tags(read())
     except ClientError as error:

@@ -16,7 +16,6 @@ from typing import Any, ClassVar
 from botocore.exceptions import ClientError
 
 from provision.aws.account import (
-    BAD_CREDENTIALS,
     Aws,
     absent,
     code_of,
@@ -24,6 +23,7 @@ from provision.aws.account import (
     tag_list,
     tag_map,
 )
+from provision.aws.advice import BAD_CREDENTIALS
 from provision.errors import AwsAnswer, AwsCallError, ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.iam import is_new

@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from provision.aws.account import DENIED, Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.advice import DENIED
 from provision.errors import ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.references import Output, arn

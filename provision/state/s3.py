@@ -23,7 +23,8 @@ from urllib.parse import unquote, urlsplit
 
 import botocore.exceptions as boto_errors
 
-from provision.aws.account import THROTTLED, Aws, calling
+from provision.aws.account import Aws, calling
+from provision.aws.advice import THROTTLED
 from provision.errors import (
     AwsAnswer,
     AwsCallError,

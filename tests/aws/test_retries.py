@@ -14,7 +14,8 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from provision.aws.account import THROTTLED, RepeatSafely, max_attempts
+from provision.aws.account import RepeatSafely, make_session, max_attempts
+from provision.aws.advice import THROTTLED
 from provision.errors import UsageError
 
 READS = ("DescribeVpcs", "GetRole", "ListSecrets")
@@ -121,11 +122,11 @@ def test_the_number_of_attempts_is_that_of_botos_variable(
 ) -> None:
     if text is not None:
         monkeypatch.setenv("AWS_MAX_ATTEMPTS", text)
-    assert max_attempts() == number
+    assert max_attempts(make_session(None, "eu-west-1")) == number
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "many", "1.5"])
 def test_another_number_of_attempts_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", text)
     with pytest.raises(UsageError, match=f"AWS_MAX_ATTEMPTS={text}"):
-        max_attempts()
+        make_session(None, "eu-west-1")

@@ -71,12 +71,12 @@ def test_without_any_credentials(stranger: Commands, silence: Silence, command: 
 
 # Settings, the error that they end in, and what its message names.
 SETTINGS: list[tuple[dict[str, str], str, str, int]] = [
-    ({"AWS_ACCESS_KEY_ID": "AKIA"}, "CredentialsError", "missing: AWS_SECRET_ACCESS_KEY", 1),
-    ({"AWS_PROFILE": "nobody"}, "CredentialsError", "The config profile (nobody)", 1),
+    ({"AWS_ACCESS_KEY_ID": "AKIA"}, "UsageError", "missing: AWS_SECRET_ACCESS_KEY", 2),
+    ({"AWS_PROFILE": "nobody"}, "UsageError", "AWS_PROFILE=nobody: The config profile (nobody)", 2),
     ({"AWS_CONFIG_FILE": "broken"}, "UsageError", "Unable to parse config file", 2),
     ({"AWS_CONFIG_FILE": "failing-process"}, "CredentialsError", "custom-process", 1),
-    ({"AWS_CONFIG_FILE": "talking-process"}, "UsageError", "Expecting value", 2),
-    ({"AWS_CONFIG_FILE": "no-source"}, "CredentialsError", '"missing"', 1),
+    ({"AWS_CONFIG_FILE": "talking-process"}, "CredentialsError", "Expecting value", 1),
+    ({"AWS_CONFIG_FILE": "no-source"}, "UsageError", '"missing"', 2),
     ({"AWS_CONFIG_FILE": "logged-out"}, "CredentialsError", "SSO Token", 1),
     (
         {"AWS_ROLE_ARN": "arn:aws:iam::1:role/x", "AWS_WEB_IDENTITY_TOKEN_FILE": "no-file"},
@@ -84,7 +84,12 @@ SETTINGS: list[tuple[dict[str, str], str, str, int]] = [
         "no-file",
         1,
     ),
-    (KEYS | {"AWS_ENDPOINT_URL": "nonsense"}, "UsageError", "Invalid endpoint: nonsense", 2),
+    (
+        KEYS | {"AWS_ENDPOINT_URL": "nonsense"},
+        "UsageError",
+        "AWS_ENDPOINT_URL=nonsense: must be a URL",
+        2,
+    ),
     (KEYS | {"AWS_MAX_ATTEMPTS": "many"}, "UsageError", "AWS_MAX_ATTEMPTS=many", 2),
     (KEYS | {"AWS_ENDPOINT_URL": CLOSED}, "UnreachableError", CLOSED, 1),
     (
@@ -110,7 +115,7 @@ def test_settings_that_lead_nowhere(
 @pytest.mark.parametrize(
     ("flags", "kind", "cause", "code"),
     [
-        (("--profile", "nobody"), "CredentialsError", "--profile nobody", 1),
+        (("--profile", "nobody"), "UsageError", "--profile nobody", 2),
         (("--region", "not a region"), "ConfigError", "'not a region'", 2),
         (("--set", "environment.region=EU"), "ConfigError", "'EU'", 2),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from provision.aws.account import DENIED
+from provision.aws.advice import DENIED
 from provision.rehearsal import Remote
 from tests.commands import test_drift as drift
 from tests.conftest import commands_at
