@@ -74,7 +74,9 @@ def work(options: Options, output: Display, arguments: argparse.Namespace) -> tu
     if arguments.plan and (arguments.dry_run or arguments.final_snapshot):
         raise UsageError("--plan goes neither with --dry-run nor with --final-snapshot")
     if arguments.dry_run:
-        return dry_run.up_and_down(options, output, arguments), 0
+        from teardown.rehearsal import up_and_down
+
+        return up_and_down(options, output, arguments), 0
     dry_run.refuse_flags_without_dry_run(arguments)
     refuse_without_config(options)
     if arguments.plan:

@@ -14,7 +14,7 @@ from provision.errors import ForeignResource, UsageError
 from provision.resources.base import DeletableResource, ManagedResource, Resource, Seen
 from provision.resources.logs import LogGroup
 from provision.resources.ownership import Owner
-from teardown.leftovers import prove_nothing_left
+from teardown.leftovers import check_nothing_left
 
 
 def teardown(
@@ -66,7 +66,7 @@ def take_down(
                 break
         seen = again
     else:
-        prove_nothing_left(run, seen, kept_snapshot=final_snapshot)
+        check_nothing_left(run, seen, kept_snapshot=final_snapshot)
     return run.summary(next_commands=[("python -m provision up", "make it again")])
 
 
@@ -88,7 +88,7 @@ def delete_all(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str
     )
     run.engine.remove(resources, seen)
     delete_late_logs(run)
-    prove_nothing_left(run, seen, kept_snapshot=final_snapshot)
+    check_nothing_left(run, seen, kept_snapshot=final_snapshot)
     run.state.forget(*list(run.state.steps))
 
 

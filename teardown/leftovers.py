@@ -1,4 +1,4 @@
-"""The proof at the end of a teardown: AWS is asked, kind by kind, what is left.
+"""The check at the end of a teardown: AWS is asked, kind by kind, what is left.
 
 Asked by tag and by name, and for what AWS makes by itself: interfaces, log groups, automated
 backups, snapshots, secrets waiting for their deletion, old layer versions. Nothing here is deleted;
@@ -21,11 +21,11 @@ from provision.resources.logs import LogGroup
 from provision.resources.rds import find_proxy, tags_of
 
 COPY = "it has this environment's tags, and is not what the environment was found to be"
-Sweep = Callable[["Account"], Iterator["Left"]]
+Sweep = Callable[["Search"], Iterator["Leftover"]]
 
 
 @dataclass(frozen=True)
-class Account:
+class Search:
     """Where to look, and for whose: names are those that the environment gives its resources."""
 
     aws: Aws
@@ -48,7 +48,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Left:
+class Leftover:
     """One thing of the environment that is still at AWS."""
 
     kind: str
@@ -58,10 +58,10 @@ class Left:
     foreign: bool = False  # proven to be somebody else's: worth a word, and no failure
 
 
-def prove_nothing_left(
+def check_nothing_left(
     run: Run, seen: Mapping[str, Seen | None], *, kept_snapshot: str = ""
-) -> list[Left]:
-    """Ask AWS what is left, and tell it. Returns what a person chose to keep.
+) -> list[Leftover]:
+    """Ask AWS what is left, and show it. Returns the snapshot that a person chose to keep.
 
     `seen` is what the run found at its beginning. Raises LeftBehind when there is anything else
     that is, or may be, this environment's.
@@ -71,36 +71,40 @@ def prove_nothing_left(
         for each in run.template
         if (there := seen.get(each.step)) and there.outputs.get(each.lasting_id)
     }
-    account = Account(run.aws, run.config.environment.name, run.template, deleted)
-    with calling("proof"):
-        found = run.aws.together(
-            *(lambda sweep=sweep: list(sweep(account)) for sweep in SWEEPS.values())
-        )
-    everything = [each for group in found for each in group]
-    for each in everything:
-        if each.foreign:
-            message = f"the {each.kind} {each.identity}: {each.why}"
-            run.output.record("passed-over", kind=each.kind, id=each.identity, message=message)
-            run.output.note(f"left alone: {message}")
-    left = [each for each in everything if not each.foreign]
-    kept = [each for each in left if kept_snapshot and each.identity == kept_snapshot]
-    left = [each for each in left if each not in kept]
-    for kind, group in zip(SWEEPS, found, strict=True):
-        run.output.record("left", kind=kind, left=[vars(each) for each in group if each in left])
-    rows = [
-        (kind, str(sum(each in left for each in group)), described(group))
-        for kind, group in zip(SWEEPS, found, strict=True)
-    ]
-    run.output.table("left at AWS:", ("kind", "left", ""), rows)
-    if left:
+    search = Search(run.aws, run.config.environment.name, run.template, deleted)
+    reads = [lambda sweep=sweep: list(sweep(search)) for sweep in SWEEPS.values()]
+    with calling("leftovers"):
+        found = dict(zip(SWEEPS, run.aws.together(*reads), strict=True))
+    kept = [each for each in found["snapshots"] if each.identity == kept_snapshot.lower()]
+    left = {
+        kind: [each for each in group if not each.foreign and each not in kept]
+        for kind, group in found.items()
+    }
+    report(run, found, left)
+    if everything := [each for group in left.values() for each in group]:
         raise LeftBehind(
-            f"{len(left)} left at AWS: " + ", ".join(f"{e.kind} {e.identity}" for e in left),
+            f"{len(everything)} left at AWS: "
+            + ", ".join(f"{each.kind} {each.identity}" for each in everything),
             next_step="Run `python -m teardown` again; what stays says above why.",
         )
     return kept
 
 
-def described(group: list[Left]) -> str:
+def report(
+    run: Run, found: Mapping[str, list[Leftover]], left: Mapping[str, list[Leftover]]
+) -> None:
+    """Show what was found, kind by kind, and what of it is left of the environment."""
+    for each in (each for group in found.values() for each in group if each.foreign):
+        message = f"the {each.kind} {each.identity}: {each.why}"
+        run.output.record("passed-over", kind=each.kind, id=each.identity, message=message)
+        run.output.note(f"left alone: {message}")
+    for kind, group in left.items():
+        run.output.record("left", kind=kind, left=[vars(each) for each in group])
+    rows = [(kind, str(len(left[kind])), described(group)) for kind, group in found.items()]
+    run.output.table("left at AWS:", ("kind", "left", ""), rows)
+
+
+def described(group: list[Leftover]) -> str:
     """Return what of a kind is left, in words."""
     return "; ".join(
         " ".join(filter(None, (each.identity, each.why, each.since and f"since {each.since}")))
@@ -111,80 +115,80 @@ def described(group: list[Left]) -> str:
 # --- network --------------------------------------------------------------------------------------
 
 
-def by_tag(account: Account, operation: str, key: str) -> list[dict[str, Any]]:
+def by_tag(search: Search, operation: str, key: str) -> list[dict[str, Any]]:
     """Return what EC2 has with this environment's tag."""
-    filters = [{"Name": "tag:provision:environment", "Values": [account.environment]}]
-    return pages(account.aws.ec2, operation, key, Filters=filters)
+    filters = [{"Name": "tag:provision:environment", "Values": [search.environment]}]
+    return pages(search.aws.ec2, operation, key, Filters=filters)
 
 
-def vpcs(account: Account) -> Iterator[Left]:
+def vpcs(search: Search) -> Iterator[Leftover]:
     """VPCs with our tag."""
-    for vpc in by_tag(account, "describe_vpcs", "Vpcs"):
-        copy = account.is_copy("vpc", vpc["VpcId"])
-        yield Left("VPC", vpc["VpcId"], COPY if copy else "", foreign=copy)
+    for vpc in by_tag(search, "describe_vpcs", "Vpcs"):
+        copy = search.is_copy("vpc", vpc["VpcId"])
+        yield Leftover("VPC", vpc["VpcId"], COPY if copy else "", foreign=copy)
 
 
-def subnets(account: Account) -> Iterator[Left]:
+def subnets(search: Search) -> Iterator[Leftover]:
     """Subnets with our tag."""
-    for subnet in by_tag(account, "describe_subnets", "Subnets"):
-        elsewhere = account.is_copy("vpc", subnet["VpcId"])
-        yield Left("subnet", subnet["SubnetId"], COPY if elsewhere else "", foreign=elsewhere)
+    for subnet in by_tag(search, "describe_subnets", "Subnets"):
+        elsewhere = search.is_copy("vpc", subnet["VpcId"])
+        yield Leftover("subnet", subnet["SubnetId"], COPY if elsewhere else "", foreign=elsewhere)
 
 
-def security_groups(account: Account) -> Iterator[Left]:
+def security_groups(search: Search) -> Iterator[Leftover]:
     """Security groups with our tag."""
-    for group in by_tag(account, "describe_security_groups", "SecurityGroups"):
-        elsewhere = account.is_copy("vpc", group["VpcId"])
+    for group in by_tag(search, "describe_security_groups", "SecurityGroups"):
+        elsewhere = search.is_copy("vpc", group["VpcId"])
         why = COPY if elsewhere else ""
-        yield Left("security group", group["GroupId"], why, foreign=elsewhere)
+        yield Leftover("security group", group["GroupId"], why, foreign=elsewhere)
 
 
-def interfaces(account: Account) -> Iterator[Left]:
+def interfaces(search: Search) -> Iterator[Leftover]:
     """Interfaces that Lambda or RDS made in our VPC: they have no tags, the VPC's are the mark."""
-    for vpc in by_tag(account, "describe_vpcs", "Vpcs"):
-        if account.is_copy("vpc", vpc["VpcId"]):
+    for vpc in by_tag(search, "describe_vpcs", "Vpcs"):
+        if search.is_copy("vpc", vpc["VpcId"]):
             continue
-        for each in interfaces_in(account.aws, "vpc-id", vpc["VpcId"]):
+        for each in interfaces_in(search.aws, "vpc-id", vpc["VpcId"]):
             why = f"{each['Status']}: {each.get('Description', '')}"
-            yield Left("network interface", each["NetworkInterfaceId"], why)
+            yield Leftover("network interface", each["NetworkInterfaceId"], why)
 
 
 # --- database -------------------------------------------------------------------------------------
 
 
-def instances(account: Account) -> Iterator[Left]:
+def instances(search: Search) -> Iterator[Leftover]:
     """DB instances with our tag."""
-    for each in pages(account.aws.rds, "describe_db_instances", "DBInstances"):
-        if account.marked(each.get("TagList")):
-            yield Left("DB instance", each["DBInstanceIdentifier"], each["DBInstanceStatus"])
+    for each in pages(search.aws.rds, "describe_db_instances", "DBInstances"):
+        if search.marked(each.get("TagList")):
+            yield Leftover("DB instance", each["DBInstanceIdentifier"], each["DBInstanceStatus"])
 
 
-def proxies(account: Account) -> Iterator[Left]:
+def proxies(search: Search) -> Iterator[Leftover]:
     """Proxies with our names and tag. The tags are not in the list."""
-    for name in account.names("AWS::RDS::DBProxy"):
-        proxy = find_proxy(account.aws, name)
-        if proxy and account.marked(tags_of(account.aws, proxy["DBProxyArn"]).tags):
-            yield Left("RDS Proxy", proxy["DBProxyName"], proxy["Status"])
+    for name in search.names("AWS::RDS::DBProxy"):
+        proxy = find_proxy(search.aws, name)
+        if proxy and search.marked(tags_of(search.aws, proxy["DBProxyArn"]).tags):
+            yield Leftover("RDS Proxy", proxy["DBProxyName"], proxy["Status"])
 
 
-def subnet_groups(account: Account) -> Iterator[Left]:
+def subnet_groups(search: Search) -> Iterator[Leftover]:
     """DB subnet groups with our name and tag."""
-    names = account.names("AWS::RDS::DBSubnetGroup")
-    for each in pages(account.aws.rds, "describe_db_subnet_groups", "DBSubnetGroups"):
+    names = search.names("AWS::RDS::DBSubnetGroup")
+    for each in pages(search.aws.rds, "describe_db_subnet_groups", "DBSubnetGroups"):
         name = each["DBSubnetGroupName"]
-        if name in names and account.marked(tags_of(account.aws, each["DBSubnetGroupArn"]).tags):
-            yield Left("DB subnet group", name)
+        if name in names and search.marked(tags_of(search.aws, each["DBSubnetGroupArn"]).tags):
+            yield Leftover("DB subnet group", name)
 
 
-def snapshots(account: Account) -> Iterator[Left]:
+def snapshots(search: Search) -> Iterator[Leftover]:
     """Snapshots of our instance, whoever took them, that carry our tag."""
-    for name in account.names("AWS::RDS::DBInstance"):
+    for name in search.names("AWS::RDS::DBInstance"):
         operation, key = "describe_db_snapshots", "DBSnapshots"
-        for each in pages(account.aws.rds, operation, key, DBInstanceIdentifier=name):
-            if account.marked(each.get("TagList")):
+        for each in pages(search.aws.rds, operation, key, DBInstanceIdentifier=name):
+            if search.marked(each.get("TagList")):
                 taken = each.get("SnapshotCreateTime")
                 since = taken.isoformat() if taken else ""
-                yield Left("DB snapshot", each["DBSnapshotIdentifier"], by_hand(each), since)
+                yield Leftover("DB snapshot", each["DBSnapshotIdentifier"], by_hand(each), since)
 
 
 def by_hand(snapshot: Mapping[str, Any]) -> str:
@@ -200,79 +204,80 @@ def by_hand(snapshot: Mapping[str, Any]) -> str:
     )
 
 
-def backups(account: Account) -> Iterator[Left]:
-    """Automated backups that outlived our instance."""
+def backups(search: Search) -> Iterator[Leftover]:
+    """Automated backups that outlived an instance of our name; not those with other tags."""
     operation, key = "describe_db_instance_automated_backups", "DBInstanceAutomatedBackups"
-    for name in account.names("AWS::RDS::DBInstance"):
+    for name in search.names("AWS::RDS::DBInstance"):
         with absent("DBInstanceAutomatedBackupNotFound"):
-            for each in pages(account.aws.rds, operation, key, DBInstanceIdentifier=name):
-                if each.get("Status") == "retained":
-                    yield Left("automated backup", each["DbiResourceId"], each["Status"])
+            for each in pages(search.aws.rds, operation, key, DBInstanceIdentifier=name):
+                whose = each.get("TagList")
+                if each.get("Status") == "retained" and (not whose or search.marked(whose)):
+                    yield Leftover("automated backup", each["DbiResourceId"], each["Status"])
 
 
 # --- secret, roles, functions, API, logs ----------------------------------------------------------
 
 
-def secrets(account: Account) -> Iterator[Left]:
+def secrets(search: Search) -> Iterator[Leftover]:
     """Secrets with our tag, those that wait for their deletion included."""
-    client = account.aws.secretsmanager
+    client = search.aws.secretsmanager
     for each in pages(client, "list_secrets", "SecretList", IncludePlannedDeletion=True):
-        if account.marked(each.get("Tags")):
+        if search.marked(each.get("Tags")):
             deleted = each.get("DeletedDate")
             why = "waits for its deletion" if deleted else ""
-            yield Left("secret", each["Name"], why, deleted.isoformat() if deleted else "")
+            yield Leftover("secret", each["Name"], why, deleted.isoformat() if deleted else "")
 
 
-def roles(account: Account) -> Iterator[Left]:
+def roles(search: Search) -> Iterator[Leftover]:
     """Roles with our names and tag. Role lists have no tags, so the names are tried."""
-    for name in account.names("AWS::IAM::Role"):
+    for name in search.names("AWS::IAM::Role"):
         with absent("NoSuchEntity"):
-            role = account.aws.iam.get_role(RoleName=name)["Role"]
-            if account.marked(role.get("Tags")):
-                yield Left("role", name)
+            role = search.aws.iam.get_role(RoleName=name)["Role"]
+            if search.marked(role.get("Tags")):
+                yield Leftover("role", name)
 
 
-def functions(account: Account) -> Iterator[Left]:
+def functions(search: Search) -> Iterator[Leftover]:
     """Functions with our names and tag."""
-    for name in account.names("AWS::Lambda::Function"):
+    for name in search.names("AWS::Lambda::Function"):
         with absent("ResourceNotFoundException"):
-            answer = account.aws.lambda_.get_function(FunctionName=name)
-            if account.marked(answer.get("Tags")):
-                yield Left("function", name, answer["Configuration"].get("State", ""))
+            answer = search.aws.lambda_.get_function(FunctionName=name)
+            if search.marked(answer.get("Tags")):
+                yield Leftover("function", name, answer["Configuration"].get("State", ""))
 
 
-def layer_versions(account: Account) -> Iterator[Left]:
+def layer_versions(search: Search) -> Iterator[Leftover]:
     """Layer versions whose description carries our mark."""
-    for layer in account.resources:
+    for layer in search.resources:
         if isinstance(layer, LayerVersion):
-            for each in layer.versions(account.aws):
-                if each.get("Description", "").startswith(layer.mark(account.aws)):
+            for each in layer.versions(search.aws):
+                if each.get("Description", "").startswith(layer.mark(search.aws)):
                     identity = f"{layer.name}:{each['Version']}"
-                    yield Left("layer version", identity, "", each["CreatedDate"])
+                    yield Leftover("layer version", identity, "", each["CreatedDate"])
 
 
-def apis(account: Account) -> Iterator[Left]:
+def apis(search: Search) -> Iterator[Leftover]:
     """HTTP APIs with our tag."""
-    for each in pages(account.aws.apigateway, "get_apis", "Items"):
-        if account.marked(each.get("Tags")):
-            copy = account.is_copy("api", each["ApiId"])
-            yield Left("HTTP API", each["ApiId"], COPY if copy else "", foreign=copy)
+    for each in pages(search.aws.apigateway, "get_apis", "Items"):
+        if search.marked(each.get("Tags")):
+            copy = search.is_copy("api", each["ApiId"])
+            yield Leftover("HTTP API", each["ApiId"], COPY if copy else "", foreign=copy)
 
 
-def log_groups(account: Account) -> Iterator[Left]:
+def log_groups(search: Search) -> Iterator[Leftover]:
     """Log groups of our names that are ours, or may be: AWS makes them again, without tags."""
-    for group in account.resources:
+    for group in search.resources:
         if not isinstance(group, LogGroup):
             continue
-        seen = group.find(account.aws, {})
+        seen = group.find(search.aws, {})
         if seen is None:
             continue
         if seen.unreadable:
-            yield Left("log group", group.name, f"its tags cannot be read: {seen.unreadable}")
-        elif account.marked(seen.tags):
-            yield Left("log group", group.name)
+            yield Leftover("log group", group.name, f"its tags cannot be read: {seen.unreadable}")
+        elif search.marked(seen.tags):
+            yield Leftover("log group", group.name)
         elif "provision:environment" not in (seen.tags or {}) and not group.has_writer(seen):
-            yield Left("log group", group.name, f"it has no tags: {group.remedy()}")
+            yield Leftover("log group", group.name, f"it has no tags: {group.remedy()}")
 
 
 SWEEPS: dict[str, Sweep] = {

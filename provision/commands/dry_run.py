@@ -66,7 +66,7 @@ def rehearsed(
         yield replace(options, profile=None, state=state, speed=speed)
 
 
-def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
+def flags_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return what the flags say of the rehearsal."""
     flags = {"speed": arguments.speed, "seed": arguments.seed}
     return {**flags, "database": arguments.rehearse_db}
@@ -90,7 +90,7 @@ def up(
     from provision.commands.up import bring_up
 
     with (
-        rehearsed(options, output, **_flags(arguments)) as inner,
+        rehearsed(options, output, **flags_of(arguments)) as inner,
         opened(inner, "up --dry-run", output) as run,
     ):
         summary = bring_up(run, **settings, yes=True)
@@ -105,25 +105,4 @@ def up(
                 ("python -m provision plan", "what a real `up` would do (reads only)"),
                 ("python -m provision up", "build it at AWS"),
             ],
-        )
-
-
-def up_and_down(options: Options, output: Display, arguments: argparse.Namespace) -> Summary:
-    """`teardown --dry-run`: rehearse `up`, then the teardown. Returns the teardown's summary."""
-    from provision.commands.up import bring_up
-    from teardown.command import show_calls, take_down
-
-    with (
-        rehearsed(options, output, **_flags(arguments)) as inner,
-        opened(inner, "up --dry-run", output) as run,
-    ):
-        output.summary(replace(bring_up(run, yes=True), next_commands=()))
-        down = run.then("teardown --dry-run")
-        down.start()
-        seen = down.look()
-        if arguments.explain:
-            show_calls(down, seen)
-        return replace(
-            take_down(down, seen),
-            next_commands=[("python -m provision up", "build it at AWS; then python -m teardown")],
         )

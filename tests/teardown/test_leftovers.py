@@ -16,7 +16,7 @@ from provision.engine.events import Display
 from provision.errors import LeftBehind
 from provision.rehearsal import Remote
 from provision.resources.base import Seen
-from teardown.leftovers import SWEEPS, Left, prove_nothing_left
+from teardown.leftovers import SWEEPS, Leftover, check_nothing_left
 from tests.conftest import Built
 from tests.support.account import Account
 from tests.support.commands import Commands
@@ -87,9 +87,9 @@ def checking(
         mock.patch.dict(os.environ, commands.environ, clear=True),
         opened(options, "teardown", told, packed=False, looks=False) as run,
     ):
-        ended: list[Left] | LeftBehind
+        ended: list[Leftover] | LeftBehind
         try:
-            ended = prove_nothing_left(run, seen or {}, kept_snapshot=kept)
+            ended = check_nothing_left(run, seen or {}, kept_snapshot=kept)
         except LeftBehind as error:
             ended = error
         yield told, ended

@@ -121,6 +121,7 @@ def _start_backups(world: World, region: str, instance: Any) -> None:
             "Encrypted": bool(instance.storage_encrypted),
             "BackupRetentionPeriod": int(instance.backup_retention_period),
             "InstanceCreateTime": datetime.now(UTC),
+            "TagList": list(instance.tags),
             "DBInstanceAutomatedBackupsArn": instance.arn.replace(":db:", ":auto-backup:ab-"),
         }
 

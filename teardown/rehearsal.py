@@ -1,0 +1,32 @@
+"""`python -m teardown --dry-run`: rehearses `up`, and then the teardown of what it made."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+
+from provision.cli.options import Options
+from provision.commands.dry_run import flags_of, rehearsed
+from provision.commands.up import bring_up
+from provision.context import opened
+from provision.engine.events import Display, Summary
+from teardown.command import show_calls, take_down
+
+
+def up_and_down(options: Options, output: Display, arguments: argparse.Namespace) -> Summary:
+    """Rehearse `up`, then the teardown. Returns the teardown's summary."""
+    snapshot = arguments.final_snapshot
+    with (
+        rehearsed(options, output, **flags_of(arguments)) as inner,
+        opened(inner, "up --dry-run", output, final_snapshot=snapshot) as run,
+    ):
+        output.summary(replace(bring_up(run, yes=True), next_commands=()))
+        down = run.then("teardown --dry-run")
+        down.start()
+        seen = down.look()
+        if arguments.explain:
+            show_calls(down, seen)
+        return replace(
+            take_down(down, seen, final_snapshot=snapshot),
+            next_commands=[("python -m provision up", "build it at AWS; then python -m teardown")],
+        )
