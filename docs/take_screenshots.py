@@ -89,7 +89,9 @@ class Filmed(Live):
         with self._lock:
             self.lines += [Text.from_ansi(line) for line in "\n".join(lines).split("\n")]
 
-    _print = _tell
+    def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
+        del coloured  # they are all kept
+        self._tell(lines)
 
     def refresh(self) -> None:
         with self._lock:

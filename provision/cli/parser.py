@@ -248,7 +248,10 @@ def make_options(arguments: argparse.Namespace, stop: threading.Event) -> Option
 
 def print_call(service: str, operation: str, outcome: str, seconds: float) -> None:
     """Print one AWS call, for `-v`."""
-    print(f"aws {service} {operation}: {outcome} ({seconds:.2f} s)", file=sys.stderr, flush=True)
+    from provision.views.visible import printable
+
+    line = printable(f"aws {service} {operation}: {outcome} ({seconds:.2f} s)")
+    print(line, file=sys.stderr, flush=True)
 
 
 def be_a_process(main: Callable[[], int]) -> NoReturn:

@@ -7,9 +7,11 @@ whenever the process is killed. One writer at a time, through a lock file beside
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from pathlib import Path
 from provision.errors import Locked, StateError
 from provision.files import Unreadable, read_text
 from provision.state.document import now
+from provision.state.location import DEFAULT_FOLDER
 from provision.state.store import Snapshot
 
 VERSION = ""  # of a file: the lock alone sees to it that there is one writer
@@ -78,7 +81,7 @@ class LocalStore:
 
 def replace_file(path: Path, text: str) -> None:
     """Put `text` in place of the file in one step that survives a crash. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -121,17 +124,47 @@ def opened_lock(lock: Path, path: Path) -> Iterator[int]:
     """Open and lock the lock file; again when another run has deleted it in between."""
     while True:
         try:
-            lock.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+            make_folder(lock.parent)
+            # Whoever may write to the folder could have put a link there, or a pipe.
+            handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
         except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise not_a_lock(lock) from error
             raise unwritable(lock, error) from error
         try:
+            check_lock(handle, lock)
             take(handle, path)
             if same_file(handle, lock):
                 yield handle
                 return
         finally:
             os.close(handle)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that is the user's alone. One that exists stays as it is, unless it is ours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=0o700, exist_ok=True)
+    about = path.lstat()
+    ours = path.name == DEFAULT_FOLDER and about.st_uid == os.geteuid()
+    if ours and stat.S_ISDIR(about.st_mode) and about.st_mode & 0o077:
+        path.chmod(0o700)
+
+
+def check_lock(handle: int, lock: Path) -> None:
+    """Raise StateError unless the open file is a regular one, the user's own and nothing else."""
+    about = os.fstat(handle)
+    regular = stat.S_ISREG(about.st_mode) and about.st_nlink <= 1
+    if not regular or about.st_uid != os.geteuid():
+        raise not_a_lock(lock)
+
+
+def not_a_lock(lock: Path) -> StateError:
+    """Return the error for what stands in the lock file's place."""
+    return StateError(
+        f"{lock}: is not a lock file of yours: a link, or somebody else's file",
+        next_step="Look who put it there, delete it, then run the same again.",
+    )
 
 
 def take(handle: int, path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 S3 = "s3://"
 LOCK_SUFFIX = ".lock"
+DEFAULT_FOLDER = ".provision"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def location(text: str, environment: str) -> Location:
     """Return what `text` names, a value that config/checks.py found good; "" is the default."""
     named = text.replace("{name}", environment)
     if not named:
-        return Path(".provision") / f"{environment}.json"
+        return Path(DEFAULT_FOLDER) / f"{environment}.json"
     if named.startswith(S3):
         bucket, _, key = named.removeprefix(S3).partition("/")
         return S3Location(bucket, key)

@@ -7,15 +7,19 @@ https://docs.github.com/en/actions/reference/workflow-commands-for-github-action
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from provision.engine.events import Display, Reporter, Summary, Watcher
+from provision.views.visible import one_line, printable
 from provision.views.words import counts_in_words, duration
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 COMMANDS = ("up", "check", "teardown")  # and their rehearsals
+# What GitHub reads as markup, a link, or somebody's name; as entities, backslashes cannot undo it.
+MARKUP = re.compile(r"[&<>|\\`*_~\[\]!#@]|:(?=/)|(?<=www)\.", re.IGNORECASE)
 COLUMNS = ("route", "login", "works", "TLS", "login ms", "whole ms", "rows")
 
 
@@ -25,7 +29,7 @@ def markdown(summary: Summary, logins: Sequence[Mapping[str, Any]], cost: Sequen
     `logins` are the records of `check`, one for each route; `cost` lines for a person.
     """
     verdict = "done" if summary.ok else "NOT DONE"
-    lines = [f"### {summary.command}: {verdict} in {duration(summary.seconds)}", ""]
+    lines = [f"### {text(summary.command)}: {verdict} in {duration(summary.seconds)}", ""]
     if happened := counts_in_words(summary):
         lines += [f"{happened}.", ""]
     if logins:
@@ -36,7 +40,9 @@ def markdown(summary: Summary, logins: Sequence[Mapping[str, Any]], cost: Sequen
     if summary.error:
         fence = "~~~~"
         told = [summary.error.message, *filter(None, [summary.error.next_step])]
-        lines += ["", fence, "\nnext: ".join(told).replace(fence, "~ ~ ~"), fence]
+        words = "\n".join(map(printable, "\nnext: ".join(told).split("\n")))
+        words = re.sub("~{3,}", "~ ~ ~", words)
+        lines += ["", fence, words, fence]
     return "\n".join(lines).rstrip() + "\n\n"
 
 
@@ -54,9 +60,10 @@ def row(cells: Any) -> str:
 
 
 def text(words: str) -> str:
-    """Return words that stay within a table's cell and make no markup."""
-    kept = " ".join(words.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return kept.replace("|", "\\|").replace("`", "\\`")
+    """Return words that stay within a table's cell, and make neither markup nor links."""
+    return MARKUP.sub(
+        lambda found: f"&#{ord(found[0])};", one_line(re.sub("[ \t\n]+", " ", words.strip()))
+    )
 
 
 class StepSummary(Reporter):

@@ -22,6 +22,7 @@ from provision.engine.events import Pace, Summary
 from provision.resources.base import Resource
 from provision.views.plain import Plain, holding_up, said
 from provision.views.progress import View, Wait
+from provision.views.visible import printable
 from provision.views.words import duration, time_left
 
 FRAME_SECONDS = 1 / 8  # the least time between two frames
@@ -154,12 +155,12 @@ class Live(Plain):
 
     def _tell(self, lines: Iterable[str]) -> None:
         with self._lock:
-            self._console.print(Text("\n".join(lines)), soft_wrap=True)
+            self._console.print(Text("\n".join(map(printable, lines))), soft_wrap=True)
 
-    def _print(self, lines: Iterable[str]) -> None:
+    def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         with self._lock:
             self._hide()
-            super()._print(lines)
+            super()._print(lines, coloured=coloured)
 
 
 # --- what is drawn --------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from provision.engine.events import Display, Pace, Summary
 from provision.errors import ProvisionError
 from provision.views.progress import Progress, View, Wait
+from provision.views.visible import one_line, printable
 from provision.views.words import (
     duration,
     error_lines,
@@ -97,13 +98,14 @@ class Plain(Display):
     # --- results ----------------------------------------------------------------------------------
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self._print(["", *table_lines(title, columns, rows, width=self._table_width)])
+        cells = [[one_line(cell) for cell in row] for row in rows]
+        self._print(["", *table_lines(title, columns, cells, width=self._table_width)])
 
     def document(self, text: str) -> None:
-        self._print([text])
+        self._print(text.split("\n"), coloured=self.colours)
 
     def note(self, text: str) -> None:
-        self._tell([text])
+        self._tell(text.split("\n"))
 
     def error(self, error: ProvisionError) -> None:
         self._tell(error_lines(error))
@@ -138,12 +140,13 @@ class Plain(Display):
     def _tell(self, lines: Iterable[str]) -> None:
         """Write lines of progress."""
         with self._lock:
-            print("\n".join(lines), file=self._err, flush=True)
+            print("\n".join(map(printable, lines)), file=self._err, flush=True)
 
-    def _print(self, lines: Iterable[str]) -> None:
+    def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         """Write lines of a result."""
         with self._lock:
-            print("\n".join(lines), file=self._out, flush=True)
+            shown = (printable(line, coloured=coloured) for line in lines)
+            print("\n".join(shown), file=self._out, flush=True)
 
 
 def said(status: str, reason: str) -> str:

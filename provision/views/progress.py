@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from provision.engine.graph import created_before, deleted_before
 from provision.engine.plan import Action
 from provision.resources.base import DataSource, Resource
+from provision.views.visible import one_line
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan
@@ -141,6 +142,7 @@ class Progress:
             if resource.step not in self._rows:
                 self.began(resource, "checking")
             row = self._rows[resource.step]
+            status, reason = one_line(status), one_line(reason)
             news = (row.status, row.reason) != (status, reason)
             row.status, row.reason = status, reason
             return news

@@ -190,7 +190,7 @@ def value(thing: Any) -> str:
 
 def error_lines(error: ProvisionError) -> Iterator[str]:
     """Yield an error, and under it what to do next."""
-    first, *rest = error.message.splitlines() or [type(error).__name__]
+    first, *rest = error.message.split("\n") if error.message else [type(error).__name__]
     yield f"error: {first}"
     yield from (f"       {line}" for line in rest)
     if error.next_step:

@@ -64,7 +64,8 @@ def test_a_run_that_failed() -> None:
     shown = markdown(summary, [PASSWORD, IAM], [])
     assert shown.startswith("### check: NOT DONE in 2.0 s\n")
     assert (
-        "| GET /func2 | iam | NO: no policy \\| allows rds-db:connect | - | - | 41 | - |" in shown
+        "| GET /func2 | iam | NO: no policy &#124; allows rds-db:connect | - | - | 41 | - |"
+        in shown
     )
     assert "iam login:\nno ~ ~ ~ policy\nnext: python -m provision up\n~~~~" in shown
     assert shown.count("~~~~") == 2  # what an error says cannot end the fence
@@ -72,7 +73,19 @@ def test_a_run_that_failed() -> None:
 
 @pytest.mark.parametrize(
     ("words", "shown"),
-    [("a | b", "a \\| b"), ("a\nb", "a b"), ("<b>`x`&", "&lt;b>\\`x\\`&amp;")],
+    [
+        ("a | b", "a &#124; b"),
+        ("a \\| b", "a &#92;&#124; b"),
+        ("a\nb", "a b"),
+        ("a\r\nb\x85| b", "a&#92;x0d b&#92;x85&#124; b"),
+        ("<b>`x`&", "&#60;b&#62;&#96;x&#96;&#38;"),
+        ("![x](https://evil.example/x.png)", "&#33;&#91;x&#93;(https&#58;//evil.example/x.png)"),
+        ("see www.evil.example", "see www&#46;evil.example"),
+        ("WWW.evil.example", "WWW&#46;evil.example"),
+        ("mail@evil.example", "mail&#64;evil.example"),
+        ("\x1b[31m*red*", "&#92;x1b&#91;31m&#42;red&#42;"),
+        ("\u202egnp.exe", "&#92;u202egnp.exe"),
+    ],
 )
 def test_words_stay_words(words: str, shown: str) -> None:
     assert text(words) == shown

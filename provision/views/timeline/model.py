@@ -13,6 +13,7 @@ from typing import Any
 from provision.engine.graph import created_before, deleted_before
 from provision.engine.history import ended_at
 from provision.resources.base import DataSource, Resource
+from provision.views.visible import one_line, visible
 
 ASKED = "asked"  # a call is under way, or AWS has said nothing of the resource yet
 THERE = "there"  # AWS shows the resource; its kind has no status
@@ -114,10 +115,10 @@ def bar_of(step: str, entry: Mapping[str, Any], run_seconds: float) -> Bar:
         began,
         ended,
         step,
-        entry["doing"],
-        entry.get("action", ""),
+        one_line(entry["doing"]),
+        one_line(entry.get("action", "")),
         tuple(phases_of(entry["statuses"], began, ended)),
-        entry.get("error", ""),
+        visible(entry.get("error", "")),
     )
 
 
@@ -126,7 +127,7 @@ def phases_of(told: Sequence[Sequence[Any]], began: float, ended: float) -> Iter
     starts = [(began, ASKED, ""), *((at, status or THERE, reason) for at, status, reason in told)]
     ends = [*(at for at, _, _ in starts[1:]), ended]
     for (at, status, reason), until in zip(starts, ends, strict=True):
-        yield Phase(at, max(at, until), status, reason)
+        yield Phase(at, max(at, until), one_line(status), one_line(reason))
 
 
 def needs_of(bars: Sequence[Bar], resources: Sequence[Resource]) -> dict[str, set[str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 
+from provision.views.visible import visible
+
 
 class Markup(str):
     """Text that is markup already, and is put in as it is."""
@@ -16,7 +18,7 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
     An attribute that is None is left out; `class_` is `class`, `stroke_width` is `stroke-width`.
     """
     pairs = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{html.escape(number(value))}"'
+        f' {name.rstrip("_").replace("_", "-")}="{escaped(number(value))}"'
         for name, value in attributes.items()
         if value is not None
     )
@@ -26,10 +28,13 @@ def element(tag: str, *children: object, **attributes: object) -> Markup:
 def joined(children: Iterable[object]) -> Markup:
     """Return children one after the other, escaped where they are no Markup."""
     return Markup(
-        "".join(
-            child if isinstance(child, Markup) else html.escape(str(child)) for child in children
-        )
+        "".join(child if isinstance(child, Markup) else escaped(child) for child in children)
     )
+
+
+def escaped(text: object) -> str:
+    """Return text as markup shows it, control characters too."""
+    return html.escape(visible(str(text)))
 
 
 def drawing(
