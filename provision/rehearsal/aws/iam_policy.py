@@ -142,6 +142,19 @@ def decide_for_service(
     return Decision(False, f"the policy does not allow {action} to {service}")
 
 
+def decide_assumption(document: Document, service: str, account: str) -> Decision:
+    """Whether a trust policy lets an AWS service that acts for an account assume the role.
+
+    AWS does not document which services send `aws:SourceAccount`, so it has to be right both ways:
+    with the account, and without it. Raises PolicyUnknownError.
+    """
+    for context in ({"aws:SourceAccount": account}, {}):
+        found = decide_for_service(document, service, "sts:AssumeRole", context=context)
+        if not found.allowed:
+            return Decision(False, f"its trust policy does not let {service} assume it")
+    return found
+
+
 def _statements(document: Document) -> Iterator[Mapping[str, Any]]:
     given = document.get("Statement", [])
     for statement in [given] if isinstance(given, Mapping) else given:

@@ -21,7 +21,7 @@ from provision.rehearsal.aws.iam_policy import (
     Document,
     PolicyUnknownError,
     decide,
-    decide_for_service,
+    decide_assumption,
     parse_document,
 )
 from provision.rehearsal.data_plane.proxy.databases import Database, DatabaseDownError, Secret
@@ -104,8 +104,8 @@ class RehearsedAws:
         return self._judge(role_arn, lambda role: _trusts(role, service))
 
     def may(self, role_arn: str, action: str, resource: str) -> Decision:
-        """Whether a role's policies, inline and attached, allow an action on a resource."""
-        return self._judge(role_arn, lambda role: decide(self._policies(role), action, resource))
+        """Whether a role's policies, within its boundary, allow an action on a resource."""
+        return self._judge(role_arn, lambda role: self._decide(role, action, resource))
 
     def may_as(self, service: str, role_arn: str, action: str, resource: str) -> Decision:
         """Whether a service may assume a role, and the role do something then."""
@@ -114,7 +114,7 @@ class RehearsedAws:
             trusted = _trusts(role, service)
             if not trusted.allowed:
                 return trusted
-            return decide(self._policies(role), action, resource)
+            return self._decide(role, action, resource)
 
         return self._judge(role_arn, judge)
 
@@ -142,9 +142,12 @@ class RehearsedAws:
 
         return self.reads.get("roles", read)
 
+    def _decide(self, role: Document, action: str, resource: str) -> Decision:
+        bounded = role.get("PermissionsBoundary")
+        boundary = self._managed_policy(bounded["PermissionsBoundaryArn"]) if bounded else None
+        return decide(self._policies(role), action, resource, boundary=boundary)
+
     def _policies(self, role: Document) -> list[Document]:
-        if role.get("PermissionsBoundary"):
-            raise PolicyUnknownError("a permissions boundary is not evaluated here")
         inline = [parse_document(policy["PolicyDocument"]) for policy in role["RolePolicyList"]]
         attached = [policy["PolicyArn"] for policy in role["AttachedManagedPolicies"]]
         return inline + [self._managed_policy(arn) for arn in attached]
@@ -296,9 +299,7 @@ def _parsed_secret(answer: Mapping[str, Any]) -> Secret:
 
 def _trusts(role: Document, service: str) -> Decision:
     document = parse_document(role["AssumeRolePolicyDocument"])
-    decision = decide_for_service(document, service, "sts:AssumeRole")
-    reason = f"its trust policy does not let {service} assume it"
-    return decision if decision.allowed else Decision(False, reason)
+    return decide_assumption(document, service, role["Arn"].split(":")[4])
 
 
 def _told(error: ClientError) -> str:

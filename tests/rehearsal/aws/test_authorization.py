@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from provision.rehearsal.aws.authorization import Check, checks
+from provision.rehearsal.aws.behaviours import iam_roles
 from provision.rehearsal.aws.calls import Call
 from tests.rehearsal.aws.control_plane import Account, account, frozen, policy, refused
 
@@ -128,6 +130,67 @@ def test_conditions_of_a_request(aws: Account) -> None:
 
 
 BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
+
+
+# --- roles ----------------------------------------------------------------------------------------
+
+RDS = {"Effect": "Allow", "Principal": {"Service": "rds.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+def role(aws: Account, *actions: str, **settings: Any) -> str:
+    """A role with an inline policy, through AWS's own interface; its ARN."""
+    trust = settings.pop("trust", {"Statement": [RDS]})
+    made = aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust), **settings)
+    aws.iam.put_role_policy(
+        RoleName="r", PolicyName="p", PolicyDocument=json.dumps(policy(*actions))
+    )
+    arn: str = made["Role"]["Arn"]
+    return arn
+
+
+def bound(aws: Account, *actions: str) -> dict[str, str]:
+    """A customer managed policy as a boundary: CreateRole's parameter."""
+    found = aws.iam.create_policy(
+        PolicyName="boundary", PolicyDocument=json.dumps(policy(*actions))
+    )
+    return {"PermissionsBoundary": found["Policy"]["Arn"]}
+
+
+def test_a_role_may_what_its_policies_and_its_boundary_allow(aws: Account) -> None:
+    arn = role(aws, "ec2:*", "rds:*", **bound(aws, "ec2:*", "s3:*"))
+    world = aws.rehearsal.world
+    assert iam_roles.may(world, arn, "ec2:DescribeVpcs")
+    assert not iam_roles.may(world, arn, "rds:DescribeDBInstances")  # outside of the boundary
+    assert not iam_roles.may(world, arn, "s3:GetObject")  # a boundary gives nothing
+    aws.iam.delete_role_permissions_boundary(RoleName="r")
+    assert iam_roles.may(world, arn, "rds:DescribeDBInstances")
+
+
+def test_a_boundary_that_does_not_exist_is_refused(aws: Account) -> None:
+    aws.rehearsal.set_manners(refusals=True)
+    try:
+        with refused("NoSuchEntity", match="boundary does not exist or is not attachable"):
+            role(aws, "ec2:*", PermissionsBoundary=BOUNDARY)
+    finally:
+        aws.rehearsal.set_manners(refusals=False)
+
+
+@pytest.mark.parametrize(
+    ("condition", "assumed"),
+    [
+        ({}, True),
+        ({"StringEqualsIfExists": {"aws:SourceAccount": "123456789012"}}, True),
+        ({"StringEqualsIfExists": {"aws:SourceAccount": "999999999999"}}, False),
+        # Whether a service sends them is not documented: a role that demands them may fail.
+        ({"StringEquals": {"aws:SourceAccount": "123456789012"}}, False),
+        ({"ArnLike": {"aws:SourceArn": "arn:aws:rds:*:123456789012:*"}}, False),
+    ],
+)  # fmt: skip
+def test_a_service_assumes_a_role_for_its_account(
+    aws: Account, condition: dict[str, Any], assumed: bool
+) -> None:
+    arn = role(aws, "ec2:*", trust={"Statement": [RDS | {"Condition": condition}]})
+    assert iam_roles.trusts(aws.rehearsal.world, arn, "rds.amazonaws.com") is assumed
 
 
 # --- denials --------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
     """A service cannot assume it for some seconds; see `iam_roles.assumable`."""
     if world.behaviours.refusals:
         _well_formed(call.get("AssumeRolePolicyDocument", ""), "Principal")
+    _check_boundary(world, call)
     answer = proceed()
     young, name, now = world.memory(Young), call.get("RoleName", ""), world.clock.now()
     young.made[name] = now
@@ -31,6 +32,21 @@ def update_assume_role_policy(world: World, call: Call, proceed: Proceed) -> Non
     """Refuses a malformed trust policy."""
     if world.behaviours.refusals:
         _well_formed(call.get("PolicyDocument", ""), "Principal")
+
+
+def put_role_permissions_boundary(world: World, call: Call, proceed: Proceed) -> None:
+    """Refuses a boundary that does not exist."""
+    _check_boundary(world, call)
+
+
+def _check_boundary(world: World, call: Call) -> None:
+    arn = call.get("PermissionsBoundary")
+    if not arn:
+        return
+    _make_known(world, arn)
+    if world.behaviours.refusals and arn not in world.backend("iam").managed_policies:
+        message = f"Policy {arn} does not exist or is not attachable."
+        raise AwsError("NoSuchEntity", message, 404)
 
 
 def put_role_policy(world: World, call: Call, proceed: Proceed) -> None:

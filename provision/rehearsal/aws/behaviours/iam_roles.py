@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from provision.rehearsal.aws.calls import ACCOUNT
 from provision.rehearsal.aws.iam_policy import (
     Document,
     PolicyUnknownError,
-    decide_for_service,
+    decide,
+    decide_assumption,
     parse_document,
 )
 from provision.rehearsal.aws.world import World
@@ -36,10 +38,31 @@ def policies(world: World, role_arn: str) -> list[Document]:
     role = find(world, role_arn)
     if role is None:
         return []
-    texts = list(role.policies.values())
-    for policy in role.managed_policies.values():
-        texts += [version.document for version in policy.versions if version.is_default]
-    return [parse_document(text) for text in texts]
+    inline = [parse_document(text) for text in role.policies.values()]
+    return inline + [_default_version(policy) for policy in role.managed_policies.values()]
+
+
+def boundary(world: World, role_arn: str) -> Document | None:
+    """The role's permissions boundary, if it has one; one that is not there allows nothing."""
+    role = find(world, role_arn)
+    if role is None or not role.permissions_boundary_arn:
+        return None
+    policy = world.backend("iam").managed_policies.get(role.permissions_boundary_arn)
+    return {"Statement": []} if policy is None else _default_version(policy)
+
+
+def may(world: World, role_arn: str, action: str, resource: str = "*") -> bool:
+    """Whether the role's policies, within its boundary, allow this; False where that is unknown."""
+    try:
+        documents, bounds = policies(world, role_arn), boundary(world, role_arn)
+        return decide(documents, action, resource, boundary=bounds).allowed
+    except (PolicyUnknownError, ValueError):
+        return False
+
+
+def _default_version(policy: Any) -> Document:
+    (text,) = [version.document for version in policy.versions if version.is_default]
+    return parse_document(text)
 
 
 def trusts(world: World, role_arn: str, service: str) -> bool:
@@ -49,7 +72,7 @@ def trusts(world: World, role_arn: str, service: str) -> bool:
         return False
     try:
         trust = parse_document(role.assume_role_policy_document)
-        return decide_for_service(trust, service, "sts:AssumeRole").allowed
+        return decide_assumption(trust, service, ACCOUNT).allowed
     except (PolicyUnknownError, ValueError):
         return False
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.rehearsal.aws.behaviours import iam_roles
-from provision.rehearsal.aws.iam_policy import decide
 from provision.rehearsal.aws.world import World
 
 _Place = tuple[str, tuple[str, ...]]
@@ -151,8 +150,7 @@ def _let_go(world: World, region: str, interface: str, role_arn: str) -> None:
     enis = world.backend("ec2", region).enis
     if interface not in enis:
         return
-    policies = iam_roles.policies(world, role_arn)
-    if decide(policies, "ec2:DeleteNetworkInterface", "*").allowed:
+    if iam_roles.may(world, role_arn, "ec2:DeleteNetworkInterface"):
         del enis[interface]
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from provision.rehearsal.aws.behaviours import iam_roles, interfaces
 from provision.rehearsal.aws.calls import ACCOUNT, Call
-from provision.rehearsal.aws.iam_policy import PolicyUnknownError, decide
 from provision.rehearsal.aws.moto_app import NotPlayed, service_model
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Proceed, World
@@ -233,11 +232,7 @@ def _check_network(world: World, call: Call, role: str) -> None:
     if not vpc.get("SubnetIds"):
         return
     for action, name in _IN_A_VPC.items():
-        try:
-            allowed = decide(iam_roles.policies(world, role), action, "*").allowed
-        except PolicyUnknownError:
-            allowed = False
-        if not allowed:
+        if not iam_roles.may(world, role, action):
             raise _invalid(
                 f"The provided execution role does not have permissions to call {name} on EC2"
             )

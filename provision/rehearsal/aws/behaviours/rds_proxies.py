@@ -14,7 +14,6 @@ from provision.rehearsal.aws.behaviours import iam_roles, interfaces
 from provision.rehearsal.aws.behaviours import target_health as health
 from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
 from provision.rehearsal.aws.calls import Call
-from provision.rehearsal.aws.iam_policy import PolicyUnknownError
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Proceed, World
 
@@ -333,12 +332,11 @@ def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.Pro
 def _login_problem(
     world: World, region: str, proxy: Any, instance: Any, secret: str
 ) -> health.Problem | None:
-    try:
-        policies = iam_roles.policies(world, proxy.role_arn)
-    except PolicyUnknownError:
-        policies = []
-    trusted = iam_roles.trusts(world, proxy.role_arn, "rds.amazonaws.com")
-    return health.role_problem(trusted, policies, secret) or health.secret_problem(
+    role = proxy.role_arn
+    readable = iam_roles.trusts(world, role, "rds.amazonaws.com") and iam_roles.may(
+        world, role, "secretsmanager:GetSecretValue", secret
+    )
+    return health.role_problem(readable) or health.secret_problem(
         _secret(world, region, secret), instance.master_username, instance._master_user_password
     )
 

@@ -6,10 +6,7 @@ Pure functions over what AWS knows; see the guide's "Troubleshooting for RDS Pro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
-
-from provision.rehearsal.aws.iam_policy import Document, PolicyUnknownError, decide
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,8 @@ def secret_problem(secret: str | None, user: str | None, password: str | None) -
     return None
 
 
-def role_problem(trusts_rds: bool, policies: Iterable[Document], secret_arn: str) -> Problem | None:
+def role_problem(readable: bool) -> Problem | None:
     """Whether the proxy can assume its role, and read the secret with it."""
-    if not trusts_rds:
-        return Problem("AUTH_FAILURE", NO_CREDENTIALS)
-    try:
-        readable = decide(policies, "secretsmanager:GetSecretValue", secret_arn).allowed
-    except PolicyUnknownError:
-        readable = False
     return None if readable else Problem("AUTH_FAILURE", NO_CREDENTIALS)
 
 
