@@ -49,9 +49,12 @@ class Api(ManagedResource):
         apis, within = arn("apigateway", "/apis"), arn("apigateway", "/apis/*")
         yield Statement(("apigateway:GET",), (apis,))
         yield Statement(("apigateway:POST",), (apis,), CREATES_OURS)
-        verbs = tuple(f"apigateway:{verb}" for verb in ("DELETE", "GET", "PATCH", "POST"))
+        verbs = ("apigateway:DELETE", "apigateway:GET", "apigateway:PATCH")
         yield Statement((*verbs, "apigateway:TagResource"), (within,), IS_OURS)
-        stages = arn("apigateway", "/apis/*/stages")
+        integrations, routes, stages = (
+            arn("apigateway", f"/apis/*/{kind}") for kind in ("integrations", "routes", "stages")
+        )
+        yield Statement(("apigateway:POST",), (integrations, routes, stages), IS_OURS)
         yield Statement(("apigateway:TagResource",), (apis, stages))
         tags = tuple(
             f"arn:${{aws.partition}}:apigateway:*::*/tags/*{path}"
