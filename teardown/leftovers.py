@@ -15,7 +15,7 @@ from provision.aws.account import Aws, absent, calling, pages, tag_map
 from provision.context import Run
 from provision.errors import LeftBehind
 from provision.resources.base import Resource, Seen
-from provision.resources.ec2 import interfaces_in
+from provision.resources.blockers import interfaces_in
 from provision.resources.lambda_ import LayerVersion
 from provision.resources.logs import LogGroup
 from provision.resources.rds import find_proxy, tags_of

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
+from provision.aws.advice import DENIED, THROTTLED
 from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import AwsMadeResource, DeletableResource, Seen
@@ -13,6 +14,12 @@ from provision.state import document as phases
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until
 from provision.waiting.transient_errors import passing
+
+LASTING_SECONDS = 60.0  # how long what does not go by itself is given, since AWS's lists lag
+NO_USE_ASKING = DENIED | THROTTLED
+LATER = (
+    "Run the same command again: it goes on with what is left; wait.timeout_minutes allows more."
+)
 
 
 @dataclass
@@ -43,7 +50,14 @@ class Remover:
                 return self._look(known)
 
         what, usual = f"{self.resource.step} (deleting)", self.resource.typical_gone_seconds
-        until(look, what=what, poll_policy=self.poll_policy, tell=self._tell, usual=usual)
+        until(
+            look,
+            what=what,
+            poll_policy=self.poll_policy,
+            tell=self._tell,
+            usual=usual,
+            late=LATER,
+        )
         self.state.forget(self.resource.step)
         return self._existed
 
@@ -86,10 +100,27 @@ class Remover:
         except UnsureError as error:
             return PollResult(Verdict.WAIT, "unsure", str(error))
         except AwsCallError as error:
-            row = passing(error)
-            if row is None:
-                raise
-            blockers = self.resource.blocked_by(self.aws, seen)
-            return PollResult(Verdict.SUSPECT, "in use", blockers or row.because, row.seconds)
+            return self._refused(seen, error)
         self._asked = True
         return None
+
+    def _refused(self, seen: Seen, error: AwsCallError) -> PollResult:
+        """Return what AWS's refusal means: its own words, then what is in the way, by name.
+
+        What waiting does not remove ends the wait soon. Raises the refusal when it does not pass.
+        """
+        row = passing(error)
+        if row is None and error.answer.code in NO_USE_ASKING:
+            raise error
+        with calling(self.resource.step):
+            blockers = self.resource.blocked_by(self.aws, seen)
+        lasting = [each for each in blockers if each.lasts]
+        if row is None and not lasting:
+            raise error
+        named = "; ".join(map(str, blockers)) or (row.because if row else "")
+        reason = f"{error.answer.code}: {error.answer.message} - {named}"
+        commands = "; ".join(dict.fromkeys(each.command for each in lasting if each.command))
+        advice = f"Waiting does not remove it: {commands}. Then run the same again."
+        if lasting or row is None:
+            return PollResult(Verdict.SUSPECT, "in use", reason, LASTING_SECONDS, advice)
+        return PollResult(Verdict.SUSPECT, "in use", reason, row.seconds, LATER)

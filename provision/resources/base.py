@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from provision.errors import ProvisionError
+from provision.resources.blockers import Blocker
 from provision.resources.ownership import Evidence, Owner, Ownership, judge
 from provision.resources.permissions import Statement
 from provision.resources.references import unresolved
@@ -196,9 +197,9 @@ class DeletableResource(Resource):
         """Return whether to ask for its deletion now; False while AWS is still at something."""
         return seen.status.lower() != "deleting"
 
-    def blocked_by(self, aws: Aws, seen: Seen) -> str:
-        """Return what still uses it and keeps it from being deleted, or ""."""
-        return ""
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        """Return what still uses it and keeps it from being deleted, as far as that is known."""
+        return []
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,9 @@ from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
+from provision.resources import blockers
 from provision.resources.base import AwsMadeResource, Change, DataSource, ManagedResource, Seen
+from provision.resources.blockers import LAMBDA_INTERFACE, Blocker, interfaces_in
 from provision.resources.permissions import (
     CREATES_OURS,
     IS_OURS,
@@ -26,7 +28,6 @@ from provision.resources.references import Output, arn, unresolved
 
 MYSQL_PORT = 3306
 ZONES = 2  # a DB subnet group wants two
-LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
 # EC2 distinguishes tags of a create call from tags that are added later.
 TAGS_AT_CREATION: Condition = {
     "StringEquals": {
@@ -121,7 +122,7 @@ class Vpc(Ec2Resource):
     describe, answer, id_key = "describe_vpcs", "Vpcs", "VpcId"
     missing = ("InvalidVpcID.NotFound",)
     arn_kind, creates, deletes = "vpc", "ec2:CreateVpc", "ec2:DeleteVpc"
-    reads = ("ec2:DescribeVpcs",)
+    reads = ("ec2:DescribeVpcs", *blockers.LISTS)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         vpc = self.raw(aws, known)
@@ -148,17 +149,8 @@ class Vpc(Ec2Resource):
         with absent(*self.missing):
             aws.ec2.delete_vpc(VpcId=seen.outputs["id"])
 
-    def blocked_by(self, aws: Aws, seen: Seen) -> str:
-        """Return what somebody put into the VPC; its default group goes with it."""
-        filters = [{"Name": "vpc-id", "Values": [seen.outputs["id"]]}]
-        subnets = pages(aws.ec2, "describe_subnets", "Subnets", Filters=filters)
-        groups = pages(aws.ec2, "describe_security_groups", "SecurityGroups", Filters=filters)
-        within = [f"subnet {each['SubnetId']}" for each in subnets]
-        within += [
-            f"security group {each['GroupId']}" for each in groups if each["GroupName"] != "default"
-        ]
-        within.append(blocking_interfaces(aws, "vpc-id", seen.outputs["id"]))
-        return "; ".join(filter(None, within))
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        return blockers.of_vpc(aws, seen.outputs["id"])
 
 
 @dataclass(frozen=True)
@@ -291,8 +283,8 @@ class Subnet(Ec2Resource):
         with absent(*self.missing):
             aws.ec2.delete_subnet(SubnetId=seen.outputs["id"])
 
-    def blocked_by(self, aws: Aws, seen: Seen) -> str:
-        return blocking_interfaces(aws, "subnet-id", seen.outputs["id"])
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        return blockers.interfaces(aws, "subnet-id", seen.outputs["id"])
 
 
 @dataclass(frozen=True)
@@ -357,18 +349,8 @@ class SecurityGroup(Ec2Resource):
         with absent(*self.missing):
             aws.ec2.delete_security_group(GroupId=seen.outputs["id"])
 
-    def blocked_by(self, aws: Aws, seen: Seen) -> str:
-        """Return the interfaces in the group, and the groups whose rules refer to it."""
-        group_id = seen.outputs["id"]
-        referring = {
-            group["GroupId"]
-            for name in ("ip-permission.group-id", "egress.ip-permission.group-id")
-            for group in pages(
-                aws.ec2, self.describe, self.answer, Filters=[{"Name": name, "Values": [group_id]}]
-            )
-        }
-        rules = [f"a rule of security group {each}" for each in sorted(referring - {group_id})]
-        return "; ".join(filter(None, [blocking_interfaces(aws, "group-id", group_id), *rules]))
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        return blockers.of_group(aws, seen.outputs["id"])
 
 
 @dataclass(frozen=True)
@@ -558,17 +540,3 @@ def delete_interface(aws: Aws, interface_id: str) -> None:
         a_services = "AuthFailure"  # EC2's word for an interface that a service owns
         if code_of(error) not in ("InvalidNetworkInterfaceID.NotFound", a_services, *held):
             raise
-
-
-def interfaces_in(aws: Aws, name: str, value: str) -> list[dict[str, Any]]:
-    """Return the interfaces in a VPC, subnet or group (`name` is EC2's filter)."""
-    filters = [{"Name": name, "Values": [value]}]
-    return pages(aws.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
-
-
-def blocking_interfaces(aws: Aws, name: str, value: str) -> str:
-    """Return the interfaces that keep a subnet or group from being deleted, in words."""
-    return "; ".join(
-        f"{each['NetworkInterfaceId']} is {each['Status']}: {each.get('Description', '')}"
-        for each in interfaces_in(aws, name, value)
-    )

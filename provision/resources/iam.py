@@ -16,7 +16,9 @@ from typing import Any, ClassVar
 from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.advice import DENIED
 from provision.resources.base import AccountResource, Change, ManagedResource, Seen
+from provision.resources.blockers import Blocker
 from provision.resources.permissions import Condition, Statement
 from provision.resources.references import Output, arn
 
@@ -119,6 +121,7 @@ class Role(ManagedResource):
         "iam:GetRole",
         "iam:GetRolePolicy",
         "iam:ListAttachedRolePolicies",
+        "iam:ListInstanceProfilesForRole",
         "iam:ListRolePolicies",
         "iam:TagRole",
     )
@@ -294,6 +297,26 @@ class Role(ManagedResource):
         """Attach the managed policies that are missing; what others attached stays."""
         for policy in set(self.managed_policies) - set(there):
             aws.iam.attach_role_policy(RoleName=self.role_name, PolicyArn=policy)
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        """Return the instance profiles that hold the role (ListInstanceProfilesForRole)."""
+        operation, key = "list_instance_profiles_for_role", "InstanceProfiles"
+        try:
+            profiles = pages(aws.iam, operation, key, RoleName=self.role_name)
+        except ClientError as error:
+            if code_of(error) not in DENIED | {"NoSuchEntity"}:
+                raise
+            return []
+        return [
+            Blocker(
+                f"instance profile {each['InstanceProfileName']}",
+                f"made {each['CreateDate']:%Y-%m-%d}, not of this environment",
+                "aws iam remove-role-from-instance-profile --instance-profile-name "
+                f"{each['InstanceProfileName']} --role-name {self.role_name}",
+                lasts=True,
+            )
+            for each in profiles
+        ]
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.iam.tag_role(RoleName=self.role_name, Tags=tag_list(tags))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
@@ -26,8 +26,9 @@ from provision.aws.account import (
 from provision.aws.advice import BAD_CREDENTIALS
 from provision.errors import AwsAnswer, AwsCallError, ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.blockers import Blocker
 from provision.resources.iam import is_new
-from provision.resources.ownership import Tags, marked, read_tags
+from provision.resources.ownership import ENVIRONMENT, Tags, marked, read_tags
 from provision.resources.permissions import (
     CREATES_OURS,
     IS_OURS,
@@ -142,6 +143,14 @@ class DBSubnetGroup(RdsResource):
             DBSubnetGroupDescription=self.description,
             SubnetIds=list(self.subnet_ids),
         )
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        """Return the DB instances in the group; ours went before it."""
+        return [
+            instance_blocker(aws, each)
+            for each in pages(aws.rds, "describe_db_instances", "DBInstances")
+            if each.get("DBSubnetGroup", {}).get("DBSubnetGroupName") == seen.outputs["group"]
+        ]
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent("DBSubnetGroupNotFoundFault"):
@@ -321,6 +330,7 @@ class DBInstance(RdsResource):
         if instance["DBInstanceStatus"] == "stopped":  # any other status passes by itself
             described["DBInstanceStatus"] = "stopped"
         groups = instance.get("VpcSecurityGroups", ())
+        described["ReadReplicas"] = instance.get("ReadReplicaDBInstanceIdentifiers", [])
         described["VpcSecurityGroupIds"] = sorted(each["VpcSecurityGroupId"] for each in groups)
         described["DBSubnetGroupName"] = instance.get("DBSubnetGroup", {}).get("DBSubnetGroupName")
         return described
@@ -432,6 +442,15 @@ class DBInstance(RdsResource):
             changed |= self.storage(seen, changed)
         name = seen.outputs["id"]
         aws.rds.modify_db_instance(DBInstanceIdentifier=name, ApplyImmediately=True, **changed)
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        """Return the read replicas of the instance: RDS promotes them, or lets them keep it."""
+        replicas = seen.properties.get("ReadReplicas", ())
+        return [
+            replace(instance_blocker(aws, each), lasts=False)
+            for each in pages(aws.rds, "describe_db_instances", "DBInstances")
+            if each["DBInstanceIdentifier"] in replicas
+        ]
 
     def present(self, seen: Seen, name: str) -> Any:
         """Return the value that a property has and keeps."""
@@ -729,6 +748,20 @@ def instance_outputs(instance: Mapping[str, Any]) -> dict[str, str]:
         "endpoint": instance.get("Endpoint", {}).get("Address"),
     }
     return {name: text for name, text in outputs.items() if text}
+
+
+def instance_blocker(aws: Aws, instance: Mapping[str, Any]) -> Blocker:
+    """Return a DB instance as what is in the way, with whose it is and what deletes it."""
+    name, status = instance["DBInstanceIdentifier"], instance["DBInstanceStatus"]
+    environment = tag_map(instance.get("TagList")).get(ENVIRONMENT)
+    source = instance.get("ReadReplicaSourceDBInstanceIdentifier")
+    what = f"read replica {name} of {source}" if source else f"DB instance {name}"
+    return Blocker(
+        f"{what}, {status}",
+        f"of the environment {environment!r}" if environment else "no tag of this program",
+        f"aws rds delete-db-instance --db-instance-identifier {name} (or move it elsewhere)",
+        lasts=status != "deleting" and environment != aws.environment,
+    )
 
 
 def instance_tags(aws: Aws, instance: Mapping[str, Any]) -> Tags:

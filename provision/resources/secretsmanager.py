@@ -20,6 +20,7 @@ from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.aws.advice import DENIED
 from provision.errors import ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.blockers import Blocker
 from provision.resources.references import Output, arn
 
 PASSWORD_LENGTH = 32  # RDS takes 8 to 41 printable characters, without / " @ and space
@@ -171,6 +172,22 @@ class Secret(ManagedResource):
     def password_at_aws(self, aws: Aws) -> str:
         """Return the password that the secret holds, or "" where it holds none that can be read."""
         return parsed(self.value(aws)).get("password", "")
+
+    def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
+        """Return the replicas in other regions, which keep their primary (DescribeSecret)."""
+        with absent("ResourceNotFoundException"):
+            secret = aws.secretsmanager.describe_secret(SecretId=seen.outputs["arn"])
+            return [
+                Blocker(
+                    f"replica in {each['Region']}",
+                    "somebody replicated the secret",
+                    "aws secretsmanager remove-regions-from-replication --secret-id "
+                    f"{self.secret_name} --remove-replica-regions {each['Region']}",
+                    lasts=True,
+                )
+                for each in secret.get("ReplicationStatus", ())
+            ]
+        return []
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.secretsmanager.tag_resource(SecretId=self.secret_name, Tags=tag_list(tags))

@@ -29,6 +29,9 @@ DUE_GAP = 0.4  # of `poll`: when what AWS takes minutes for is due
 GROWTH = 0.25  # a gap's part of what was waited: so much longer than needed a wait lasts at most
 
 
+LATE = "It may still get ready: run the same command again; wait.timeout_minutes allows more."
+
+
 class Verdict(Enum):
     """What a status means for the one who waits."""
 
@@ -46,6 +49,7 @@ class PollResult:
     status: str
     reason: str = ""
     grace_seconds: float = 0.0  # of AWS's time; for SUSPECT
+    advice: str = ""  # what to do when the wait ends with this
 
 
 class Tell(Protocol):
@@ -102,10 +106,12 @@ def until(
     tell: Tell,
     usual: float = 0.0,
     advice: str = "",
+    late: str = LATE,
 ) -> None:
-    """Poll `look` until it is ready. Returns nothing. `advice` says what to do when it fails.
+    """Poll `look` until it is ready. Returns nothing.
 
-    AWS usually takes `usual` of its seconds (0 = unknown).
+    `advice` says what to do when it fails and the poll result does not; `late` when time is up. AWS
+    usually takes `usual` of its seconds (0 = unknown).
 
     Raises ResourceFailed with AWS's reason (at once for FAILED, after its grace time for SUSPECT),
     WaitTimeout after the poll policy's time-out, Interrupted when the poll policy's stop is set.
@@ -145,11 +151,10 @@ def until(
         minutes = poll_policy.timeout_seconds / 60
         raise WaitTimeout(
             f"{what}: still {described(last)} after {minutes:g} minutes",
-            next_step="It may still get ready: run the same command again; "
-            "wait.timeout_minutes allows more.",
+            next_step=last.advice or late,
         ) from None
     if last.verdict is not Verdict.READY:
-        raise ResourceFailed(f"{what}: {described(last)}", next_step=advice)
+        raise ResourceFailed(f"{what}: {described(last)}", next_step=last.advice or advice)
     tell(last.status, last.reason)
 
 

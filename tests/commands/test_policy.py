@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -133,6 +133,22 @@ def interfaces_left_behind(life: Life) -> None:
             life.account.iam.detach_role_policy(RoleName=name, PolicyArn=each["PolicyArn"])
 
 
+def held_by_somebody(life: Life) -> Callable[[], None]:
+    """Let a gateway hold the VPC, and an instance profile a role. Returns what lets them go."""
+    ec2, iam, role = life.account.ec2, life.account.iam, drift.role("api")
+    vpc = life.account.tagged("vpcs", "vpc", LONGEST)["VpcId"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    iam.create_instance_profile(InstanceProfileName="bastion")
+    iam.add_role_to_instance_profile(InstanceProfileName="bastion", RoleName=role)
+
+    def release() -> None:
+        ec2.detach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+        iam.remove_role_from_instance_profile(InstanceProfileName="bastion", RoleName=role)
+
+    return release
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "life",
@@ -148,7 +164,11 @@ def test_nothing_is_denied_and_nothing_unused_in_a_whole_life(life: Life) -> Non
     life.up("--reset-password", "--set", "database.allocated_storage_gib=30")
     life.up("--replace", "target-iam", "--set", "database.engine_version=8.4.10")
     interfaces_left_behind(life)
-    life.done(life.run("teardown", "--yes", "--final-snapshot", "last-words"))
+    release = held_by_somebody(life)
+    last_words = ("teardown", "--yes", "--final-snapshot", "last-words")
+    assert life.run(*last_words, "--set", "wait.timeout_minutes=0.03").code == 1
+    release()
+    life.done(life.run(*last_words))
     # Before it exists, IAM knows a secret by its bare name, which no ARN matches.
     assert life.denied() == {"DescribeSecret", "GetSecretValue"}
     assert life.unused() == set()

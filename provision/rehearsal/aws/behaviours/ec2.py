@@ -161,8 +161,26 @@ def delete_vpc(world: World, call: Call, proceed: Proceed) -> None:
     ec2 = world.backend("ec2", call.region)
     groups = [g for g in ec2.groups.get(name, {}).values() if g.name != "default"]
     subnets = [s for each in ec2.subnets.values() for s in each.values() if s.vpc_id == name]
-    if groups or subnets or _has_interface(world, call.region, vpc=name):
+    if groups or subnets or _has_interface(world, call.region, vpc=name) or _held(ec2, name):
         raise _in_use(f"The vpc '{name}' has dependencies and cannot be deleted.")
+
+
+def _held(ec2: Any, vpc: str) -> bool:
+    """Whether a gateway, an endpoint, a peering or a route table of somebody's holds the VPC."""
+    attached = {"attachment.vpc-id": [vpc]}
+    peerings = ec2.vpc_pcxs.values()
+    tables = [each for each in ec2.route_tables.values() if each.vpc_id == vpc]
+    return bool(
+        ec2.describe_internet_gateways(filters=attached)
+        or ec2.describe_vpn_gateways(filters=attached)
+        or [each for each in ec2.vpc_end_points.values() if each.vpc_id == vpc]
+        or [
+            each
+            for each in peerings
+            if vpc in (each.vpc.id, each.peer_vpc.id) and each._status.code != "deleted"
+        ]
+        or [each for each in tables if each.main_association_id is None]
+    )
 
 
 def describe_network_interfaces(world: World, call: Call, proceed: Proceed) -> Answer:

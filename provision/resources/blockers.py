@@ -1,0 +1,291 @@
+"""What keeps a VPC, a subnet or a security group from being deleted, by kind, id and owner.
+
+Asked only when EC2 answered DependencyViolation, which names nothing. What the caller may not list
+is said. Follows the Amazon VPC User Guide, "Delete your VPC".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from provision.aws.account import Aws, code_of, pages, tag_map
+from provision.aws.advice import DENIED
+from provision.resources.ownership import ENVIRONMENT
+
+LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """One thing in the way. `lasts`: waiting does not make it go. `command` shows or removes it."""
+
+    what: str
+    owner: str = ""
+    command: str = ""
+    lasts: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.owner})" if self.owner else self.what
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of thing that holds a VPC: how EC2 lists it, and the command that removes it.
+
+    `filters` are names of EC2's filters that take a VPC's id; without one the list is searched.
+    """
+
+    title: str
+    operation: str
+    key: str
+    id_key: str
+    filters: tuple[str, ...]
+    command: str
+    holds: Callable[[Mapping[str, Any], str], bool] = lambda _item, _vpc: True
+    parameter: str = "Filters"
+
+
+def is_not_main(item: Mapping[str, Any], _vpc: str) -> bool:
+    """Return whether a route table is not the VPC's main one, which goes with it."""
+    return not any(each.get("Main") for each in item.get("Associations", ()))
+
+
+def is_attached(item: Mapping[str, Any], vpc: str) -> bool:
+    """Return whether an egress-only internet gateway is attached to the VPC."""
+    return any(each.get("VpcId") == vpc for each in item.get("Attachments", ()))
+
+
+def is_alive(item: Mapping[str, Any], _vpc: str) -> bool:
+    """Return whether a thing that EC2 still lists after its deletion is not deleted."""
+    status = item.get("Status", {})
+    state = item.get("State") or (status.get("Code") if isinstance(status, Mapping) else "")
+    return str(state) not in {"deleted", "deleting", "expired", "failed", "rejected"}
+
+
+KINDS = (
+    Kind(
+        "internet gateway",
+        "describe_internet_gateways",
+        "InternetGateways",
+        "InternetGatewayId",
+        ("attachment.vpc-id",),
+        "aws ec2 detach-internet-gateway --internet-gateway-id {id} --vpc-id {vpc}",
+    ),
+    Kind(
+        "egress-only internet gateway",
+        "describe_egress_only_internet_gateways",
+        "EgressOnlyInternetGateways",
+        "EgressOnlyInternetGatewayId",
+        (),
+        "aws ec2 delete-egress-only-internet-gateway --egress-only-internet-gateway-id {id}",
+        is_attached,
+    ),
+    Kind(
+        "NAT gateway",
+        "describe_nat_gateways",
+        "NatGateways",
+        "NatGatewayId",
+        ("vpc-id",),
+        "aws ec2 delete-nat-gateway --nat-gateway-id {id}",
+        is_alive,
+        "Filter",
+    ),
+    Kind(
+        "VPC endpoint",
+        "describe_vpc_endpoints",
+        "VpcEndpoints",
+        "VpcEndpointId",
+        ("vpc-id",),
+        "aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}",
+        is_alive,
+    ),
+    Kind(
+        "VPN gateway",
+        "describe_vpn_gateways",
+        "VpnGateways",
+        "VpnGatewayId",
+        ("attachment.vpc-id",),
+        "aws ec2 detach-vpn-gateway --vpn-gateway-id {id} --vpc-id {vpc}",
+        is_alive,
+    ),
+    Kind(
+        "VPC peering connection",
+        "describe_vpc_peering_connections",
+        "VpcPeeringConnections",
+        "VpcPeeringConnectionId",
+        ("requester-vpc-info.vpc-id", "accepter-vpc-info.vpc-id"),
+        "aws ec2 delete-vpc-peering-connection --vpc-peering-connection-id {id}",
+        is_alive,
+    ),
+    Kind(
+        "transit gateway attachment",
+        "describe_transit_gateway_vpc_attachments",
+        "TransitGatewayVpcAttachments",
+        "TransitGatewayAttachmentId",
+        ("vpc-id",),
+        "aws ec2 delete-transit-gateway-vpc-attachment --transit-gateway-attachment-id {id}",
+        is_alive,
+    ),
+    Kind(
+        "carrier gateway",
+        "describe_carrier_gateways",
+        "CarrierGateways",
+        "CarrierGatewayId",
+        ("vpc-id",),
+        "aws ec2 delete-carrier-gateway --carrier-gateway-id {id}",
+        is_alive,
+    ),
+    Kind(
+        "route table",
+        "describe_route_tables",
+        "RouteTables",
+        "RouteTableId",
+        ("vpc-id",),
+        "aws ec2 delete-route-table --route-table-id {id}",
+        is_not_main,
+    ),
+    Kind(
+        "network ACL",
+        "describe_network_acls",
+        "NetworkAcls",
+        "NetworkAclId",
+        ("vpc-id",),
+        "aws ec2 delete-network-acl --network-acl-id {id}",
+        lambda item, _vpc: not item.get("IsDefault"),
+    ),
+    Kind(
+        "subnet",
+        "describe_subnets",
+        "Subnets",
+        "SubnetId",
+        ("vpc-id",),
+        "aws ec2 delete-subnet --subnet-id {id}",
+    ),
+    Kind(
+        "security group",
+        "describe_security_groups",
+        "SecurityGroups",
+        "GroupId",
+        ("vpc-id",),
+        "aws ec2 delete-security-group --group-id {id}",
+        lambda item, _vpc: item.get("GroupName") != "default",
+    ),
+)
+# What a caller needs to be told what holds a VPC.
+LISTS = tuple(
+    sorted(
+        "ec2:" + "".join(part.capitalize() for part in kind.operation.split("_")) for kind in KINDS
+    )
+)
+
+
+def of_vpc(aws: Aws, vpc: str) -> list[Blocker]:
+    """Return what keeps a VPC from being deleted. Raises ClientError, but not for a denied list."""
+    found = aws.together(
+        *(lambda kind=kind: listed(aws, kind, vpc) for kind in KINDS),
+        lambda: interfaces(aws, "vpc-id", vpc),
+    )
+    return [each for group in found for each in group]
+
+
+def listed(aws: Aws, kind: Kind, vpc: str) -> list[Blocker]:
+    """Return the things of one kind that hold a VPC, or that they cannot be listed."""
+    items: list[dict[str, Any]] = []
+    try:
+        for name in kind.filters or ("",):
+            filters = {kind.parameter: [{"Name": name, "Values": [vpc]}]} if name else {}
+            items += everything(aws.ec2, kind, filters)
+    except ClientError as error:
+        if code_of(error) not in DENIED:
+            raise
+        return [Blocker(f"perhaps a {kind.title}: {error.operation_name} was denied")]
+    return [
+        Blocker(
+            f"{kind.title} {item[kind.id_key]}",
+            owner(item),
+            kind.command.format(id=item[kind.id_key], vpc=vpc),
+            lasts=True,
+        )
+        for item in items
+        if kind.holds(item, vpc)
+    ]
+
+
+def everything(client: Any, kind: Kind, parameters: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    """Return all that EC2 lists of a kind; some of its lists come in no pages."""
+    if client.can_paginate(kind.operation):
+        return pages(client, kind.operation, kind.key, **parameters)
+    answer = getattr(client, kind.operation)(**parameters)
+    found: list[dict[str, Any]] = answer.get(kind.key, [])
+    return found
+
+
+def owner(item: Mapping[str, Any]) -> str:
+    """Return whose a thing of EC2's seems to be: by its tags, and by who asked for it."""
+    tags = tag_map(item.get("Tags"))
+    if ENVIRONMENT in tags:
+        return f"of the environment {tags[ENVIRONMENT]!r}"
+    requester = item.get("RequesterId") or item.get("OwnerId") or ""
+    named = f"Name {tags['Name']!r}" if tags.get("Name") else "no tag of this program"
+    return f"{named}, owner {requester}" if requester else named
+
+
+def interfaces_in(aws: Aws, name: str, value: str) -> list[dict[str, Any]]:
+    """Return the interfaces in a VPC, subnet or group (`name` is EC2's filter)."""
+    filters = [{"Name": name, "Values": [value]}]
+    return pages(aws.ec2, "describe_network_interfaces", "NetworkInterfaces", Filters=filters)
+
+
+def interfaces(aws: Aws, name: str, value: str) -> list[Blocker]:
+    """Return the interfaces that keep a VPC, subnet or group from being deleted.
+
+    Those of a service go when what they are for is deleted. Lambda's of our functions are waited
+    for elsewhere, so what is seen here belongs to another function, and stays like a person's own.
+    """
+    found = []
+    for each in interfaces_in(aws, name, value):
+        identity, about = each["NetworkInterfaceId"], each.get("Description", "")
+        instance = each.get("Attachment", {}).get("InstanceId", "")
+        what = f"network interface {identity} is {each['Status']}"
+        what += f": {about}" if about else ""
+        what += f", attached to {instance}" if instance else ""
+        another_function = about.startswith(LAMBDA_INTERFACE)
+        found.append(
+            Blocker(
+                what,
+                owner(each),
+                f"aws ec2 describe-network-interfaces --network-interface-ids {identity}",
+                lasts=another_function or not each.get("RequesterManaged"),
+            )
+        )
+    return found
+
+
+def of_group(aws: Aws, group_id: str) -> list[Blocker]:
+    """Return the interfaces in a security group, and the groups whose rules refer to it."""
+    referring = {
+        group["GroupId"]: group
+        for name in ("ip-permission.group-id", "egress.ip-permission.group-id")
+        for group in pages(
+            aws.ec2,
+            "describe_security_groups",
+            "SecurityGroups",
+            Filters=[{"Name": name, "Values": [group_id]}],
+        )
+    }
+    rules = [
+        Blocker(
+            f"a rule of security group {each}",
+            owner(group),
+            "aws ec2 describe-security-group-rules --filters "
+            f"Name=group-id,Values={each} Name=referenced-group-id,Values={group_id}",
+            lasts=True,
+        )
+        for each, group in sorted(referring.items())
+        if each != group_id
+    ]
+    return [*interfaces(aws, "group-id", group_id), *rules]
