@@ -258,7 +258,7 @@ class Conversation:
 
     def _check_token(self, settings: ProxySettings, login: Login) -> Secret:
         answer = login.answer if login.plugin == CLEAR else self._switch(CLEAR)
-        token = answer.rstrip(b"\0").decode("utf-8", "replace")
+        token = answer.removesuffix(b"\0").decode("utf-8", "replace")
         audience = Audience(settings.endpoint, settings.port, login.user, settings.region)
         account = self._proxy.account
         try:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from urllib.parse import parse_qsl, quote, unquote
 
 import pytest
 from hypothesis import given, settings
@@ -57,6 +61,73 @@ def test_each_field_is_needed(field: str) -> None:
     kept = "&".join(part for part in query.split("&") if not part.startswith(field + "="))
     with pytest.raises(TokenRefusedError, match=f"{field} is missing"):
         check(f"{address}?{kept}")
+
+
+def resigned(change: Callable[[str], str]) -> str:
+    """A token whose fields were changed before they were signed, as whoever has the key can."""
+    address, _, query = token().partition("/?")
+    query = change(query.rpartition("&X-Amz-Signature=")[0])
+    decoded = [(name, unquote(value)) for name, value in parse_qsl(query, keep_blank_values=True)]
+    pairs = sorted((quote(n, safe="-_.~"), quote(v, safe="-_.~")) for n, v in decoded)
+    canonical = "&".join(f"{name}={value}" for name, value in pairs)
+    fields = dict(decoded)
+    scope = fields["X-Amz-Credential"].split("/")[1:]
+    empty = sha256(b"").hexdigest()
+    request = "\n".join(["GET", "/", canonical, f"host:{address}", "", "host", empty])
+    digest = sha256(request.encode()).hexdigest()
+    text = "\n".join(["AWS4-HMAC-SHA256", fields["X-Amz-Date"], "/".join(scope), digest])
+    key = ("AWS4" + KEY.secret_access_key).encode()
+    for part in scope:
+        key = hmac.digest(key, part.encode(), "sha256")
+    return (
+        f"{address}/?{query}&X-Amz-Signature={hmac.new(key, text.encode(), 'sha256').hexdigest()}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("X-Amz-Expires=900", "X-Amz-Expires=%2B900"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=+900"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=%20900"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=900%20"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=9_00"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=0900"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=900.0"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=%D9%A9%D9%A0%D9%A0"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=%EF%BC%99%EF%BC%90%EF%BC%90"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=-900"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=0"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=901"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=9e2"),
+        ("X-Amz-Expires=900", "X-Amz-Expires=900%00"),
+        ("Action=connect", "Action=%63onnect"),
+        ("Action=connect", "Action=connect%00"),
+        ("Action=connect", "action=connect"),
+        ("Action=connect", "Action=connect&"),
+        ("Action=connect", "&Action=connect"),
+        ("Action=connect", "Action=connect&Extra=1"),
+        ("Action=connect", "Action=connect&X-Amz-Extra=1"),
+        ("Action=connect", "Action=connect&flag"),
+        ("Action=connect", "Action=connect;x"),
+        ("DBUser=testdb", "DBUser=testdb%00"),
+        ("DBUser=testdb", "DBUser=testdb&DBUser=testdb"),
+        ("DBUser=testdb", "DB%55ser=testdb"),
+        ("%2F", "%2f"),
+        ("%2F", "/"),
+        ("SignedHeaders=host", "SignedHeaders=host%3Bhost"),
+    ],
+)
+def test_a_form_that_no_signer_writes_is_refused_though_it_is_signed(old: str, new: str) -> None:
+    check(resigned(lambda query: query))
+    with pytest.raises(TokenRefusedError):
+        check(resigned(lambda query: query.replace(old, new)))
+
+
+@pytest.mark.parametrize("change", ["{}&", "{}&&", "{}\0", "\0{}", " {}", "{}\n", "{}#", "{}%00"])
+def test_what_stands_around_a_token_is_refused(change: str) -> None:
+    with pytest.raises(TokenRefusedError):
+        check(change.format(token()))
 
 
 @settings(deadline=None)
