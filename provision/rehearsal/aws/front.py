@@ -43,7 +43,7 @@ from provision.rehearsal.http_server import ConnectionCut, Request, Response
 _log = logging.getLogger(__name__)
 _MODULES = {
     "lambda": ("lambda_",),
-    "rds": ("rds_catalogue", "rds_instances", "rds_proxies", "rds_subnet_groups"),
+    "rds": ("rds_catalogue", "rds_changes", "rds_instances", "rds_proxies", "rds_subnet_groups"),
 }
 """The modules with a service's behaviours, where they are not the one of its name."""
 

@@ -35,10 +35,19 @@ class Behaviours:
     leftovers     what AWS makes by itself: log groups, backups, network interfaces that linger
     throttling   a token bucket per service
     paging       lists come in pages, of `page_size` things
-    s3_conflicts  share of S3's conditional writes that meet another write of the same object
-    seed         what is left to chance is drawn by; None: nothing is
     speed        AWS seconds that pass in one real second
     latency_seconds  real seconds that every answer takes longer
+    s3_conflicts  share of S3's conditional writes that meet another write of the same object
+    seed         what is left to chance is drawn by; None: nothing is
+
+    What AWS does is not known for certain in these; None: drawn by the seed, and without a seed it
+    does not.
+
+    registers_while_creating       a target may be registered while its instance is `creating`
+    checks_proxy_role              CreateDBProxy refuses a role that RDS cannot assume yet
+    refuses_delete_while_creating  an instance can be deleted only when it is there
+    refuses_detach_without_role    Lambda detaches no function whose role is gone
+    renames_proxy_endpoint         a proxy's endpoint has the proxy's new name in it
     """
 
     states: bool = True
@@ -48,6 +57,11 @@ class Behaviours:
     throttling: bool = True
     paging: bool = True
     page_size: int = 2
+    registers_while_creating: bool | None = None
+    checks_proxy_role: bool | None = None
+    refuses_delete_while_creating: bool | None = None
+    refuses_detach_without_role: bool | None = None
+    renames_proxy_endpoint: bool | None = None
     s3_conflicts: float = 0.05
     seed: int | None = None
     speed: float = 600.0
@@ -93,6 +107,7 @@ class World:
         self._memories: dict[tuple[type, str], Any] = {}
         self._events: list[_Event] = []
         self._numbers = itertools.count()
+        self._possible: dict[str, bool] = {}
         self._settling: float | None = None  # when the action that is happening was due
 
     def memory(self, kind: type[T], region: str = "") -> T:
@@ -109,6 +124,15 @@ class World:
         duration: Duration = getattr(self.durations, what)
         number = self.draws.number(what, *of)
         return duration.at(number) if isinstance(duration, Spread) else duration
+
+    def possible(self, what: str) -> bool:
+        """Whether the real AWS does `what` (of `Behaviours`), where nobody knows: see there."""
+        chosen: bool | None = getattr(self.behaviours, what)
+        if chosen is not None or self.draws.seed is None:
+            return bool(chosen)
+        if what not in self._possible:
+            self._possible[what] = self.draws.happens(0.5, what)
+        return self._possible[what]
 
     def later(self, aws_seconds: float, action: Callable[[], None], key: Hashable = None) -> None:
         """Lets `action` happen once `aws_seconds` have passed; see `settle`.

@@ -217,14 +217,19 @@ def account(behaviours: Behaviours | None = None, **options: Any) -> Iterator[Ac
         yield Account(rehearsal)
 
 
-def looks(call: Callable[[], Any], tries: int = 5) -> list[str]:
-    """The codes of the refusals before `call` is answered."""
+def looks(call: Callable[[], Any], tries: int = 5, passing: Account | None = None) -> list[str]:
+    """The codes of the refusals before `call` is answered.
+
+    In the account `passing`, a minute passes after each.
+    """
     codes: list[str] = []
     for _ in range(tries):
         try:
             call()
         except ClientError as error:
             codes.append(error.response["Error"]["Code"])
+            if passing:
+                passing.pass_time(60)
         else:
             return codes
     raise AssertionError(f"never answered: {codes}")

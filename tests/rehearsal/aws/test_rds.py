@@ -280,11 +280,16 @@ def test_a_change_waits_for_the_window_or_takes_its_time() -> None:
         assert changed["AllocatedStorage"] == 20
         assert changed["PendingModifiedValues"]["AllocatedStorage"] == 30
         changed = aws.rds.modify_db_instance(**name, ApplyImmediately=True)["DBInstance"]
-        assert changed["DBInstanceStatus"] == "modifying"
-        aws.pass_time(2 * MINUTE)
+        assert changed["DBInstanceStatus"] == "available"  # RDS has not begun
+        assert changed["PendingModifiedValues"]["AllocatedStorage"] == 30
+        aws.pass_time(30)
+        assert status(aws) == "modifying"
+        aws.pass_time(MINUTE)
         (seen,) = aws.rds.describe_db_instances()["DBInstances"]
-        assert (seen["DBInstanceStatus"], seen["AllocatedStorage"]) == ("available", 30)
+        assert (seen["DBInstanceStatus"], seen["AllocatedStorage"]) == ("storage-optimization", 30)
         assert seen["PendingModifiedValues"] == {}
+        aws.pass_time(5 * MINUTE)
+        assert status(aws) == "available"
 
 
 def test_what_does_not_wait_for_the_window_is_changed_at_once() -> None:
@@ -563,6 +568,8 @@ def test_a_target_with_a_wrong_password_is_not_available() -> None:
         aws.rds.modify_db_instance(
             DBInstanceIdentifier="database", MasterUserPassword="correct-horse"
         )
+        assert health(aws)["Reason"] == "AUTH_FAILURE"
+        aws.pass_time(2 * MINUTE)
         assert health(aws) == {"State": "AVAILABLE"}
 
 

@@ -120,6 +120,13 @@ def change_groups(world: World, region: str, owner: str, groups: Iterable[str]) 
             ec2.enis[interface]._group_set = wanted
 
 
+def change_owner(world: World, region: str, owner: str, new: str) -> None:
+    """Lets the interfaces of `owner` be those of `new`, which it is called now."""
+    owned = world.memory(Interfaces, region).owned
+    if owner in owned:
+        owned[new] = owned.pop(owner)
+
+
 def release_rds(world: World, region: str, owner: str) -> None:
     """Removes the interfaces of `owner`: RDS's go with what they are for."""
     for interface in world.memory(Interfaces, region).owned.pop(owner, []):

@@ -85,6 +85,8 @@ def update_function_configuration(world: World, call: Call, proceed: Proceed) ->
         _check_settings(world, call)
         if "Role" in call.params:
             _check_role(world, call.params["Role"])
+        elif "VpcConfig" in call.params and world.possible("refuses_detach_without_role"):
+            _check_role(world, function.role)
         _check_network(world, call, call.get("Role", function.role))
     answer = proceed()
     _updating(world, call.region, name, known)

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore import xform_name
-
+from provision.config.reserved_words import MYSQL_RESERVED
 from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_catalogue
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
@@ -23,17 +22,6 @@ from provision.rehearsal.aws.world import Proceed, World
 Answer = dict[str, Any]
 
 _RESERVED_USERS = {"rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdswriteforwarduser", "mysql"}
-_AT_THE_WINDOW = {  # what waits for the maintenance window: parameter, and its pending name
-    "AllocatedStorage": "AllocatedStorage",
-    "CACertificateIdentifier": "CACertificateIdentifier",
-    "DBInstanceClass": "DBInstanceClass",
-    "EnableIAMDatabaseAuthentication": "IAMDatabaseAuthenticationEnabled",
-    "EngineVersion": "EngineVersion",
-    "Iops": "Iops",
-    "MultiAZ": "MultiAZ",
-    "StorageType": "StorageType",
-}
-_MODIFIABLE = {"available", "storage-optimization", "storage-full", "incompatible-parameters"}
 
 
 @dataclass
@@ -52,7 +40,7 @@ def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
         _check_new(world, call)
     names = ("DBInstanceIdentifier", "DBSubnetGroupName")  # which RDS keeps in lower case
     world.ask_as(call, **{n: call.params[n].lower() for n in names if n in call.params})
-    instance = _find(world, call)
+    instance = find(world, call)
     letters = string.ascii_uppercase + string.digits
     instance.dbi_resource_id = "db-" + "".join(secrets.choice(letters) for _ in range(26))
     if call.get("Engine") == "mysql":
@@ -66,7 +54,7 @@ def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
         _place(world, call, instance, group)
     _start_states(world, call.region, instance)
     _start_backups(world, call.region, instance)
-    return _described(world, call)
+    return described(world, call)
 
 
 def _place(world: World, call: Call, instance: Any, group: Any) -> None:
@@ -88,13 +76,13 @@ def _place(world: World, call: Call, instance: Any, group: Any) -> None:
 def _start_states(world: World, region: str, instance: Any) -> None:
     if not world.behaviours.states:
         return
-    name, key = instance.db_instance_identifier, _key(region, instance)
+    name, key = instance.db_instance_identifier, key_of(region, instance)
     instance.status = "creating"
     takes = world.takes("instance_create", name)
     if instance.backup_retention_period:
         backup = min(takes, world.takes("instance_first_backup", name))
-        world.later(takes - backup, lambda: _set(instance, "backing-up"), key)
-    world.later(takes, lambda: _set(instance, "available"), key)
+        world.later(takes - backup, lambda: set_status(instance, "backing-up"), key)
+    world.later(takes, lambda: set_status(instance, "available"), key)
 
 
 def _start_backups(world: World, region: str, instance: Any) -> None:
@@ -161,9 +149,14 @@ def _check_version(call: Call) -> None:
 
 def _check_login(call: Call) -> None:
     user, password = call.get("MasterUsername", ""), call.get("MasterUserPassword")
-    if user.lower() in _RESERVED_USERS:
+    if user.lower() in _RESERVED_USERS | MYSQL_RESERVED:
         message = (
             f"MasterUsername {user} cannot be used as it is a reserved word used by the engine"
+        )
+        raise AwsError("InvalidParameterValue", message, 400)
+    if call.get("DBName", "").lower() in MYSQL_RESERVED:
+        message = (
+            f"DBName {call.get('DBName')} cannot be used. It is a reserved word for this engine"
         )
         raise AwsError("InvalidParameterValue", message, 400)
     if not re.fullmatch(r"[A-Za-z]\w{0,15}", user, re.ASCII):
@@ -176,10 +169,10 @@ def _check_login(call: Call) -> None:
             )
             raise AwsError("InvalidParameterCombination", message, 400)
         return
-    _check_password(password)
+    check_password(password)
 
 
-def _check_password(password: str | None) -> None:
+def check_password(password: str | None) -> None:
     if not password:
         message = "The parameter MasterUserPassword must be provided and must not be blank."
         raise AwsError("InvalidParameterValue", message, 400)
@@ -264,94 +257,19 @@ def _hide_endpoint(instance: Answer) -> None:
         instance.pop("Endpoint", None)
 
 
-# Modify
-
-
-def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
-    """What ApplyImmediately leaves out waits in PendingModifiedValues for the window."""
-    instance = _find(world, call)
-    if world.behaviours.refusals:
-        if instance.status not in _MODIFIABLE:
-            raise _wrong_state(instance, "Database instance is not in available state.")
-        if "MasterUserPassword" in call.params:
-            _check_password(call.get("MasterUserPassword"))
-    if call.get("NewDBInstanceIdentifier"):
-        call = _renamed(world, call)
-    if not world.behaviours.states:
-        proceed()
-        return _described(world, call)
-    late = {k: v for k, v in call.params.items() if _differs(instance, k, v)}
-    at_once = dict.fromkeys(late, None)
-    password = call.get("MasterUserPassword")
-    world.ask_as(call, **at_once)
-    earlier = getattr(instance, "waiting", {})  # asking for the present value takes one back
-    waiting = {k: v for k, v in earlier.items() if k not in call.params} | late
-    instance.waiting = waiting
-    instance.pending_modified_values = {_AT_THE_WINDOW[k]: v for k, v in waiting.items()}
-    if call.get("ApplyImmediately") and waiting:
-        _apply(world, call, instance)
-    elif password:
-        _busy(world, call.region, instance, "resetting-master-credentials")
-    return _described(world, call)
-
-
-def _renamed(world: World, call: Call) -> Call:
-    """Renames the instance at once; the call as it is for its new name. Targets go with it."""
-    old, new = call.get("DBInstanceIdentifier", ""), call.params["NewDBInstanceIdentifier"].lower()
-    names = {"DBInstanceIdentifier": old, "NewDBInstanceIdentifier": new}
-    world.ask("rds", "ModifyDBInstance", call.region, **names)
-    for proxy in world.backend("rds", call.region).db_proxies.values():
-        for target in proxy.proxy_target_groups["default"].targets:
-            if target.rds_resource_id == old:
-                target.rds_resource_id = new
-    params = {**call.params, "DBInstanceIdentifier": new}
-    del params["NewDBInstanceIdentifier"]
-    return replace(call, params=params)
-
-
-def _differs(instance: Any, name: str, value: Any) -> bool:
-    """Whether this parameter is a change that waits for the window."""
-    if name not in _AT_THE_WINDOW:
-        return False
-    return str(getattr(instance, xform_name(name), None)) != str(value)
-
-
-def _apply(world: World, call: Call, instance: Any) -> None:
-    """Changes all that was waiting, once `modifying` is over."""
-
-    def applied() -> None:
-        params = {"DBInstanceIdentifier": instance.db_instance_identifier, **instance.waiting}
-        world.ask("rds", "ModifyDBInstance", call.region, **params)
-        instance.pending_modified_values = instance.waiting = {}
-
-    _busy(world, call.region, instance, "modifying", applied)
-
-
-def _busy(world: World, region: str, instance: Any, status: str, then: Any = lambda: None) -> None:
-    key = _key(region, instance)
-    instance.status = status
-
-    def over() -> None:
-        then()
-        _set(instance, "available")
-
-    takes = world.takes("instance_modify", instance.db_instance_identifier)
-    world.later(takes, over, key)
-
-
 # Delete
 
 
 def delete_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     """`deleting` for minutes; a final snapshot is made, backups are kept where asked for."""
-    instance = _find(world, call)
+    instance = find(world, call)
     if world.behaviours.refusals:
         _check_delete(world, call, instance)
-    answer = _described(world, call)
+    answer = described(world, call)
     snapshot = call.get("FinalDBSnapshotIdentifier")
     if snapshot and not call.get("SkipFinalSnapshot"):
         _snapshot(world, call.region, instance, snapshot)
-    key = _key(call.region, instance)
+    key = key_of(call.region, instance)
     world.forget(key)
     if world.behaviours.states:
         instance.status = "deleting"
@@ -367,7 +285,10 @@ def _check_delete(world: World, call: Call, instance: Any) -> None:
     name = instance.db_instance_identifier
     skip, snapshot = call.get("SkipFinalSnapshot"), call.get("FinalDBSnapshotIdentifier")
     if instance.status == "deleting":
-        raise _wrong_state(instance, f"Instance {name} is already being deleted.")
+        raise wrong_state(f"Instance {name} is already being deleted.")
+    if instance.status == "creating" and world.possible("refuses_delete_while_creating"):
+        message = f"Instance {name} is currently being created and cannot be deleted."
+        raise wrong_state(message)
     if instance.deletion_protection:
         message = (
             "Cannot delete protected DB Instance, please disable deletion protection and try again."
@@ -382,7 +303,7 @@ def _check_delete(world: World, call: Call, instance: Any) -> None:
     if snapshot:
         if instance.status == "creating":
             message = f"Instance {name} is currently creating - a final snapshot cannot be taken."
-            raise _wrong_state(instance, message)
+            raise wrong_state(message)
         if snapshot in world.backend("rds", call.region).database_snapshots:
             message = f"Cannot create the snapshot because a snapshot named {snapshot} exists."
             raise AwsError("DBSnapshotAlreadyExists", message, 400)
@@ -399,7 +320,7 @@ def _snapshot(world: World, region: str, instance: Any, name: str) -> None:
     snapshot = world.backend("rds", region).database_snapshots[name]
     if world.behaviours.states:
         snapshot.status = "creating"
-        world.later(world.takes("snapshot", name), lambda: _set(snapshot, "available"))
+        world.later(world.takes("snapshot", name), lambda: set_status(snapshot, "available"))
 
 
 def _gone(world: World, call: Call, instance: Any) -> None:
@@ -467,7 +388,7 @@ def _no_backup(name: str) -> AwsError:
 # What they share
 
 
-def _find(world: World, call: Call) -> Any:
+def find(world: World, call: Call) -> Any:
     """moto's instance that the call names. Raises DBInstanceNotFound."""
     name = call.get("DBInstanceIdentifier", "")
     databases = world.backend("rds", call.region).databases
@@ -477,7 +398,7 @@ def _find(world: World, call: Call) -> Any:
     return found
 
 
-def _described(world: World, call: Call) -> Answer:
+def described(world: World, call: Call) -> Answer:
     name = call.get("DBInstanceIdentifier")
     answer = world.ask("rds", "DescribeDBInstances", call.region, DBInstanceIdentifier=name)
     _hide_endpoint(answer["DBInstances"][0])
@@ -489,13 +410,13 @@ def subnet_group(instance: Any) -> Any:
     return getattr(instance, "db_subnet_group", None)
 
 
-def _key(region: str, instance: Any) -> tuple[str, str, str]:
+def key_of(region: str, instance: Any) -> tuple[str, str, str]:
     return ("instance", region, instance.db_instance_identifier)
 
 
-def _set(thing: Any, status: str) -> None:
+def set_status(thing: Any, status: str) -> None:
     thing.status = status
 
 
-def _wrong_state(instance: Any, message: str) -> AwsError:
+def wrong_state(message: str) -> AwsError:
     return AwsError("InvalidDBInstanceState", message, 400)

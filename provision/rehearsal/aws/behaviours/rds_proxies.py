@@ -6,7 +6,7 @@ Follows https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/ and the guide
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from provision.rehearsal.aws import network
@@ -21,7 +21,7 @@ Answer = dict[str, Any]
 
 PORT = 3306
 _USABLE = {"available", "incompatible-network", "insufficient-resource-limits"}
-_REGISTERABLE = {"available", "modifying", "backing-up"}
+_REGISTERABLE = ("AVAILABLE", "MODIFYING", "BACKING_UP")
 
 
 @dataclass
@@ -31,6 +31,7 @@ class _Target:
     registered: float
     capacity: float
     policy_seen: float
+    creating: tuple[str, str]  # state and reason for as long as the instance is `creating`
     troubled: float = 0.0
     problem: health.Problem | None = None
 
@@ -73,14 +74,9 @@ def modify_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     """moto has no ModifyDBProxy."""
     proxy = _find(world, call)
     _check_state(world, proxy)
-    if new := call.get("NewDBProxyName"):
-        proxies = world.backend("rds", call.region).db_proxies
-        proxies[new] = proxies.pop(proxy.db_proxy_name)
-        targets = world.memory(Targets, call.region).by_name
-        for name, instance in [key for key in targets if key[0] == proxy.db_proxy_name]:
-            targets[new, instance] = targets.pop((name, instance))
-        proxy.db_proxy_name = new
-        call = replace(call, params={**call.params, "DBProxyName": new})
+    new = call.get("NewDBProxyName", proxy.db_proxy_name)
+    if world.behaviours.refusals:
+        _check_change(world, call, proxy, new)
     for name, attribute in _MODIFIABLE.items():
         if name in call.params:
             setattr(proxy, attribute, call.params[name])
@@ -89,7 +85,32 @@ def modify_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
         interfaces.change_groups(world, call.region, proxy.arn, call.params["SecurityGroups"])
     takes = world.takes("proxy_modify", proxy.db_proxy_name)
     _busy(world, call.region, proxy, "modifying", takes)
-    return _described(world, call)
+    answer = _described(world, call)
+    if new != proxy.db_proxy_name:
+        wait = takes if world.behaviours.states else 0.0
+        world.later(wait, lambda: _rename(world, call.region, proxy, new), _key(call.region, proxy))
+    return answer
+
+
+def _rename(world: World, region: str, proxy: Any, new: str) -> None:
+    """Gives it another name; its ARN, with the prx-… in it, stays."""
+    proxies, old = world.backend("rds", region).db_proxies, proxy.db_proxy_name
+    targets = world.memory(Targets, region).by_name
+    for key in [key for key in targets if key[0] == old]:
+        targets[new, key[1]] = targets.pop(key)
+    proxy.db_proxy_name = new
+    proxies[new] = proxies.pop(old)
+    if world.possible("renames_proxy_endpoint"):
+        proxy.endpoint = f"{new.lower()}.{proxy.endpoint.partition('.')[2]}"
+    if world.behaviours.leftovers:
+        make_log_group(world, region, f"/aws/rds/proxy/{new}")
+
+
+def _check_change(world: World, call: Call, proxy: Any, new: str) -> None:
+    if new != proxy.db_proxy_name:
+        _check_name(world, call.region, new)
+    if "RoleArn" in call.params:
+        _check_role(world, call.params["RoleArn"])
 
 
 _MODIFIABLE = {
@@ -133,12 +154,7 @@ def describe_db_proxies(world: World, call: Call, proceed: Proceed) -> None:
 
 def _check_new(world: World, call: Call) -> None:
     """Raises AwsError for a proxy that RDS would not make."""
-    name = call.get("DBProxyName", "")
-    if name.lower() in [each.lower() for each in world.backend("rds", call.region).db_proxies]:
-        message = f"A proxy named {name} already exists."
-        raise AwsError("DBProxyAlreadyExistsFault", message, 400)
-    if not re.fullmatch(r"[a-zA-Z](?:-?[a-zA-Z0-9]+)*", name) or len(name) > 63:
-        raise AwsError("InvalidParameterValue", f"The proxy name {name} is not valid.", 400)
+    _check_name(world, call.region, call.get("DBProxyName", ""))
     if not iam_roles.has_service_linked_role(world):
         message = (
             "RDS is not authorized to assume service-linked role "
@@ -149,10 +165,32 @@ def _check_new(world: World, call: Call) -> None:
     if call.get("DefaultAuthScheme", "NONE") != "NONE" or not call.get("Auth"):
         message = "Auth is required when DefaultAuthScheme is NONE."
         raise AwsError("InvalidParameterCombination", message, 400)
-    if iam_roles.find(world, call.get("RoleArn", "")) is None:
-        message = f"IAM role ARN value {call.get('RoleArn')} is invalid."
-        raise AwsError("InvalidParameterValue", message, 400)
+    _check_role(world, call.get("RoleArn", ""))
     _check_network(world, call)
+
+
+def _check_name(world: World, region: str, name: str) -> None:
+    if name.lower() in [each.lower() for each in world.backend("rds", region).db_proxies]:
+        message = f"A proxy named {name} already exists."
+        raise AwsError("DBProxyAlreadyExistsFault", message, 400)
+    if not re.fullmatch(r"[a-zA-Z](?:-?[a-zA-Z0-9]+)*", name) or len(name) > 63:
+        raise AwsError("InvalidParameterValue", f"The proxy name {name} is not valid.", 400)
+
+
+def _check_role(world: World, role: str) -> None:
+    """Raises AwsError for a role that does not exist, or that RDS is found not to get at yet.
+
+    What RDS says of a fresh role, if it looks at it at all, is not known; two refusals are.
+    """
+    exists = iam_roles.find(world, role) is not None
+    checks = exists and world.possible("checks_proxy_role")
+    if exists and not (checks and not iam_roles.assumable(world, role, "rds.amazonaws.com")):
+        return
+    if exists and world.draws.happens(0.5, "proxy_role_refusal", role):
+        message = "The security token included in the request is invalid"
+        raise AwsError("InvalidClientTokenId", message, 403)
+    message = f"IAM role ARN value {role} is invalid or does not include the required permissions"
+    raise AwsError("InvalidParameterValue", message, 400)
 
 
 def _check_network(world: World, call: Call) -> None:
@@ -226,11 +264,12 @@ def register_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Ans
         if name in [target.rds_resource_id for target in group.targets]:
             message = f"DB Instance {name} is already registered with the proxy."
             raise AwsError("DBProxyTargetAlreadyRegisteredFault", message, 400)
-        if instances[name].status not in _REGISTERABLE:
-            state = instances[name].status.upper().replace("-", "_")
+        allowed = _registerable(world)
+        state = instances[name].status.upper().replace("-", "_")
+        if state not in allowed:
             message = (
                 f"DB Instance {name} is in an unsupported state - {state}, needs to be in "
-                "[AVAILABLE, MODIFYING, BACKING_UP]"
+                f"[{', '.join(allowed)}]"
             )
             raise AwsError("InvalidDBInstanceState", message, 400)
     proceed()
@@ -261,11 +300,39 @@ def describe_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Ans
     return {"Targets": _targets(world, call)}
 
 
+def _registerable(world: World) -> tuple[str, ...]:
+    """States of an instance that a proxy takes: one more in a message of 2024 than before."""
+    creating = ("CREATING",) if world.possible("registers_while_creating") else ()
+    return (*_REGISTERABLE, *creating)
+
+
 def _new_target(world: World, proxy: str, instance: str) -> _Target:
     now = world.clock.now()
     registered = now + world.takes("target_registering", proxy, instance)
     capacity = max(registered, now + world.takes("target_capacity", proxy, instance))
-    return _Target(registered, capacity, world.takes("target_policy_seen", proxy, instance))
+    policy_seen = world.takes("target_policy_seen", proxy, instance)
+    creating = _WHILE_CREATING[int(world.draws.number("while_creating", proxy, instance) * 3)]
+    return _Target(registered, capacity, policy_seen, creating)
+
+
+_WHILE_CREATING = (
+    ("REGISTERING", ""),
+    ("UNAVAILABLE", "PENDING_PROXY_CAPACITY"),
+    ("UNAVAILABLE", "CONNECTION_FAILED"),
+)
+"""What a target's health may be until its instance is there; nobody has shown one."""
+
+
+def rename_target(world: World, region: str, old: str, new: str) -> None:
+    """Lets the targets that are the instance `old` be the same instance under its new name."""
+    known = world.memory(Targets, region).by_name
+    for proxy in world.backend("rds", region).db_proxies.values():
+        for group in proxy.proxy_target_groups.values():
+            for target in group.targets:
+                if target.rds_resource_id == old:
+                    target.rds_resource_id = new
+        if (proxy.db_proxy_name, old) in known:
+            known[proxy.db_proxy_name, new] = known.pop((proxy.db_proxy_name, old))
 
 
 def _targets(world: World, call: Call) -> list[Answer]:
@@ -297,6 +364,8 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
     known = by_name[key] = by_name.get(key) or _new_target(world, *key)
     now = world.clock.now()
     if world.behaviours.states:
+        if instance.status == "creating":
+            return _while_creating(*known.creating)
         if now < known.registered:
             return {"State": "REGISTERING"}
         if now < known.capacity:
@@ -310,6 +379,13 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
     if known.problem is not None:
         return _unavailable(known.problem)
     return {"State": "AVAILABLE"}
+
+
+def _while_creating(state: str, reason: str) -> Answer:
+    if not reason:
+        return {"State": state}
+    text = "DBProxy Target is waiting for the database to be created"
+    return {"State": state, "Reason": reason, "Description": text}
 
 
 def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.Problem | None:
