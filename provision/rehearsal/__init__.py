@@ -20,7 +20,7 @@ from provision.rehearsal.aws.access_keys import CALLER, INSIDE, SOMEBODY_ELSE, A
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.clock import Durations, typical
 from provision.rehearsal.aws.control import ControlEndpoint, Remote, as_plain
-from provision.rehearsal.aws.draws import new_seed
+from provision.rehearsal.aws.draws import Draws, new_seed
 from provision.rehearsal.aws.faults import Fault, Faults
 from provision.rehearsal.aws.front import Front
 from provision.rehearsal.aws.iam_policy import Grant
@@ -262,10 +262,16 @@ class Rehearsal:
         self._start_data_plane(self.data_plane is not None)
 
     def set_manners(self, **changes: Any) -> None:
-        """Changes some behaviours from now on. Raises TypeError for unknown ones."""
+        """Changes some behaviours from now on; a seed begins its draws anew.
+
+        Raises TypeError for unknown ones.
+        """
         world = self.world
         world.behaviours = dataclasses.replace(world.behaviours, **changes)
         world.clock.speed = world.behaviours.speed
+        if "seed" in changes:
+            world.draws = Draws(world.behaviours.seed)
+            world.decided.clear()
 
     def advance(self, aws_seconds: float) -> None:
         """Lets AWS's time pass at once."""

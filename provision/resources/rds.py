@@ -856,8 +856,25 @@ class DBProxyTarget(ManagedResource):
                 return self.untold(known)
             wanted = self.instance_identifier.lower()
             target = next((t for t in targets if t["RdsResourceId"].lower() == wanted), None)
-            return target and self.seen(target, groups[0]["ConnectionPoolConfig"])
+            seen = target and self.seen(target, groups[0]["ConnectionPoolConfig"])
+            return seen and self.unless_database_busy(aws, seen)
         return None
+
+    def unless_database_busy(self, aws: Aws, seen: Seen) -> Seen:
+        """Return `seen`, without its reason code while the database cannot be reached yet.
+
+        A target can be registered while its instance is still creating; what its health says of
+        the way there is nothing to worry about until then.
+        """
+        if seen.reason_code not in self.suspect:
+            return seen
+        with absent(DBInstance.NOT_FOUND):
+            answer = aws.rds.describe_db_instances(DBInstanceIdentifier=self.instance_identifier)
+            status = answer["DBInstances"][0]["DBInstanceStatus"]
+            if status not in {*DBInstance.ready, *DBInstance.failed, "stopped", "deleting"}:
+                reason = f"the DB instance is {status}; {seen.reason}"
+                return replace(seen, reason_code="", reason=reason)
+        return seen
 
     def untold(self, known: Mapping[str, str]) -> Seen | None:
         """Return what we know while RDS makes or changes the proxy, and tells no targets."""

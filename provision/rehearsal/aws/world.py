@@ -107,7 +107,7 @@ class World:
         self._memories: dict[tuple[type, str], Any] = {}
         self._events: list[_Event] = []
         self._numbers = itertools.count()
-        self._possible: dict[str, bool] = {}
+        self.decided: dict[str, bool] = {}  # what `possible` has drawn
         self._settling: float | None = None  # when the action that is happening was due
 
     def memory(self, kind: type[T], region: str = "") -> T:
@@ -130,9 +130,9 @@ class World:
         chosen: bool | None = getattr(self.behaviours, what)
         if chosen is not None or self.draws.seed is None:
             return bool(chosen)
-        if what not in self._possible:
-            self._possible[what] = self.draws.happens(0.5, what)
-        return self._possible[what]
+        if what not in self.decided:
+            self.decided[what] = self.draws.happens(0.5, what)
+        return self.decided[what]
 
     def later(self, aws_seconds: float, action: Callable[[], None], key: Hashable = None) -> None:
         """Lets `action` happen once `aws_seconds` have passed; see `settle`.
