@@ -204,7 +204,7 @@ class Convergence(Creation):
             row = passing(error)
             if row is not None:
                 return PollResult(
-                    Verdict.SUSPECT, "waiting", f"{row.because} ({error})", row.seconds
+                    Verdict.SUSPECT, "waiting", f"{error} - {row.because}", row.seconds
                 )
             if not isinstance(error, UnsureError):
                 raise

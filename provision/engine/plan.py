@@ -239,9 +239,11 @@ def not_ours(
             next_step=f"If it is not: take its tags provision:environment and provision:step off. "
             f"If it is, {'rename it back' if seen.name else 'take them off the others'}.",
         )
+    marks = f", ours would have {aws.environment!r} and {resource.step!r}"
+    marks = marks if seen.tags is not None else ""  # some kinds have no tags
     return ForeignResource(
-        f"{resource.step}: the {what} is there and is not this environment's: it {whose.because}, "
-        f"ours would have {aws.environment!r} and {resource.step!r}{says}. It was not touched.",
+        f"{resource.step}: the {what} is there and is not this environment's: it {whose.because}"
+        f"{marks}{says}. It was not touched.",
         next_step="Choose another environment.name, or remove or rename what is there"
         + (", or put its tags back." if in_state and seen.tags is not None else "."),
     )

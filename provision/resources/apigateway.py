@@ -83,6 +83,7 @@ class Api(ManagedResource):
                 "DisableExecuteApiEndpoint": api.get("DisableExecuteApiEndpoint", False),
             },
             tags=api.get("Tags") or {},
+            created=api["CreatedDate"].isoformat() if api.get("CreatedDate") else "",
             name="" if api["Name"] == self.api_name else api["Name"],
             rivals=tuple(each["ApiId"] for each in beside if each is not api),
         )

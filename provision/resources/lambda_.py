@@ -16,11 +16,12 @@ from provision.aws.account import Aws, absent, code_of, pages
 from provision.aws.advice import BAD_CREDENTIALS, THROTTLED
 from provision.packaging.zips import Package
 from provision.resources.base import Change, ManagedResource, Seen
-from provision.resources.ownership import Tags, read_tags
+from provision.resources.ownership import Ownership, Tags, read_tags
 from provision.resources.permissions import Statement
 from provision.resources.references import Output, arn
 
 NOT_FOUND = "ResourceNotFoundException"
+OTHERS = "VersionsOfOthers"  # what is seen beside ours; not compared
 REFUSALS = range(400, 500)  # HTTP statuses with which AWS says no, and did nothing
 
 
@@ -42,6 +43,8 @@ class LayerVersion(ManagedResource):
         "CodeSha256": ("arn", "version"),
         "CompatibleRuntimes": ("arn", "version"),
     }
+
+    lasting_id = "arn"  # of the version: its number is never given twice
 
     arn = Output()
     version = Output()
@@ -69,17 +72,44 @@ class LayerVersion(ManagedResource):
         )
         if not versions:
             return None
-        newest = versions[0]
+        ours = [each for each in versions if self.is_ours(aws, each)]
+        others = [each for each in versions if each not in ours]
+        newest = (ours or versions)[0]
         number = str(newest["Version"])
         return Seen(
             {"arn": newest["LayerVersionArn"], "version": number},
             {
                 "CodeSha256": hashes[0] if number == last else self.code_sha256(aws, number),
                 "CompatibleRuntimes": sorted(newest.get("CompatibleRuntimes", ())),
-                "OlderVersions": [each["Version"] for each in versions[1:]],
+                "OlderVersions": [each["Version"] for each in ours[1:]],
+                OTHERS: others,
             },
-            ours=all(each.get("Description", "").startswith(self.mark(aws)) for each in versions),
+            ours=bool(ours),
         )
+
+    def is_ours(self, aws: Aws, version: Mapping[str, Any]) -> bool:
+        """Return whether a version is this environment's, by its description: it has no tags."""
+        return str(version.get("Description", "")).startswith(self.mark(aws))
+
+    def ownership(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> Ownership:
+        whose = super().ownership(aws, seen, known)
+        if whose.ours:
+            return whose
+        others = "; ".join(self.others(seen))
+        return Ownership(whose.owner, f"has no version of this environment's, but {others}")
+
+    def kept(self, seen: Seen) -> list[str]:
+        """Return the versions that somebody else published under the layer's name."""
+        return [f"somebody published {text}: kept" for text in self.others(seen)]
+
+    def others(self, seen: Seen) -> list[str]:
+        """Return in words the versions that are not ours, with what deletes each."""
+        return [
+            f"version {each['Version']} ({each.get('Description') or 'without a description'}, "
+            f"{each.get('CreatedDate', '')}; to delete it: aws lambda delete-layer-version "
+            f"--layer-name {self.layer_name} --version-number {each['Version']})"
+            for each in seen.properties[OTHERS]
+        ]
 
     def versions(self, aws: Aws) -> list[dict[str, Any]]:
         """Return the layer's versions, newest first."""
@@ -125,7 +155,8 @@ class LayerVersion(ManagedResource):
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         for version in self.versions(aws):
-            self.delete_version(aws, version["Version"])
+            if self.is_ours(aws, version):
+                self.delete_version(aws, version["Version"])
 
     def delete_version(self, aws: Aws, version: int) -> None:
         """Delete one version; functions that use it keep their copy."""

@@ -199,7 +199,7 @@ def until_accepted(
         error = state.outcome.exception() if state.outcome else None
         known = passing(error) if error else None
         if known and isinstance(error, ProvisionError):
-            tell("waiting", f"{known.because} ({error.message})")
+            tell("waiting", f"{error.message} - {known.because}")
 
     def gap(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

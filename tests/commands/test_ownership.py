@@ -315,3 +315,31 @@ def test_a_witness_that_cannot_be_read_keeps_only_itself_from_going(
     assert account.all("rds", "describe_db_instances", "DBInstances") == []
     assert account.all("rds", "describe_db_proxies", "DBProxies") == []
     assert commands.teardown().code == 0
+
+
+# --- one foreign part does not make the whole foreign ---------------------------------------------
+
+
+def test_a_version_that_somebody_published_under_our_layers_name_is_kept_and_named(
+    commands: Commands, account: Account
+) -> None:
+    assert commands.up().code == 0
+    layer = f"{NAME}-mysql-connector"
+    account.lambda_.publish_layer_version(
+        LayerName=layer, Description="hotfix", Content={"ZipFile": zipped()}
+    )
+    plan = commands.plan()
+    assert plan.code == 0, plan.stdout[-800:]
+    for text in ("version 2", "hotfix", f"--layer-name {layer} --version-number 2"):
+        assert text in kept(plan, "layer")
+    assert commands.up("--set", "function.memory_mib=512").code == 0
+    ended = commands.teardown()
+    assert ended.code == 0, ended.stdout[-1500:]
+    versions = account.lambda_.list_layer_versions(LayerName=layer)["LayerVersions"]
+    assert [each["Version"] for each in versions] == [2]
+    refused = commands.up()
+    assert refused.code == 1
+    assert "version 2 (hotfix" in refused.error["message"]
+    assert "tags" not in refused.error["next"]
+    assert commands.teardown().code == 0
+    account.lambda_.delete_layer_version(LayerName=layer, VersionNumber=2)

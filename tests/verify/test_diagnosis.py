@@ -101,6 +101,13 @@ def all_of(*breaks: Break) -> Break:
     return lambda steps: [each(steps) for each in breaks]
 
 
+def old_api(steps: dict[str, Step]) -> None:
+    """Let the API be years old."""
+    api = steps["api"]
+    assert api.seen is not None
+    steps["api"] = replace(api, seen=replace(api.seen, created="2020-01-01T00:00:00+00:00"))
+
+
 def nothing(steps: dict[str, Step]) -> None:
     """Break nothing."""
 
@@ -497,6 +504,9 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
         "RequireTLS is False; should be True", UP,
     ),
     "new API": (nothing, NOT_FOUND, "api-not-spread-yet", "takes a minute or two", CHECK),
+    "old API": (
+        old_api, NOT_FOUND, "api-not-spread-yet", "the API was created at 2020", "for the region",
+    ),
     "new role": (nothing, SILENT, "api-not-spread-yet", "Internal Server Error", CHECK),
     "nothing known": (
         nothing, Answer(status=403, text="Forbidden"), "unexplained", "HTTP 403 Forbidden", CHECK,

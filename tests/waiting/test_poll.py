@@ -220,7 +220,8 @@ def test_a_call_is_repeated_until_aws_takes_it(clock: Clock) -> None:
     ((status, reason), again) = told
     assert status == "waiting"
     assert again == (status, reason)
-    assert reason.startswith("the new role is not known yet (role: PutRolePolicy answered NoSuch")
+    assert reason.startswith("role: PutRolePolicy answered NoSuchEntity: no such role")
+    assert reason.endswith("the new role is not known yet")
 
 
 def test_a_refusal_that_outlasts_its_budget_is_raised_as_it_is(clock: Clock) -> None:

@@ -6,12 +6,16 @@ Developer Guide, "Troubleshooting issues with HTTP API Lambda integrations".
 
 from __future__ import annotations
 
+import datetime
+
 from provision.verify.diagnosis.cause import CHECK, Cause, differing, is_should
 from provision.verify.diagnosis.evidence import Evidence
 from provision.verify.diagnosis.policies import allowed_on, allows, trusted, trusts
 
 API_SERVICE = "apigateway.amazonaws.com"
 INVOKE = "lambda:InvokeFunction"
+NEW_API_SECONDS = 15 * 60.0  # after which "it is new" explains nothing any more
+DOCTOR = "python -m provision doctor; then AWS's own health page for the region"
 
 
 def api_missing(evidence: Evidence) -> Cause | None:
@@ -131,10 +135,23 @@ def api_not_spread_yet(evidence: Evidence) -> Cause | None:
         return None
     if answer.status not in (404, 500, 503):
         return None
-    return Cause(
+    what = (
         "API Gateway does not call the function, though stage, route, integration and role are as "
-        "they should be: a new API or role takes a minute or two to reach it",
+        "they should be"
+    )
+    api = evidence.seen(evidence.template.api)
+    if api and api.created and age(api.created) > NEW_API_SECONDS:
+        proof = f"{evidence.answered}; the API was created at {api.created}"
+        return Cause(what, proof, DOCTOR, certain=False)
+    return Cause(
+        f"{what}: a new API or role takes a minute or two to reach it",
         evidence.answered,
         CHECK,
         certain=False,
     )
+
+
+def age(created: str) -> float:
+    """Return how many seconds ago something was created."""
+    then = datetime.datetime.fromisoformat(created)
+    return (datetime.datetime.now(datetime.UTC) - then).total_seconds()
