@@ -23,8 +23,8 @@ from unittest import mock
 from rich.console import Console
 from rich.text import Text
 
-from provision.__main__ import arguments_of
-from provision.cli.parser import Job, execute
+from provision.cli.process import Job, execute
+from provision.commands.command_line import arguments_of
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.views.live import Live, drawing
 from provision.views.progress import View
@@ -153,7 +153,7 @@ def film(*argv: str, ends_with: int = 0) -> Filmed:
             lambda options, *rest: arguments.work(replace(options, speed=SPEED), *rest),
         )
 
-    with mock.patch("provision.cli.parser.make_output", return_value=output):
+    with mock.patch("provision.cli.process.make_output", return_value=output):
         code = execute(prepare, argv[0])
     if code != ends_with:
         shown = "\n".join(line.plain for line in output.lines)

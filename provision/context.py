@@ -206,7 +206,8 @@ def opened(
         template = environment(config, packed=packed, final_snapshot=final_snapshot)
         state.belong_to(aws.identity.account)
         recorder = RunRecorder()
-        engine = Engine(aws, template, state, poll_policy, (output, recorder))
+        watchers = (output, recorder)
+        engine = Engine(aws, template, state, poll_policy, watchers, before_work=resume_collecting)
         run = Run(
             command, config, aws, state, poll_policy, output, template, engine, recorder,
             begun=begun,

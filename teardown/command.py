@@ -167,4 +167,4 @@ def show_calls(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Show the calls that would delete it."""
     from provision.views.explain import explain_removal  # only who asks for it waits for its import
 
-    explain_removal(run, deletable(run, seen), seen)
+    explain_removal(run.aws, deletable(run, seen), seen, run.state.known(), run.output)

@@ -3,7 +3,7 @@
 Every client is made once, under one lock (making clients in parallel is slower than in turn), and
 sends each call that changes something once: botocore would repeat a create whose answer was lost,
 and AWS would make a second copy. Repeated here are reads, and calls that AWS throttled, which it
-did not carry out. What to do about a lost answer is make.py's business.
+did not carry out. What to do about a lost answer is converge.py's business.
 """
 
 from __future__ import annotations

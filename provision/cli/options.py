@@ -1,6 +1,6 @@
 """The flags that every command takes, and the configuration that they name.
 
-Kept apart from run.py so that a bad flag or a bad value is told before boto3 is even imported.
+Kept apart from context.py so that a bad flag or a bad value is told before boto3 is even imported.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def plan(
         if explain:
             from provision.views.explain import explain_plan
 
-            explain_plan(run, found)
+            explain_plan(run.aws, found, output)
         found.refuse()
         unchanged = len(found.counted) - len(found.to_do)
         costs = priced(run, live=live)

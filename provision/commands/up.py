@@ -88,7 +88,7 @@ def show(run: Run, plan: Plan, *, explain: bool) -> None:
     if explain:
         from provision.views.explain import explain_plan
 
-        explain_plan(run, plan)
+        explain_plan(run.aws, plan, run.output)
 
 
 def examine(run: Run, plan: Plan) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from provision.config.files import Unreadable, read_text
 from provision.errors import UsageError
-from provision.files import Unreadable, read_text
 
 Place = tuple[str, ...]  # a key's path: ("environment", "tags", "team")
 

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from provision.aws.account import Aws
-from provision.cli.memory import resume_collecting
 from provision.engine import graph
 from provision.engine.events import Watcher
 from provision.engine.outputs import Blocked, StepOutputs
@@ -64,6 +63,7 @@ class Engine:
     poll_policy: PollPolicy
     watchers: Sequence[Watcher]
     counts: Counts = field(default_factory=Counts)
+    before_work: Callable[[], None] = lambda: None  # called before threads begin
 
     def __post_init__(self) -> None:
         self.removed: dict[str, str] = {}  # steps whose resources were deleted, and when
@@ -298,7 +298,7 @@ class Engine:
                 self.poll_policy.stop.set()
                 raise
 
-        resume_collecting()
+        self.before_work()
         with ThreadPoolExecutor(max_workers=max(1, len(resources))) as threads:
             list(threads.map(guarded, resources))
         if self._errors:

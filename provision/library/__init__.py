@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from provision.cli.options import Options, refuse_without_config
-from provision.cli.parser import stopping_on_signals
+from provision.cli.process import stopping_on_signals
 from provision.commands.check import prove_logins
 from provision.commands.dry_run import rehearsed
 from provision.commands.up import bring_up

@@ -16,8 +16,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from provision.config.files import Unreadable, read_text
 from provision.errors import Locked, StateError
-from provision.files import Unreadable, read_text
 from provision.state.document import now
 from provision.state.location import DEFAULT_FOLDER
 from provision.state.store import Snapshot

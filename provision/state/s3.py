@@ -25,6 +25,7 @@ import botocore.exceptions as boto_errors
 
 from provision.aws.account import Aws, calling
 from provision.aws.advice import THROTTLED
+from provision.config.files import LARGEST
 from provision.errors import (
     AwsAnswer,
     AwsCallError,
@@ -34,7 +35,6 @@ from provision.errors import (
     UnreachableError,
     UnsureError,
 )
-from provision.files import LARGEST
 from provision.state import conditional_write, lease
 from provision.state.document import now
 from provision.state.lease import Holder, Lease, lease_lost

@@ -22,7 +22,6 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
 from provision.aws.account import Aws
-from provision.context import Run
 from provision.engine.application import apply, portions
 from provision.engine.events import Reporter
 from provision.engine.graph import container_of
@@ -101,56 +100,60 @@ class Explained:
 # --- for the commands -----------------------------------------------------------------------------
 
 
-def explain_plan(run: Run, plan: Plan) -> None:
+def explain_plan(aws: Aws, plan: Plan, reporter: Reporter) -> None:
     """Show each step of a plan with the calls that carry it out. Changes nothing."""
-    with contextlib.closing(RecordingAws(run.aws)) as aws:
-        steps = [explained_step(aws, each, bound) for each, bound in bound_steps(run, plan)]
-    show(run.output, steps)
+    with contextlib.closing(RecordingAws(aws)) as recording:
+        steps = [explained_step(recording, each, bound) for each, bound in bound_steps(aws, plan)]
+    show(reporter, steps)
 
 
 def explain_removal(
-    run: Run, resources: Iterable[Resource], seen: Mapping[str, Seen | None]
+    aws: Aws,
+    resources: Iterable[Resource],
+    seen: Mapping[str, Seen | None],
+    known: Mapping[str, Mapping[str, str]],
+    reporter: Reporter,
 ) -> None:
     """Show the calls that delete these resources, last made first. Changes nothing."""
-    known: dict[str, Any] = {"aws": pseudo(run.aws), **run.state.known()}
+    known = {"aws": pseudo(aws), **known}
     known |= {step: there.outputs for step, there in seen.items() if there}
     going = [
         each for each in resources if seen.get(each.step) and isinstance(each, ManagedResource)
     ]
     steps = {each.step for each in going}
     explained = []
-    with contextlib.closing(RecordingAws(run.aws)) as aws:
+    with contextlib.closing(RecordingAws(aws)) as recording:
         for resource in reversed(going):
             there = seen[resource.step]
             assert there is not None  # noqa: S101 - chosen so above
             if container := container_of(resource) & steps:
                 explained.append(Explained(resource.step, f"goes with {min(container)}", ()))
             else:
-                calls = removal(aws, bind(resource, known), there)
+                calls = removal(recording, bind(resource, known), there)
                 explained.append(Explained(resource.step, "delete", calls))
-    show(run.output, explained)
+    show(reporter, explained)
 
 
-def show(output: Reporter, explained: Iterable[Explained]) -> None:
+def show(reporter: Reporter, explained: Iterable[Explained]) -> None:
     """Show lines to a person, a record for each step to a program."""
     lines = []
     for each in explained:
-        output.record(
+        reporter.record(
             "explain", step=each.step, action=each.action, calls=[vars(call) for call in each.calls]
         )
         lines += ["", f"# {each.step}: {each.action}"]
         for call in each.calls:
             lines += [call.command, f"# {call.document}"]
     if lines:
-        output.document("\n".join(lines))
+        reporter.document("\n".join(lines))
 
 
 # --- the calls of a step --------------------------------------------------------------------------
 
 
-def bound_steps(run: Run, plan: Plan) -> Iterator[tuple[Planned, Resource]]:
+def bound_steps(aws: Aws, plan: Plan) -> Iterator[tuple[Planned, Resource]]:
     """Yield each step at which there is something to do, with every value that is known."""
-    known: dict[str, Any] = {"aws": pseudo(run.aws)}
+    known: dict[str, Any] = {"aws": pseudo(aws)}
     for each in plan.steps:
         bound = bind(each.resource, known)
         if each.action in (Action.CREATE, Action.UPDATE, Action.REPLACE):

@@ -26,7 +26,7 @@ from typing import Any
 import botocore.session
 
 from provision.aws import account
-from provision.cli import parser
+from provision.cli import process
 from provision.packaging.zips import function_package, layer_package
 
 CHUNK = 1 << 16  # bytes
@@ -123,8 +123,8 @@ def be_humble() -> None:
 
 def at_speed(speed: float) -> None:
     """Let polls and budgets run as fast as in a rehearsal of this speed."""
-    options = parser.make_options
-    parser.make_options = lambda *given: dataclasses.replace(options(*given), speed=speed)
+    options = process.make_options
+    process.make_options = lambda *given: dataclasses.replace(options(*given), speed=speed)
 
 
 if __name__ == "__main__":

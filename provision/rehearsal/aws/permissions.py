@@ -37,7 +37,9 @@ def allows(world: World, call: Call, action: str, resource: str) -> bool:
     """Whether the caller of `call` may also do this. Raises AwsError (500) as `check`."""
     if world.caller is None or call.principal == SOMEBODY_ELSE:
         return True
-    return world.caller.may(Check(action, resource, {"aws:RequestedRegion": call.region})).allowed
+    return bool(
+        world.caller.may(Check(action, resource, {"aws:RequestedRegion": call.region})).allowed
+    )
 
 
 class Caller:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.clock import Clock, Duration, Durations, Spread
@@ -17,12 +17,20 @@ from provision.rehearsal.aws.moto_app import Moto
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from provision.rehearsal.aws.permissions import Caller
-
 INSIDE_KEY = "AKIAREHEARSALINSIDE0"
 """The access key in the rehearsal's own calls within this process; over HTTP nobody has it."""
 
 T = TypeVar("T")
+
+
+class Principal(Protocol):
+    """Whoever makes calls under policies; permissions.py has one."""
+
+    policy: Any
+    used: set[Any]
+
+    def check(self, world: World, call: Call) -> frozenset[str]: ...
+    def may(self, wanted: Any) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -100,7 +108,7 @@ class World:
         self.durations = durations or Durations()
         self.clock = Clock(behaviours.speed)
         self.draws = Draws(behaviours.seed)
-        self.caller: Caller | None = None
+        self.caller: Principal | None = None
         """Whose IAM policies have to allow each call. None: everything is allowed."""
         self.data_plane: Any = None
         self.lock = threading.RLock()

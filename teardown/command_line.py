@@ -1,0 +1,71 @@
+"""`python -m teardown`: deletes the environment, and proves that nothing of it is left."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from provision.cli.completion import offer
+from provision.cli.options import refuse_without_config
+from provision.cli.parser import add_common_flags, add_dry_run_flags, add_explain_flag, parser
+from provision.cli.process import Job
+from provision.errors import UsageError
+
+if TYPE_CHECKING:
+    from provision.cli.options import Options
+    from provision.engine.events import Display, Summary
+
+DESCRIPTION = """\
+Deletes everything that `python -m provision up` made, found by the state file, tags and names
+together; what costs money first. Waits until it is gone, then asks AWS, kind by kind, what is left.
+"""
+EXAMPLES = """\
+examples:
+  python -m teardown --plan               what would be deleted (reads only)
+  python -m teardown                      delete it; asks first
+  python -m teardown --yes                does not ask
+  python -m teardown --final-snapshot before-we-left   keep the data in a snapshot
+  python -m teardown --dry-run            rehearse `up` and then the teardown: no AWS
+
+exit codes:
+  0 nothing is left   1 failed at AWS, locked, or something is left   2 bad usage or configuration
+  130 interrupted, state saved
+"""
+
+
+def prepare() -> Job:
+    """Return the job that the arguments ask for. Raises UsageError."""
+    top = parser("python -m teardown", DESCRIPTION, EXAMPLES)
+    top.add_argument("--yes", action="store_true", help="do not ask first")
+    top.add_argument("--plan", action="store_true", help="show what would be deleted; reads only")
+    top.add_argument(
+        "--final-snapshot", metavar="NAME", default="",
+        help="keep the data in a DB snapshot of this name (it costs storage)",
+    )  # fmt: skip
+    add_explain_flag(top)
+    add_dry_run_flags(top)
+    add_common_flags(top)
+    offer(top)
+    arguments = top.parse_args(sys.argv[1:])
+    arguments.title = "teardown"
+    return Job(arguments, work)
+
+
+def work(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
+    """Do what the flags say. Returns the summary and the exit code."""
+    from provision.commands import dry_run
+    from teardown.command import teardown, teardown_plan
+
+    if arguments.plan and (arguments.dry_run or arguments.final_snapshot):
+        raise UsageError("--plan goes neither with --dry-run nor with --final-snapshot")
+    if arguments.dry_run:
+        from teardown.rehearsal import up_and_down
+
+        return up_and_down(options, output, arguments), 0
+    dry_run.refuse_flags_without_dry_run(arguments)
+    refuse_without_config(options)
+    if arguments.plan:
+        return teardown_plan(options, output, explain=arguments.explain), 0
+    settings = {"yes": arguments.yes, "explain": arguments.explain}
+    return teardown(options, output, final_snapshot=arguments.final_snapshot, **settings), 0
