@@ -56,8 +56,13 @@ SET_OR_IN_THE_WAY = (
 )
 
 
+REQUEST_ID = "7e5a2c6c-0f3e-4c0f-9a3e-1f6f2c9d8b11"
+
+
 class Context:
     """What Lambda hands to a handler, as far as ours look at it."""
+
+    aws_request_id = REQUEST_ID
 
     def __init__(self, seconds: float = 30.0) -> None:
         self.milliseconds = int(seconds * 1000)
@@ -189,6 +194,18 @@ def body(answer: Any) -> Any:
     return json.loads(answer["body"])
 
 
+def words(answer: Any, capsys: pytest.CaptureFixture[str]) -> str:
+    """What the log says of a failure, and its answer does not."""
+    told, log = body(answer), json.loads(capsys.readouterr().err.splitlines()[-1])
+    assert set(told) == {"error", "code", "request_id"}
+    assert told == {name: log[name] for name in told}
+    assert told["request_id"] == REQUEST_ID
+    message: str = log["message"]
+    assert message
+    assert message not in answer["body"]
+    return message
+
+
 def hours(*values: int) -> list[datetime]:
     return [datetime(1995, 1, 1) + timedelta(hours=value) for value in values]
 
@@ -302,6 +319,7 @@ def test_another_limit_is_refused_before_anyone_logs_in(
     assert body(answer) == {
         "error": "BadRequest",
         "code": "limit",
+        "request_id": REQUEST_ID,
         "message": "limit must be a whole number from 1 to 10000",
     }
     assert server.options == []
@@ -484,7 +502,8 @@ def test_a_refused_login_is_answered_with_its_class_and_code(
     assert answer["statusCode"] == status
     assert body(answer)["error"] == type(error).__name__
     assert body(answer)["code"] == error.errno
-    assert body(answer)["message"]
+    assert set(body(answer)) == {"error", "code", "request_id"}
+    assert error.msg not in json.dumps(answer)
     assert answer["headers"]["Content-Type"] == "application/json"
     assert "X-TLS" not in answer["headers"]
     log = json.loads(capsys.readouterr().err)
@@ -505,12 +524,13 @@ def test_a_failing_statement_is_answered_and_the_connection_closed(
     assert body(answer) == {
         "error": "DatabaseError",
         "code": 1114,
-        "message": "1114: The table is full",
+        "request_id": REQUEST_ID,
     }
     assert answer["headers"]["X-TLS"] == "none"
     assert answer["headers"]["Server-Timing"].startswith("login;dur=")
     assert server.closed == 1
-    assert json.loads(capsys.readouterr().err)["stage"] == "query"
+    log = json.loads(capsys.readouterr().err)
+    assert (log["stage"], log["message"]) == ("query", "1114: The table is full")
 
 
 @pytest.mark.parametrize("wording", [str, quote, lambda secret: repr(secret)[1:-1]])
@@ -527,18 +547,22 @@ def test_no_secret_is_in_an_answer_or_log_even_if_the_server_echoes_it(
     answer = call(index)
 
     secret = server.options[0]["password"]
-    shown = json.dumps(answer) + "".join(capsys.readouterr())
-    assert "no such <***>" in body(answer)["message"]
+    out, err = capsys.readouterr()
+    shown = json.dumps(answer) + out + err
+    assert "no such <***>" in json.loads(err)["message"]
+    assert "no such" not in json.dumps(answer)
     for form in (secret, quote(secret), PASSWORD, "X-Amz-Signature"):
         assert form not in shown
 
 
-def test_a_long_message_is_cut(index: Any, server: FakeMySQL) -> None:
+def test_a_long_message_is_cut(
+    index: Any, server: FakeMySQL, capsys: pytest.CaptureFixture[str]
+) -> None:
     def refuse(_options: dict[str, Any]) -> None:
         raise errors.DatabaseError("line\n" * 10_000, errno=1105)
 
     server.on_connect = refuse
-    message = body(call(index))["message"]
+    message = words(call(index), capsys)
     assert len(message) == 500
     assert "\n" not in message
 
@@ -566,6 +590,7 @@ def test_a_bad_setting_is_named_before_anyone_logs_in(
     load: Callable[[Login], Any],
     server: FakeMySQL,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     variable: str,
     value: str | None,
     problem: str,
@@ -579,7 +604,7 @@ def test_a_bad_setting_is_named_before_anyone_logs_in(
         assert answer["statusCode"] == 500
         assert body(answer)["error"] == "SettingError"
         assert body(answer)["code"] == variable
-        assert problem in body(answer)["message"]
+        assert problem in words(answer, capsys)
     assert server.options == []
 
 
@@ -603,7 +628,7 @@ def test_the_certificate_setting_may_be_left_out(
 
 
 def test_a_login_that_hangs_is_answered_and_stores_nothing_later(
-    index: Any, server: FakeMySQL
+    index: Any, server: FakeMySQL, capsys: pytest.CaptureFixture[str]
 ) -> None:
     let_go = threading.Event()
     server.on_connect = lambda options: (let_go.wait(60), None)[1]
@@ -613,7 +638,7 @@ def test_a_login_that_hangs_is_answered_and_stores_nothing_later(
 
     assert answer["statusCode"] == 503
     assert body(answer)["error"] == "TimeoutError"
-    assert re.fullmatch(r"no answer after \d+\.\d s, during login", body(answer)["message"])
+    assert re.fullmatch(r"no answer after \d+\.\d s, during login", words(answer, capsys))
     (left_behind,) = set(threading.enumerate()) - others
     let_go.set()
     left_behind.join(60)
@@ -621,7 +646,9 @@ def test_a_login_that_hangs_is_answered_and_stores_nothing_later(
     assert server.closed == 1
 
 
-def test_a_statement_that_hangs_is_answered(index: Any, server: FakeMySQL) -> None:
+def test_a_statement_that_hangs_is_answered(
+    index: Any, server: FakeMySQL, capsys: pytest.CaptureFixture[str]
+) -> None:
     let_go = threading.Event()
     server.on_execute = lambda sql: (let_go.wait(60), None)[1]
     others = set(threading.enumerate())
@@ -631,7 +658,7 @@ def test_a_statement_that_hangs_is_answered(index: Any, server: FakeMySQL) -> No
     left_behind.join(60)
     assert len(server.statements) == 1
     assert answer["statusCode"] == 503
-    assert "during query" in body(answer)["message"]
+    assert "during query" in words(answer, capsys)
 
 
 @pytest.mark.parametrize(("remaining", "expected"), [(10.0, 8), (60.0, 27), (1.0, 1)])

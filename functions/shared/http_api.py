@@ -52,7 +52,8 @@ def handler(login: str, password: Callable[[Database], str]) -> Callable[[Event,
     """
 
     def lambda_handler(event: Event, context: Any) -> Answer:
-        request = Request(login, Deadline(context.get_remaining_time_in_millis() / 1000))
+        deadline = Deadline(context.get_remaining_time_in_millis() / 1000)
+        request = Request(login, deadline, context.aws_request_id)
         answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         threading.Thread(
             target=lambda: answers.put(request.answer(event, password)), daemon=True
@@ -68,8 +69,9 @@ def handler(login: str, password: Callable[[Database], str]) -> Callable[[Event,
 class Request:
     """One request: what is known of it so far, and its answer."""
 
-    def __init__(self, login: str, deadline: Deadline) -> None:
+    def __init__(self, login: str, deadline: Deadline, request_id: str) -> None:
         self.deadline = deadline
+        self.request_id = request_id
         self.stage = "start"
         self.secret = ""
         self.timings: list[str] = []
@@ -108,20 +110,26 @@ class Request:
         self.timings.append(f"{stage};dur={(time.perf_counter() - started) * 1000:.1f}")
 
     def failure(self, error: Exception) -> Answer:
-        """Return the answer that tells the client what failed, and log it for the operator."""
+        """Return the answer that tells the client what failed, and log it for the operator.
+
+        The API is public, and a server's words name users and addresses: they go to the log alone,
+        where the request's id finds them. What is wrong with the request itself is told.
+        """
         body = {
             "error": type(error).__name__,
             "code": getattr(error, "code", getattr(error, "errno", None)),
-            "message": self.message(error),
+            "request_id": self.request_id,
         }
+        words = {"message": self.message(error)}
         status = status_of(error)
         trace = "".join(traceback.format_exception(error)) if status >= SERVER_ERROR else ""
-        log = {"login": self.headers["X-Login"], "stage": self.stage, "status": status, **body}
-        print(json.dumps({**log, "trace": self.safe(trace)}), file=sys.stderr, flush=True)
-        return self.reply(status, body)
+        log = {"login": self.headers["X-Login"], "stage": self.stage, "status": status}
+        text = json.dumps({**log, **body, **words, "trace": self.safe(trace)})
+        print(text, file=sys.stderr, flush=True)
+        return self.reply(status, body if status >= SERVER_ERROR else body | words)
 
     def message(self, error: Exception) -> str:
-        """Return what a client may read of an error: one line, without secrets."""
+        """Return an error's words: one line, without secrets."""
         if isinstance(error, LATE):
             waited = self.deadline.seconds - self.deadline.left
             return f"no answer after {waited:.1f} s, during {self.stage}"

@@ -12,6 +12,7 @@ import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -43,15 +44,23 @@ LOGIN_ROUTES = (
 
 @dataclass(frozen=True)
 class FunctionError:
-    """What a function says of its failure: the error's class, its code, and one line of words."""
+    """What a function says of its failure: the error's class, its code, and one line of words.
+
+    In an answer there are no words (the API is public): the log has them, by `request_id`.
+    """
 
     kind: str
     code: str
-    message: str
+    message: str = ""
+    request_id: str = ""
 
     def __str__(self) -> str:
         code = f" {self.code}" if self.code and self.code not in self.message else ""
-        return f"{self.kind}{code}: {self.message}"
+        return f"{self.kind}{code}: {self.message}" if self.message else f"{self.kind}{code}"
+
+    def same(self, other: FunctionError) -> bool:
+        """Return whether the other is of the same class and code."""
+        return (self.kind, self.code) == (other.kind, other.code)
 
 
 @dataclass(frozen=True)
@@ -120,9 +129,8 @@ def answer(status: int, headers: Any, body: bytes, ms: float) -> Answer:
     rows = error = None
     if isinstance(parsed, list) and all(isinstance(row, str) for row in parsed):
         rows = tuple(parsed)
-    elif isinstance(parsed, dict) and {"error", "code", "message"} <= set(parsed):
-        code = "" if parsed["code"] is None else str(parsed["code"])
-        error = FunctionError(str(parsed["error"]), code, str(parsed["message"]))
+    elif isinstance(parsed, dict) and {"error", "code"} <= set(parsed):
+        error = function_error(parsed)
     return Answer(
         status=status,
         login=headers.get("X-Login") or "",
@@ -134,6 +142,13 @@ def answer(status: int, headers: Any, body: bytes, ms: float) -> Answer:
         error=error,
         text="" if rows or error else " ".join(body.decode("utf-8", "replace").split())[:QUOTED],
     )
+
+
+def function_error(told: Mapping[str, Any]) -> FunctionError:
+    """Return the failure in an answer, or in a line of the log (functions/shared/http_api.py)."""
+    code = "" if told["code"] is None else str(told["code"])
+    words, request_id = str(told.get("message", "")), str(told.get("request_id", ""))
+    return FunctionError(str(told["error"]), code, words, request_id)
 
 
 def parse(body: bytes) -> Any:

@@ -19,10 +19,11 @@ from provision.resources.iam import allow
 from provision.resources.references import Output, bind
 from provision.verify.diagnosis.cause import Cause, differing, shown
 from provision.verify.diagnosis.causes import CAUSES, cause_of
-from provision.verify.diagnosis.evidence import Evidence, Step, last_refusal, logged_error
+from provision.verify.diagnosis.evidence import Evidence, Step, error_of, last_refusal, logged_error
 from provision.verify.diagnosis.network import lets
 from provision.verify.diagnosis.policies import allowed_on, allows, denies, trusts
 from provision.verify.http_client import LOGIN_ROUTES, Answer, FunctionError
+from provision.verify.http_client import answer as parsed_answer
 
 ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rds-proxy-auth-iam"
@@ -809,6 +810,38 @@ def test_whom_a_trust_policy_trusts() -> None:
 )  # fmt: skip
 def test_what_a_line_of_the_log_tells(line: str, error: FunctionError | None) -> None:
     assert logged_error(line) == error
+
+
+def line(error: str, code: int | None, message: str, request_id: str) -> str:
+    """A line of a function's log about a failure."""
+    told = {"error": error, "code": code, "message": message, "request_id": request_id}
+    return json.dumps({"login": "iam", **told})
+
+
+def test_an_answer_gets_its_words_from_the_log_by_the_requests_id() -> None:
+    lines = [
+        line("InterfaceError", 2003, "older", "a"),
+        line("InterfaceError", 2003, "its own", "b"),
+        line("InterfaceError", 2003, "newer", "c"),
+        line("TimeoutError", None, "another's", "d"),
+    ]
+    body = b'{"error":"InterfaceError","code":2003,"request_id":"%s"}'
+
+    def found(request_id: bytes) -> str:
+        told = parsed_answer(500, {}, body % request_id, 1.0)
+        error = error_of(told, lines)
+        assert error is not None
+        evidence = Evidence(LOGIN_ROUTES[-1], told, WHOLE, error, template=TEMPLATE)
+        assert evidence.error == error
+        assert error.message in evidence.said()
+        return error.message
+
+    assert found(b"b") == "its own"
+    assert found(b"x") == "newer"  # the log lags behind: the newest of the same kind
+    other = parsed_answer(500, {}, b'{"error":"X","code":1,"request_id":"a"}', 1.0)
+    assert error_of(other, lines) is None
+    assert error_of(None, lines) == FunctionError("TimeoutError", "", "another's", "d")
+    assert Evidence(LOGIN_ROUTES[-1], other, WHOLE, None, template=TEMPLATE).error == other.error
 
 
 def test_a_long_line_of_the_log_is_cut() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from provision.aws.account import Aws, absent, calling, pages
@@ -24,7 +24,7 @@ from provision.resources.lambda_ import Function
 from provision.resources.rds import DBProxy, DBProxyTarget
 from provision.resources.references import bind
 from provision.resources.template import Login, Template
-from provision.verify.http_client import Answer, FunctionError, LoginRoute
+from provision.verify.http_client import Answer, FunctionError, LoginRoute, function_error
 
 R = TypeVar("R", bound=Resource)
 
@@ -125,8 +125,11 @@ class Evidence:
 
     @property
     def error(self) -> FunctionError | None:
-        """What the function says of its failure, in its answer or else in its log."""
-        return (self.answer.error if self.answer else None) or self.logged
+        """What the function says of its failure: its log with words, or its answer without."""
+        told = self.answer.error if self.answer else None
+        if told is None or (self.logged and self.logged.same(told)):
+            return self.logged
+        return told
 
     @property
     def answered(self) -> str:
@@ -141,7 +144,7 @@ class Evidence:
     def said(self) -> str:
         """Return in one line what came back, and what the function's log adds to it."""
         told = self.answered
-        if self.logged and not (self.answer and self.answer.error):
+        if self.logged and self.error is self.logged:
             told += f"; the function's log: {self.logged}"
         return told
 
@@ -161,7 +164,7 @@ def gather(
         lambda: all_steps(run),
         *(lambda group=group: log_lines(run.aws, group, since) for group in functions + proxies),
     )
-    errors = {login: last_error(lines) for login, lines in zip(logins, logs, strict=False)}
+    of_functions = dict(zip(logins, logs, strict=False))
     refusals = {
         login: last_refusal(lines) for login, lines in zip(logins, logs[len(logins) :], strict=True)
     }
@@ -170,7 +173,7 @@ def gather(
             route,
             answer,
             steps,
-            errors[route.login],
+            error_of(answer, of_functions[route.login]),
             refusals[route.login],
             problem,
             template=run.template,
@@ -229,10 +232,19 @@ def log_lines(aws: Aws, group: str, since: float) -> list[str]:
     return []
 
 
-def last_error(lines: Iterable[str]) -> FunctionError | None:
-    """Return the newest failure that a function's log tells, or None."""
+def error_of(answer: Answer | None, lines: Iterable[str]) -> FunctionError | None:
+    """Return the failure of an answer with the words that the function's log has for it.
+
+    By the request's id; where the log does not have that yet, the newest of the same kind. For an
+    answer that names none, the newest that the log tells; None where it tells none.
+    """
     found = [error for line in lines if (error := logged_error(line))]
-    return found[-1] if found else None
+    told = answer.error if answer else None
+    if told is None:
+        return found[-1] if found else None
+    alike = [error for error in found if error.same(told)]
+    own = [error for error in alike if error.request_id == told.request_id]
+    return next(reversed(own or alike), None)
 
 
 def last_refusal(lines: Iterable[str]) -> str:
@@ -248,9 +260,7 @@ def logged_error(line: str) -> FunctionError | None:
     if match := TIMED_OUT.search(line):
         return FunctionError("Sandbox.Timedout", "", match[0])
     try:
-        told = json.loads(line)
-        return FunctionError(
-            str(told["error"]), str(told["code"] or ""), str(told["message"])[:LOG_LINE]
-        )
-    except (ValueError, KeyError, TypeError):
+        error = function_error(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
+    return replace(error, message=error.message[:LOG_LINE])
