@@ -65,7 +65,7 @@ class DataPlane:
     ) -> None:
         self.clock = Clock()
         self.report = Report()
-        self.aws = RehearsedAws(rehearsal)
+        self.aws = RehearsedAws(rehearsal, self.clock.now)
         self.authority = CertificateAuthority()
         self._database = checked_database(database)
         self._limits = limits

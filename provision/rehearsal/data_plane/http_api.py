@@ -39,6 +39,8 @@ ACCOUNT_RATE, ACCOUNT_BURST = 10_000, 5_000  # requests per second; requests
 _IDLE_SECONDS = 30.0
 _PARALLEL = 64
 _MESSAGES = {
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "Not Found",
     429: "Too Many Requests",
     500: "Internal Server Error",
@@ -101,7 +103,9 @@ class Gateway:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def _answer(self, request: Request, request_id: str) -> Response:
+        self._check_endpoint()
         match = self._match(request)
+        _check_authorization(match.route)
         self._throttle(match)
         integration = self._integration(match.route)
         function_arn = self._function(integration, match.route)
@@ -114,18 +118,29 @@ class Gateway:
         except FutureTimeoutError:
             raise GatewayError(503, f"the integration's {seconds:g} s are over") from None
         except InvokeError as error:
-            raise GatewayError(500, str(error)) from error
+            throttled = error.code == "TooManyRequestsException"
+            raise GatewayError(503 if throttled else 500, str(error)) from error
         if "FunctionError" in answer:
             told = json.loads(answer["Payload"])
             raise GatewayError(500, f"{told.get('errorType')}: {told.get('errorMessage')}")
         return formatted(answer["Payload"])
+
+    def _check_endpoint(self) -> None:
+        """Raises GatewayError (404) when the API answers only under a domain name of its own."""
+        get_api = self._aws.client("apigatewayv2").get_api
+        try:
+            api = self._aws.reads.get(("settings", self.api_id), lambda: get_api(ApiId=self.api_id))
+        except ClientError as error:
+            raise GatewayError(404, error.response["Error"]["Message"]) from error
+        if api.get("DisableExecuteApiEndpoint"):
+            raise GatewayError(404, "the API's execute-api endpoint is disabled")
 
     def _match(self, request: Request) -> Match:
         stages, routes = self._aws.reads.get(("api", self.api_id), self._stages_and_routes)
         first, _, rest = request.path[1:].partition("/")
         path = request.path
         stage = stages.get("$default")
-        if first in stages:  # a named stage is the first part of the path
+        if first in stages and first != "$default":  # a named stage is the path's first part
             stage, path = stages[first], f"/{rest}"
         if stage is None:
             raise GatewayError(404, f"no $default stage, and no stage {first!r}")
@@ -247,6 +262,13 @@ class Gateway:
         }
         event = {name: value for name, value in event.items() if value is not None}
         return event | (_body_fields(request.body) if request.body else {})
+
+
+def _check_authorization(route: Mapping[str, Any]) -> None:
+    """Raises GatewayError for a route that wants more than an anonymous client has."""
+    kind = route.get("AuthorizationType") or "NONE"
+    if kind != "NONE":
+        raise GatewayError(403 if kind == "AWS_IAM" else 401, f"the route wants {kind}")
 
 
 def _told(request: Request, user_agent: str) -> dict[str, Any]:

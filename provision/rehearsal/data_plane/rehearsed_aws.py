@@ -26,7 +26,7 @@ from provision.rehearsal.aws.iam_policy import (
 )
 from provision.rehearsal.data_plane.proxy.databases import Database, DatabaseDownError, Secret
 from provision.rehearsal.data_plane.proxy.stand_in import PLUGINS, ProxySettings
-from provision.rehearsal.data_plane.proxy.token import SessionKey
+from provision.rehearsal.data_plane.proxy.token import SessionKey, TokenRefusedError
 from provision.rehearsal.data_plane.shared_reads import SharedReads
 
 MYSQL_PORT = 3306
@@ -47,18 +47,21 @@ class Credentials:
 
     key: SessionKey
     expires: datetime
+    now: Callable[[], datetime]
 
     @property
     def fresh(self) -> bool:
         """Whether they need no replacing yet."""
-        return datetime.now(UTC) < self.expires - REFRESH
+        return self.now() < self.expires - REFRESH
 
 
 class RehearsedAws:
     """The rehearsed account, as the data plane sees it. Safe to use from several threads."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(
+        self, clients: Clients, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._clients, self._now = clients, now
         self.reads = SharedReads()
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -82,21 +85,36 @@ class RehearsedAws:
     # Roles
 
     def find_key(self, access_key_id: str) -> SessionKey | None:
-        """Return the key that STS gave out under this id, if it did."""
-        return self._keys.get(access_key_id)
+        """Return the key that STS gave out under this id, if it did.
+
+        A session ends at its time, and with its role, also when there is a new one of that name:
+        raises TokenRefusedError.
+        """
+        key = self._keys.get(access_key_id)
+        if key is None:
+            return None
+        if key.expires is not None and self._now() >= key.expires:
+            raise TokenRefusedError(f"the session of {key.role_arn} ended at {key.expires}")
+        if key.role_id != self._role_id(key.role_arn):
+            raise TokenRefusedError(f"the session is of a role {key.role_arn} that was deleted")
+        return key
+
+    def _role_id(self, role_arn: str) -> str:
+        """The role's lasting id; "" when there is no such role."""
+        return str(self._roles().get(role_arn, {}).get("RoleId", ""))
 
     def credentials(self, role_arn: str, session: str) -> Credentials:
         """Return the role's credentials, good for some minutes more at least."""
-        known = self._credentials.get(role_arn)
-        if known is not None and known.fresh:
+        known, role_id = self._credentials.get(role_arn), self._role_id(role_arn)
+        if known is not None and known.fresh and known.key.role_id == role_id:
             return known
         answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session)
         given = answer["Credentials"]
-        key = SessionKey(
-            given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"], role_arn
-        )
+        secret, token = given["SecretAccessKey"], given["SessionToken"]
+        expires = self._now() + (given["Expiration"] - datetime.now(UTC))
+        key = SessionKey(given["AccessKeyId"], secret, token, role_arn, role_id, expires)
         self._keys[key.access_key_id] = key
-        self._credentials[role_arn] = Credentials(key, given["Expiration"])
+        self._credentials[role_arn] = Credentials(key, expires, self._now)
         return self._credentials[role_arn]
 
     def trusts(self, role_arn: str, service: str) -> Decision:

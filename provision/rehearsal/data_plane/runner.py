@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import io
 import json
 import shutil
@@ -17,6 +18,7 @@ import threading
 import time
 import uuid
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -94,6 +96,7 @@ class Runner:
         self._folder = tempfile.TemporaryDirectory(prefix="rehearsal-functions-")
         self._lock = threading.Lock()
         self._pools: dict[str, Pool] = {}
+        self._running: Counter[str] = Counter()
         self._unpacked: dict[str, Path] = {}
         self._closed = False
 
@@ -103,13 +106,30 @@ class Runner:
         Returns StatusCode, ExecutedVersion, Payload (bytes), LogResult (base64 of the log's last
         4 KiB), and FunctionError when it failed. Raises InvokeError.
         """
-        configuration = self._configuration(function_name)
+        configuration, reserved = self._configuration(function_name)
         call = Call(self._aws, self._report, configuration, payload)
         pool = self._pool(configuration["FunctionArn"])
-        routes, closed = self._network(configuration)
-        wanted = Wanted(_version(configuration), frozenset(routes.open.values()))
-        with pool.environment(wanted, lambda: self._start(configuration, wanted)) as environment:
-            return call.run(environment, routes, closed)
+        with self._counted(configuration["FunctionArn"], reserved):
+            routes, closed = self._network(configuration)
+            wanted = Wanted(_version(configuration), frozenset(routes.open.values()))
+            start = functools.partial(self._start, configuration, wanted)
+            with pool.environment(wanted, start) as environment:
+                return call.run(environment, routes, closed)
+
+    @contextlib.contextmanager
+    def _counted(self, arn: str, reserved: int | None) -> Iterator[None]:
+        """Counts the calls that run. Raises InvokeError for one beyond the reserved concurrency."""
+        with self._lock:
+            if reserved is not None and self._running[arn] >= reserved:
+                reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
+                extra = {"Reason": reason, "Type": "User"}
+                raise InvokeError("TooManyRequestsException", "Rate Exceeded.", 429, extra)
+            self._running[arn] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running[arn] -= 1
 
     def close(self) -> None:
         """End every process. Twice is once."""
@@ -121,7 +141,8 @@ class Runner:
         with contextlib.suppress(FileNotFoundError):
             self._folder.cleanup()
 
-    def _configuration(self, function_name: str) -> Configuration:
+    def _configuration(self, function_name: str) -> tuple[Configuration, int | None]:
+        """The function's configuration, and its reserved concurrency, if it has one."""
         get_function = self._aws.client("lambda").get_function
         try:
             answer = self._aws.reads.get(
@@ -137,7 +158,11 @@ class Runner:
                 f"following state: {configuration['State']}"
             )
             raise InvokeError("ResourceConflictException", text, 409)
-        return configuration
+        read = self._aws.client("lambda").get_function_concurrency  # moto's GetFunction hides 0
+        reserved = self._aws.reads.get(
+            ("concurrency", function_name), lambda: read(FunctionName=function_name)
+        )
+        return configuration, reserved.get("ReservedConcurrentExecutions")
 
     def _pool(self, arn: str) -> Pool:
         with self._lock:

@@ -387,6 +387,17 @@ def test_an_invocation_goes_to_the_data_plane() -> None:
         assert not any(entry.mutating for entry in aws.calls(operation="Invoke"))
 
 
+def test_a_functions_reserved_concurrency_is_told_also_when_it_is_none_at_all() -> None:
+    with account() as aws:
+        aws.function(aws.role("function", "lambda.amazonaws.com"))
+        name = {"FunctionName": "function"}
+        assert "Concurrency" not in aws.lambda_.get_function(**name)
+        for reserved in (0, 5):
+            aws.lambda_.put_function_concurrency(**name, ReservedConcurrentExecutions=reserved)
+            told = aws.lambda_.get_function(**name)["Concurrency"]
+            assert told == {"ReservedConcurrentExecutions": reserved}
+
+
 # Lambda's network interfaces
 
 

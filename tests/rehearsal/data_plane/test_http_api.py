@@ -390,3 +390,46 @@ def test_a_body_too_large_is_refused_unread(
         {"message": "Request Entity Too Large"},
     )
     connection.close()
+
+
+# --- an API that is not open to everybody ---
+
+
+def test_a_disabled_endpoint_answers_nobody(api: Api) -> None:
+    api.client.update_api(ApiId=api.id, DisableExecuteApiEndpoint=True)
+    assert api.get() == (404, NOT_FOUND)
+    assert "execute-api endpoint is disabled" in api.report[-1].reason
+    assert api.function.events == []
+    api.client.update_api(ApiId=api.id, DisableExecuteApiEndpoint=False)
+    assert api.get() == (200, "hello")
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "message"),
+    [("AWS_IAM", 403, "Forbidden"), ("JWT", 401, "Unauthorized"), ("CUSTOM", 401, "Unauthorized")],
+)
+def test_a_route_that_wants_authorization_refuses_an_anonymous_client(
+    api: Api, kind: str, status: int, message: str
+) -> None:
+    (route,) = api.client.get_routes(ApiId=api.id)["Items"]
+    change = {"ApiId": api.id, "RouteId": route["RouteId"], "AuthorizationType": kind}
+    api.client.update_route(**change)
+    assert api.get() == (status, {"message": message})
+    assert kind in api.report[-1].reason
+    assert api.function.events == []
+
+
+def test_the_default_stage_is_no_path(api: Api) -> None:
+    api.add("GET /func1")
+    assert api.get("/func1") == (200, "hello")
+    assert api.get("/$default/func1") == (404, NOT_FOUND)
+    assert api.get("/$default") == (404, NOT_FOUND)
+
+
+def test_a_function_without_concurrency_is_unavailable(api: Api) -> None:
+    def throttle() -> Any:
+        raise InvokeError("TooManyRequestsException", "Rate Exceeded.", 429)
+
+    api.function.answer = throttle
+    assert api.get() == (503, {"message": "Service Unavailable"})
+    assert "Rate Exceeded" in api.report[-1].reason

@@ -501,6 +501,22 @@ def test_a_role_that_lambda_cannot_assume(environment: Environment) -> None:
     assert "does not let lambda.amazonaws.com assume it" in environment.reason("function iam")
 
 
+def test_a_function_without_reserved_concurrency_left(environment: Environment) -> None:
+    client = environment.client("lambda")
+    client.put_function_concurrency(FunctionName="iam", ReservedConcurrentExecutions=0)
+    try:
+        with pytest.raises(InvokeError) as error:
+            environment.invoke("iam")
+        assert (error.value.code, error.value.status) == ("TooManyRequestsException", 429)
+        assert error.value.extra["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+        assert environment.get("/func2").status == 503
+        assert environment.get("/func1").status == 200
+        client.put_function_concurrency(FunctionName="iam", ReservedConcurrentExecutions=1)
+        assert environment.get("/func2").status == 200
+    finally:
+        client.delete_function_concurrency(FunctionName="iam")
+
+
 def test_a_function_that_is_not_there(environment: Environment) -> None:
     with pytest.raises(InvokeError) as error:
         environment.invoke("nosuch")

@@ -133,6 +133,9 @@ def get_function(world: World, call: Call, proceed: Proceed) -> Answer:
     """With what moto leaves out."""
     answer = proceed()
     _completed(world, call.region, answer["Configuration"])
+    reserved = _find(world, call).reserved_concurrency
+    if reserved is not None:
+        answer["Concurrency"] = {"ReservedConcurrentExecutions": int(reserved)}
     return answer
 
 

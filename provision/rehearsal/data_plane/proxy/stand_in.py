@@ -148,21 +148,21 @@ class StandIn:
     def _accept(self) -> None:
         while True:
             try:
-                sock, peer = self._listener.accept()
+                sock, _ = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._serve, args=(sock, peer[0]), daemon=True)
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             with self._lock:
                 self._open[sock] = thread
             thread.start()
 
-    def _serve(self, sock: socket.socket, peer: str) -> None:
+    def _serve(self, sock: socket.socket) -> None:
         # A duplicate, because TLS takes the socket object over and `close` must reach it still.
         own = sock.dup()
         own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         stream = PacketStream(own, LOGIN_SECONDS)
         try:
-            Conversation(self, stream, peer, next(self._ids)).run()
+            Conversation(self, stream, next(self._ids)).run()
         except (DisconnectedError, ProtocolError, OSError, LookupError):
             pass  # a login's failure is in the report; LookupError: the proxy was just deleted
         finally:
@@ -175,8 +175,8 @@ class StandIn:
 class Conversation:
     """One client's connection: greeting, TLS, login, and then the database."""
 
-    def __init__(self, proxy: StandIn, stream: PacketStream, peer: str, connection_id: int) -> None:
-        self._proxy, self._stream, self._peer = proxy, stream, peer
+    def __init__(self, proxy: StandIn, stream: PacketStream, connection_id: int) -> None:
+        self._proxy, self._stream = proxy, stream
         self._id = connection_id
         # The protocol ends the nonce at a NUL, and some clients at any byte above 127.
         self._nonce = bytes(1 + secrets.randbelow(127) for _ in range(SCRAMBLE_BYTES))
@@ -203,7 +203,7 @@ class Conversation:
 
     def _let_in(self, settings: ProxySettings) -> Session:
         if not self._proxy.limits.connections.take():
-            raise _too_many("Connections")
+            raise _too_many("Connections", self._proxy.limits.connections)
         traits, unavailable = _traits(settings)
         login = self._login(settings, traits)
         self._user = login.user
@@ -238,7 +238,7 @@ class Conversation:
         if not iam:
             return self._check_password(settings, login)
         if not self._proxy.limits.iam_logins.take():
-            raise _too_many("IAM authentication")
+            raise _too_many("IAM authentication", self._proxy.limits.iam_logins)
         return self._check_token(settings, login)
 
     def _check_password(self, settings: ProxySettings, login: Login) -> Secret:
@@ -279,7 +279,7 @@ class Conversation:
 
     def _denied(self, password_given: bool, reason: str) -> RefusedError:
         given = "YES" if password_given else "NO"
-        who = f"'{self._user[:32]}'@'{self._peer}'"
+        who = f"'{self._user[:32]}'@'%'"  # AWS names no address
         text = f"Access denied for user {who} (using password: {given})"
         return RefusedError(ServerError(1045, "28000", text), reason)
 
@@ -314,9 +314,10 @@ def _no_connection(reason: str) -> RefusedError:
     return RefusedError(ServerError(9501, "HY000", text), reason)
 
 
-def _too_many(what: str) -> RefusedError:
-    text = f"{what} rate limit exceeded"
-    return RefusedError(ServerError(1040, "08004", text), text)
+def _too_many(what: str, limit: TokenBucket) -> RefusedError:
+    # The code, its state and the words are those of AWS's "Troubleshooting for RDS Proxy".
+    text = f"{what} rate limit exceeded ({limit.rate_per_second:g})"
+    return RefusedError(ServerError(1040, "HY000", text), text)
 
 
 def _no_secret(settings: ProxySettings, user: str) -> str:

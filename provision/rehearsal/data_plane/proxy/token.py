@@ -51,6 +51,8 @@ class SessionKey:
     secret_access_key: str
     session_token: str
     role_arn: str
+    role_id: str = ""  # of the role that it was given for: one made later has another
+    expires: datetime | None = None
 
     def __repr__(self) -> str:
         """Leaves out what is secret."""
@@ -73,7 +75,8 @@ def check_token(
     now: datetime,
     find_key: Callable[[str], SessionKey | None],
 ) -> SessionKey:
-    """Return the key that signed the token. `find_key` looks one up by its access key id.
+    """Return the key that signed the token. `find_key` looks one up by its access key id, and
+    raises TokenRefusedError for one that is no longer good.
 
     Raises TokenRefusedError with the first thing that is wrong.
     """
