@@ -276,7 +276,7 @@ def log_groups(search: Search) -> Iterator[Leftover]:
             yield Leftover("log group", group.name, f"its tags cannot be read: {seen.unreadable}")
         elif search.marked(seen.tags):
             yield Leftover("log group", group.name)
-        elif "provision:environment" not in (seen.tags or {}) and not group.has_writer(seen):
+        elif not seen.tags and not group.has_writer(seen):
             yield Leftover("log group", group.name, f"it has no tags: {group.remedy()}")
 
 

@@ -120,7 +120,7 @@ class LogGroup(ManagedResource):
         if whose.owner is not Owner.FOREIGN or ENVIRONMENT in (seen.tags or {}):
             return whose
         writer = seen.properties[WRITER]
-        if writer == "ours" or (writer == "none" and made_again(seen, known)):
+        if writer == "ours" or (writer == "none" and not seen.tags and made_again(seen, known)):
             return Ownership(Owner.OURS)
         if writer == "foreign":
             return Ownership(Owner.FOREIGN, f"{whose.because}, and what logs there is not ours")
