@@ -301,7 +301,10 @@ class Aws:
 
 def max_attempts(session: botocore.session.Session) -> int:
     """Return how often a call may be sent: AWS's own setting, else MAX_ATTEMPTS."""
-    return session.get_config_variable("max_attempts") or MAX_ATTEMPTS
+    try:
+        return session.get_config_variable("max_attempts") or MAX_ATTEMPTS
+    except ValueError:  # set to nothing
+        return MAX_ATTEMPTS
 
 
 def ahead_of(date: str | None) -> float | None:
