@@ -165,6 +165,23 @@ class WaitTimeout(ProvisionError):
     """A resource did not get ready in time; it may still."""
 
 
+class UnforeseenError(ProvisionError):
+    """Something that the program did not foresee: a bug of its own, or an odd answer of AWS."""
+
+
+class OddAnswer(UnforeseenError):
+    """An answer of AWS's that this program does not understand."""
+
+    def __init__(self, step: str, error: Exception) -> None:
+        where = f"{step}: " if step else ""
+        what = f"{type(error).__name__} {shown(error.args[0]) if error.args else ''}".strip()
+        super().__init__(
+            f"{where}AWS's answer was not understood ({what})",
+            next_step="Run the same again with -v, which shows the calls. If it stays, please "
+            "report it as a bug.",
+        )
+
+
 class CheckFailed(ProvisionError):
     """At least one of the two logins does not work."""
 

@@ -35,6 +35,7 @@ from provision.errors import (
     ClockWrong,
     CredentialsError,
     NotSignedUp,
+    OddAnswer,
     ProvisionError,
     RegionNotEnabled,
     UnreachableError,
@@ -424,6 +425,9 @@ def calling(step: str) -> Iterator[None]:
         ) from error
     except boto_errors.BotoCoreError as error:
         raise ProvisionError(f"{step}: {error}" if step else str(error)) from error
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        # A member of AWS's answer that is missing, or of a kind that no model tells of.
+        raise OddAnswer(step, error) from error
 
 
 def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionError:

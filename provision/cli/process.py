@@ -7,7 +7,6 @@ nothing was changed; 3 `plan --exit-code` found something to do; 130 interrupted
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn
 from provision.cli.memory import one_heap, stop_collecting
 from provision.cli.options import Options, configuration
 from provision.cli.parser import json_asked_for
+from provision.cli.streams import finish, make_usable
 from provision.errors import ProvisionError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Job:
 
 
 def execute(prepare: Callable[[], Job], command: str) -> int:
-    """Run a command from arguments to exit code. Nothing escapes as a traceback but a bug."""
+    """Run a command from arguments to exit code. Nothing escapes as a traceback."""
     began = time.monotonic()
     stop = threading.Event()
     output: Display | None = None
@@ -64,6 +64,14 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:  # before anything was begun
+        return INTERRUPTED
+    except Exception as error:
+        from provision.cli.unforeseen import unforeseen
+
+        verbose = not {"-v", "--verbose"}.isdisjoint(sys.argv[1:])
+        found = unforeseen(error, verbose=verbose)
+        return report(found, output, command, time.monotonic() - began)
     finally:
         if output is not None:
             output.close()
@@ -129,11 +137,12 @@ def be_a_process(main: Callable[[], int]) -> NoReturn:
     """
     one_heap()
     stop_collecting()
-    code = main()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(code)
+    make_usable()
+    try:
+        code = main()
+    except SystemExit as ended:  # --help, --version
+        code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    os._exit(finish(code))
 
 
 class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_on_signals(...)`

@@ -16,7 +16,7 @@ from provision.engine.outputs import StepOutputs
 from provision.errors import ProvisionError
 from provision.resources.base import Resource, Seen
 from provision.resources.references import bind, references, unresolved
-from provision.state.document import CREATING
+from provision.state.document import CREATING, moment
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, PollResult, Verdict, until
 
@@ -97,7 +97,9 @@ class Discovery:
         entry = self.state.steps.get(step)
         if entry is None or entry.phase != CREATING:
             return False
-        since = datetime.datetime.fromisoformat(entry.since.replace("Z", "+00:00"))
+        since = moment(entry.since)
+        if since is None:
+            return False
         age = datetime.datetime.now(datetime.UTC) - since
         return age.total_seconds() < 10 * LAG_SECONDS
 

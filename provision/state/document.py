@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from provision.errors import StateError
+from provision.errors import StateError, shown
 
 VERSION = 1
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+MOST_SECONDS = 1e9  # of a run: thirty years
 RUNS_KEPT = 20
 CREATING, MADE, READY, UPDATING, DELETING = "creating", "made", "ready", "updating", "deleting"
 PHASES = (CREATING, MADE, READY, UPDATING, DELETING)
@@ -39,7 +42,7 @@ class StepState:
 
 def now() -> str:
     """Return the time in UTC, as the file writes it."""
-    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.datetime.now(datetime.UTC).strftime(TIME)
 
 
 def serialise(document: Mapping[str, Any]) -> str:
@@ -54,19 +57,37 @@ def parse(text: str, where: str) -> dict[str, Any]:
         "again at AWS by its tags and names."
     )
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_float=finite, parse_constant=finite)
+    except RecursionError:
+        raise StateError(f"{where}: nested too deep", next_step=keep) from None
     except ValueError as error:
         raise StateError(f"{where}: cut off or not JSON ({error})", next_step=keep) from error
     if not isinstance(document, dict) or "version" not in document:
         raise StateError(f"{where}: not a state file of this program", next_step=keep)
-    if document["version"] != VERSION:
+    if type(document["version"]) is not int or document["version"] != VERSION:
         raise StateError(
-            f"{where}: version {document['version']}; this program knows version {VERSION}",
+            f"{where}: version {shown(document['version'])}; this program knows version {VERSION}",
             next_step="Use the program that wrote it, or a newer one. The file was left as it is.",
         )
     if problem := malformed(document):
         raise StateError(f"{where}: {problem}", next_step=keep)
     return document
+
+
+def finite(text: str) -> float:
+    """Return a number of JSON. Raises ValueError for one that is none, or infinite."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no number")
+    return number
+
+
+def moment(text: str) -> datetime.datetime | None:
+    """Return the time that now() wrote, or None for what is none."""
+    try:
+        return datetime.datetime.strptime(text, TIME).replace(tzinfo=datetime.UTC)
+    except ValueError:
+        return None
 
 
 def refuse_another(document: Mapping[str, Any], where: str, **ours: str) -> None:
@@ -84,7 +105,7 @@ def malformed(document: Mapping[str, Any]) -> str:
     """Return what is wrong with a document of our version, or ""."""
     kinds = {"serial": int, "environment": str, "account": str, "region": str, "steps": dict}
     for key, kind in kinds.items():
-        if not isinstance(document.get(key), kind):
+        if not isinstance(document.get(key), kind) or isinstance(document.get(key), bool):
             return f"{key!r} is missing or not of the right type"
     for name, step in document["steps"].items():
         good = (
@@ -93,6 +114,7 @@ def malformed(document: Mapping[str, Any]) -> str:
             and step.get("phase") in PHASES
             and isinstance(step.get("outputs"), dict)
             and all(isinstance(text, str) for text in step["outputs"].values())
+            and isinstance(step.get("since", ""), str)
         )
         if not good:
             return f"step {name!r} is malformed"
@@ -102,16 +124,22 @@ def malformed(document: Mapping[str, Any]) -> str:
     return ""
 
 
+def sound_number(number: Any) -> bool:
+    """Return whether a number of seconds is one that a run can have taken."""
+    good = isinstance(number, int | float) and not isinstance(number, bool)
+    return good and 0 <= number <= MOST_SECONDS
+
+
 def sound_run(run: Any) -> bool:
     """Return whether the record of a run has the form that history.py gives it."""
     match run:
         case {
             "command": str(),
             "began": str(),
-            "seconds": int() | float(),
+            "seconds": seconds,
             "ok": bool() | None,
             "steps": dict() as steps,
-        }:
+        } if sound_number(seconds):
             return all(map(sound_step, steps.values()))
     return False
 
@@ -119,12 +147,12 @@ def sound_run(run: Any) -> bool:
 def sound_step(step: Any) -> bool:
     """Return whether a step of such a record has its form."""
     match step:
-        case {"began": int() | float(), "doing": str(), "statuses": list() as told}:
+        case {"began": began, "doing": str(), "statuses": list() as told} if sound_number(began):
             good = all(map(sound_status, told))
         case _:
             return False
     match step:
-        case {"action": str(), "ended": int() | float()}:
+        case {"action": str(), "ended": ended} if sound_number(ended):
             return good
     return good and not {"action", "ended"} & step.keys()
 
@@ -132,6 +160,6 @@ def sound_step(step: Any) -> bool:
 def sound_status(told: Any) -> bool:
     """Return whether what was told of a step is (when, status, reason)."""
     match told:
-        case [int() | float(), str(), str()]:
-            return True
+        case [when, str(), str()]:
+            return sound_number(when)
     return False

@@ -59,7 +59,8 @@ class LocalStore:
             return None
         except Unreadable as error:
             raise StateError(
-                f"{self.path}: cannot be read: {error}", next_step=error.next_step
+                f"{self.path}: cannot be read: {error}",
+                next_step=error.next_step or "Name another file with --state.",
             ) from error
 
     def write(self, text: str, replaces: str | None) -> str:

@@ -45,7 +45,10 @@ class Request:
     @property
     def when(self) -> str:
         """When it began: ISO 8601 in UTC, to the millisecond."""
-        moment = datetime.fromtimestamp(self.began / 1000, UTC)
+        try:
+            moment = datetime.fromtimestamp(self.began / 1000, UTC)
+        except (ValueError, OverflowError, OSError):  # no time that there can be
+            return str(self.began)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
@@ -68,9 +71,10 @@ class Requests:
     def feed(self, events: Iterable[Mapping[str, Any]]) -> Iterator[Request]:
         """Take events of FilterLogEvents. Yields each request that has ended."""
         for event in events:
-            yield from self._take(
-                event["logStreamName"], int(event["timestamp"]), event["message"].rstrip("\r\n")
-            )
+            stream, message = event.get("logStreamName"), event.get("message")
+            when = event.get("timestamp")
+            if isinstance(message, str) and isinstance(when, int | float):
+                yield from self._take(str(stream), int(when), message.rstrip("\r\n"))
 
     def _take(self, stream: str, when: int, message: str) -> Iterator[Request]:
         request = self._open.get(stream)
@@ -103,8 +107,9 @@ def reported(request: Request, message: str) -> None:
     """Put the facts of a REPORT line, `NAME: VALUE` between tabs, into its request."""
     facts = dict(part.split(": ", 1) for part in message.split("\t") if ": " in part)
     for name, ours in FIGURES.items():
-        if name in facts:
-            request.numbers[ours] = float(facts[name].split()[0])
+        number = re.match(r"[0-9]+(\.[0-9]+)?(?= |$)", facts.get(name, ""))
+        if number:
+            request.numbers[ours] = float(number[0])
     request.status = facts.get("Status", "")
 
 
@@ -112,6 +117,6 @@ def parsed(line: str) -> dict[str, Any]:
     """Return a line that is a JSON object, or {}."""
     try:
         told = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, dict) else {}

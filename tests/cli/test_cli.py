@@ -224,7 +224,7 @@ def test_a_failed_step_is_told_and_the_summary_says_how_far_it_came(
         assert error["step"] == "db-instance"
         assert error["operation"] == "CreateDBInstance"
         assert "AccessDenied" in error["code"]
-        assert "provision policy" in error["next"]
+        assert "denies it explicitly" in error["next"]
 
 
 # --- what people get ------------------------------------------------------------------------------
