@@ -39,8 +39,13 @@ class Like:
 
 
 def service(name: str) -> dict[str, Any]:
-    """The trust policy of a role that one service alone may assume."""
-    statement = {"Effect": "Allow", "Principal": {"Service": name}, "Action": "sts:AssumeRole"}
+    """The trust policy of a role that one service alone may assume, for this account alone."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": name},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEqualsIfExists": {"aws:SourceAccount": "123456789012"}},
+    }
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from provision.resources.base import Change, ManagedResource, Seen
+from provision.aws.advice import DENIED
+from provision.errors import AwsCallError
+from provision.resources.base import Change, ManagedResource, Resource, Seen
 
 if TYPE_CHECKING:
     from provision.aws.account import Aws
@@ -40,3 +43,17 @@ def apply(aws: Aws, resource: ManagedResource, seen: Seen, portion: Iterable[Cha
         resource.update(aws, seen, others)
     if tags:
         resource.tag(aws, seen, tags)
+
+
+@contextmanager
+def denials_explained(aws: Aws, resource: Resource, seen: Seen) -> Iterator[None]:
+    """Let a denial in the block say what an administrator has to do, where the resource knows it.
+
+    An explicit deny is another matter: no policy of the caller's, and no tag, helps against it.
+    """
+    try:
+        yield
+    except AwsCallError as error:
+        if error.answer.code in DENIED and "explicit deny" not in error.answer.message:
+            error.next_step = resource.for_administrator(aws, seen) or error.next_step
+        raise

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
 from provision.aws.advice import DENIED, THROTTLED
+from provision.engine.application import denials_explained
 from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import AwsMadeResource, DeletableResource, Seen
@@ -95,7 +96,10 @@ class Remover:
         if not self._asked and not isinstance(self.resource, AwsMadeResource):
             self.state.begin(self.resource.step, phases.DELETING)
         try:
-            with calling(self.resource.step):
+            with (
+                denials_explained(self.aws, self.resource, seen),
+                calling(self.resource.step),
+            ):
                 self.resource.delete(self.aws, seen)
         except UnsureError as error:
             return PollResult(Verdict.WAIT, "unsure", str(error))

@@ -6,6 +6,7 @@ its tags; what is within it has no tags and is ours because the API is.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from provision.aws.account import Aws, absent, pages
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.ownership import marked
-from provision.resources.permissions import CREATES_OURS, IS_OURS, TAGS_OURS, Statement
+from provision.resources.permissions import CREATES_OURS, IS_OURS, TAGS_OURS, Statement, tags_back
 from provision.resources.references import Output, arn
 
 NOT_FOUND = "NotFoundException"
@@ -47,10 +48,10 @@ class Api(ManagedResource):
         not in AWS's reference, on the collection in which something is created.
         """
         apis, within = arn("apigateway", "/apis"), arn("apigateway", "/apis/*")
-        yield Statement(("apigateway:GET",), (apis,))
+        yield Statement(("apigateway:GET",), (apis, within))
         yield Statement(("apigateway:POST",), (apis,), CREATES_OURS)
-        verbs = ("apigateway:DELETE", "apigateway:GET", "apigateway:PATCH")
-        yield Statement((*verbs, "apigateway:TagResource"), (within,), IS_OURS)
+        changes = ("apigateway:DELETE", "apigateway:PATCH", "apigateway:TagResource")
+        yield Statement(changes, (within,), IS_OURS)
         integrations, routes, stages = (
             arn("apigateway", f"/apis/*/{kind}") for kind in ("integrations", "routes", "stages")
         )
@@ -61,6 +62,19 @@ class Api(ManagedResource):
             for path in ("/apis/*", "%2Fapis%2F*")
         )
         yield Statement(("apigateway:POST", "apigateway:PUT"), tags, TAGS_OURS)
+
+    def for_administrator(self, aws: Aws, seen: Seen) -> str:
+        if (seen.tags or {}).get("provision:environment") == aws.environment:
+            return ""
+        arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
+        marks = json.dumps(
+            {"provision:environment": aws.environment, "provision:step": self.step},
+            separators=(",", ":"),
+        )
+        return tags_back(
+            f"aws apigatewayv2 tag-resource --region {aws.region} --resource-arn {arn} "
+            f"--tags '{marks}'"
+        )
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         apis = pages(aws.apigateway, "get_apis", "Items")

@@ -125,6 +125,13 @@ class Resource:
         """Return the resource as AWS has it, or None. `known` are its outputs of last time."""
         raise NotImplementedError
 
+    def for_administrator(self, aws: Aws, seen: Seen) -> str:
+        """Return what only an administrator can do when the printed policy denies a call.
+
+        In a sentence, with the command; "" where there is no such thing.
+        """
+        return ""
+
     def owned(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> bool:
         """Return whether what was seen is proven to be this environment's."""
         return self.ownership(aws, seen, known).ours

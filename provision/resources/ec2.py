@@ -23,6 +23,7 @@ from provision.resources.permissions import (
     REQUEST_TAG,
     Condition,
     Statement,
+    tags_back,
 )
 from provision.resources.references import Output, arn, unresolved
 
@@ -48,6 +49,13 @@ ZONES_WITHOUT_PROXY = {"use1-az3", "usw1-az2"}
 def tag_specification(kind: str, tags: Mapping[str, str]) -> Any:
     """Return the TagSpecifications of a create call."""
     return [{"ResourceType": kind, "Tags": tag_list(tags)}]
+
+
+def create_tags(aws: Aws, resource_id: str, step: str = "") -> str:
+    """Return the AWS CLI's line that marks something as this environment's."""
+    marks = {"provision:environment": aws.environment} | ({"provision:step": step} if step else {})
+    tags = " ".join(f"Key={key},Value={value}" for key, value in marks.items())
+    return f"aws ec2 create-tags --region {aws.region} --resources {resource_id} --tags {tags}"
 
 
 class Ec2Resource(ManagedResource):
@@ -104,6 +112,10 @@ class Ec2Resource(ManagedResource):
         yield Statement(("ec2:CreateTags", self.deletes), self.arns(), IS_OURS)
         if self.in_vpc:
             yield Statement((self.creates,), (arn("ec2", "vpc/*"),), IS_OURS)
+
+    def for_administrator(self, aws: Aws, seen: Seen) -> str:
+        lost = (seen.tags or {}).get("provision:environment") != aws.environment
+        return tags_back(create_tags(aws, seen.outputs["id"], self.step)) if lost else ""
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.ec2.create_tags(Resources=[seen.outputs["id"]], Tags=tag_list(tags))
@@ -379,6 +391,16 @@ class SecurityGroupRules(ManagedResource):
         yield Statement((*authorize, *revoke), (groups,), IS_OURS)
         yield Statement(authorize, (rules,), CREATES_OURS)
         yield Statement(("ec2:CreateTags",), (rules,), TAGS_AT_CREATION)
+
+    def for_administrator(self, aws: Aws, seen: Seen) -> str:
+        """Return how to put the group's tags back: they decide about its rules."""
+        try:
+            answer = aws.ec2.describe_security_groups(GroupIds=[self.group_id])
+        except ClientError:
+            return ""
+        tags = tag_map(answer["SecurityGroups"][0].get("Tags"))
+        lost = tags.get("provision:environment") != aws.environment
+        return tags_back(create_tags(aws, self.group_id)) if lost else ""
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(*SecurityGroup.missing):

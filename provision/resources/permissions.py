@@ -35,6 +35,14 @@ class Statement:
     condition: Condition = field(default_factory=dict)
 
 
+def tags_back(command: str) -> str:
+    """Return what to do about a thing that a policy no longer knows as ours: put its tags back."""
+    return (
+        "It has lost the tag provision:environment, by which the policy that `python -m provision "
+        f"policy` prints knows it. An administrator puts it back: {command}"
+    )
+
+
 def via_service(service: str, region: str) -> str | list[str]:
     """Return the value of `kms:ViaService` for calls that come through a service.
 

@@ -8,6 +8,7 @@ there are few, and for a missing one the answer is then an empty list, not an er
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from provision.resources.permissions import (
     TAGS_OURS,
     Condition,
     Statement,
+    tags_back,
     via_service,
 )
 from provision.resources.references import Output, arn, unresolved
@@ -136,6 +138,19 @@ class DBSubnetGroup(RdsResource):
             Tags=tag_list(self.tags(aws)),
         )
         return {"arn": answer["DBSubnetGroup"]["DBSubnetGroupArn"], "group": self.name}
+
+    def for_administrator(self, aws: Aws, seen: Seen) -> str:
+        """Return how to undo a change by hand, which the printed policy does not allow.
+
+        No run of this program needs to: other subnets in config.toml mean another group.
+        """
+        ids = " ".join(sorted(self.subnet_ids))
+        return (
+            "Somebody changed it by hand, and the policy that `python -m provision policy` prints "
+            "leaves undoing that to an administrator: aws rds modify-db-subnet-group --region "
+            f"{aws.region} --db-subnet-group-name {self.name} --db-subnet-group-description "
+            f"{shlex.quote(self.description)} --subnet-ids {ids}"
+        )
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         aws.rds.modify_db_subnet_group(
@@ -570,6 +585,15 @@ class DBProxy(RdsResource):
             name="" if name.lower() == self.name.lower() else name,
             status=proxy["Status"],
             created=created.isoformat() if created else "",
+        )
+
+    def for_administrator(self, aws: Aws, seen: Seen) -> str:
+        if (seen.tags or {}).get("provision:environment") == aws.environment:
+            return ""
+        return tags_back(
+            f"aws rds add-tags-to-resource --region {aws.region} --resource-name "
+            f"{seen.outputs['arn']} --tags Key=provision:environment,Value={aws.environment} "
+            f"Key=provision:step,Value={self.step}"
         )
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from provision.aws.advice import DENIED
 from provision.rehearsal import Remote
 from tests.commands import test_drift as drift
-from tests.conftest import commands_at
+from tests.conftest import Built, commands_at
 from tests.support.account import Account
 from tests.support.commands import Commands, Result
 from tests.support.servers import rehearsal_server
@@ -30,6 +31,35 @@ def printed(commands: Commands, *flags: str) -> Documents:
     assert result.code == 0, result.stderr
     found = json.loads(result.stdout)
     return found if isinstance(found, list) else [found]
+
+
+@pytest.mark.slow
+def test_a_boundary_is_a_change_in_place(built: Built) -> None:
+    found = built.account.iam.create_policy(PolicyName="b", PolicyDocument=drift.EVERYTHING)
+    arn = found["Policy"]["Arn"]
+    flags = ("--set", f"environment.permissions_boundary={arn}")
+    plan = built.commands.plan(*flags)
+    assert plan.to_do == dict.fromkeys(ROLES, "update")
+    assert plan.changes("role-api")["PermissionsBoundary"]["should"] == arn
+    assert built.commands.up(*flags).changed == dict.fromkeys(ROLES, "updated")
+    role = built.account.iam.get_role(RoleName=drift.role("api"))["Role"]
+    assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == arn
+    assert built.commands.up(*flags).counts()
+    assert built.commands.up().changed == dict.fromkeys(ROLES, "updated")
+    assert (
+        "PermissionsBoundary" not in built.account.iam.get_role(RoleName=drift.role("api"))["Role"]
+    )
+    built.account.iam.delete_policy(PolicyArn=arn)
+
+
+@pytest.mark.slow
+def test_a_boundary_that_does_not_exist_is_named(commands: Commands) -> None:
+    result = commands.up("--set", BOUNDARY)
+    assert result.code == 1
+    assert "policy/boundary does not exist or is not attachable" in result.error["message"]
+
+
+ROLES = ("role-api", "role-function-iam", "role-function-password", "role-proxy")
 
 
 def size(document: dict[str, Any]) -> int:
@@ -182,6 +212,147 @@ def boundary(life: Life) -> None:
         return
     (found,) = life.account.iam.list_policies(Scope="Local")["Policies"]
     life.account.iam.put_role_permissions_boundary(RoleName=name, PermissionsBoundary=found["Arn"])
+
+
+# --- what the policy leaves to an administrator ---------------------------------------------------
+
+
+@pytest.fixture
+def humble(built: Built) -> Iterator[Built]:
+    """The shared environment, whose caller has no more than the printed policies."""
+    built.remote.set_policy(printed(built.commands))
+    yield built
+    built.remote.set_policy(None)
+
+
+def administrator(account: Account, advice: str) -> None:
+    """Carry out the AWS CLI's line that an error has, as an administrator."""
+    words = shlex.split(advice[advice.index("aws ") :])[1:]
+    service, operation, *flags = words
+    parameters: dict[str, Any] = {}
+    for word in flags:
+        if word.startswith("--"):
+            values = parameters[word] = []
+        else:
+            values.append(word)
+    parameters.pop("--region")
+    given: dict[str, Any] = {
+        xform_flag(flag): values if flag in ("--resources", "--subnet-ids") else values[0]
+        for flag, values in parameters.items()
+    }
+    if "Tags" in given and service == "apigatewayv2":
+        given["Tags"] = json.loads(given["Tags"])
+    elif "Tags" in given:
+        pairs = (dict(part.split("=") for part in tag.split(",")) for tag in parameters["--tags"])
+        given["Tags"] = list(pairs)
+    getattr(getattr(account, service), operation.replace("-", "_"))(**given)
+
+
+def xform_flag(flag: str) -> str:
+    """The parameter of the API behind a flag of the AWS CLI."""
+    words = flag.removeprefix("--").split("-")
+    return "".join({"db": "DB"}.get(word, word.capitalize()) for word in words)
+
+
+def lost(kind: str, id_key: str, step: str) -> Callable[[Account], None]:
+    """Remove this environment's tag from something of EC2."""
+    return drift.ec2_tag(kind, id_key, step, **{"provision:environment": None})
+
+
+def api_lost(account: Account) -> None:
+    arn = f"arn:aws:apigateway:{account.region}::/apis/{drift.api_id(account)}"
+    account.apigatewayv2.untag_resource(ResourceArn=arn, TagKeys=["provision:environment", "team"])
+
+
+def other_subnets(account: Account) -> None:
+    found = account.rds.describe_db_subnet_groups(DBSubnetGroupName=f"{drift.NAME}-database")
+    ids = [each["SubnetIdentifier"] for each in found["DBSubnetGroups"][0]["Subnets"]]
+    more = account.tagged("subnets", "subnet-function", drift.NAME)["SubnetId"]
+    account.rds.modify_db_subnet_group(
+        DBSubnetGroupName=f"{drift.NAME}-database", SubnetIds=[*ids, more]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "step", "operation", "command"),
+    [
+        (lost("vpcs", "VpcId", "vpc"), "vpc", "CreateTags", "aws ec2 create-tags"),
+        (lost("security_groups", "GroupId", "security-group-proxy"),
+         "security-group-proxy", "CreateTags", "aws ec2 create-tags"),
+        (api_lost, "api", "TagResource", "aws apigatewayv2 tag-resource"),
+        (other_subnets, "db-subnet-group", "ModifyDBSubnetGroup",
+         "aws rds modify-db-subnet-group"),
+    ],
+    ids=["vpc", "group", "api", "subnet-group"],
+)  # fmt: skip
+def test_a_denial_has_the_command_for_an_administrator(
+    humble: Built, change: Callable[[Account], None], step: str, operation: str, command: str
+) -> None:
+    change(humble.account)
+    result = humble.commands.up()
+    assert result.code == 1
+    assert result.error["code"] in DENIED
+    assert (result.error["step"], result.error["operation"]) == (step, operation)
+    assert command in result.error["next"]
+    administrator(humble.account, result.error["next"])
+    assert humble.commands.up().code == 0
+    again = humble.commands.up()
+    assert again.code == 0
+    assert again.counts()
+
+
+@pytest.mark.slow
+def test_an_explicit_deny_is_no_matter_of_tags(humble: Built) -> None:
+    lost("vpcs", "VpcId", "vpc")(humble.account)
+    deny = {"Effect": "Deny", "Action": "ec2:CreateTags", "Resource": "*"}
+    documents = [*printed(humble.commands), {"Version": "2012-10-17", "Statement": [deny]}]
+    humble.remote.set_policy(documents)
+    result = humble.commands.up()
+    assert result.code == 1
+    assert "explicit deny" in result.error["aws_message"]
+    assert "create-tags" not in result.error["next"]
+    humble.remote.set_policy(None)
+    assert humble.commands.up().code == 0
+
+
+@pytest.mark.slow
+def test_a_teardown_that_is_denied_has_the_command_too(
+    commands: Commands, account: Account, rehearsal: Remote
+) -> None:
+    assert commands.up().code == 0
+    rehearsal.set_policy(printed(commands))
+    api_lost(account)
+    lost("security_groups", "GroupId", "security-group-database")(account)
+    result = commands.teardown()
+    assert result.code == 1
+    advised = [each["error"]["next"] for each in result.of("step") if each["action"] == "failed"]
+    told = " ".join(advised)
+    assert "aws apigatewayv2 tag-resource" in told
+    assert "aws ec2 create-tags" in told
+    for advice in advised:
+        administrator(account, advice)
+    assert commands.teardown().code == 0
+
+
+# --- a secret that IAM knows by its bare name -----------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_secret_that_may_not_be_described_is_not_taken_for_absent(
+    built: Built,
+) -> None:
+    """Only a secret that is in no list is absent; where the list is denied, nothing is known."""
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    for denied in (["secretsmanager:DescribeSecret"], ["secretsmanager:*"]):
+        deny = {"Effect": "Deny", "Action": denied, "Resource": "*"}
+        built.remote.set_policy({"Version": "2012-10-17", "Statement": [everything, deny]})
+        try:
+            result = built.commands.plan()
+        finally:
+            built.remote.set_policy(None)
+        assert result.code == 1
+        assert (result.error["step"], result.error["operation"]) == ("secret", "DescribeSecret")
 
 
 # --- what is printed ------------------------------------------------------------------------------

@@ -10,6 +10,8 @@ from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Proceed, World
 
+Answer = dict[str, Any]
+
 
 def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
     """Needs RDS's service-linked role, and subnets of one VPC in two zones."""
@@ -28,11 +30,14 @@ def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
     _check_subnets(world, call)
 
 
-def modify_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
-    """moto forgets a group that it does not find."""
-    _find(world, call)
+def modify_db_subnet_group(world: World, call: Call, proceed: Proceed) -> Answer:
+    """moto forgets a group that is changed, and one that it does not find."""
+    group = _find(world, call)
     if world.behaviours.refusals:
         _check_subnets(world, call)
+    answer = proceed()
+    world.backend("rds", call.region).subnet_groups[group.name] = group
+    return answer
 
 
 def delete_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
