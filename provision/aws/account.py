@@ -25,6 +25,7 @@ import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.parsers import ResponseParserError
 
+from provision.aws import fence
 from provision.aws.advice import REACH, THROTTLED, Caller, Cause, advise
 from provision.aws.credentials import explain_credentials, none_found
 from provision.aws.service_models import Models
@@ -190,8 +191,8 @@ class Aws:
 
     def _check_fence(self, event_name: str, **_: Any) -> None:
         """Before each attempt of each call that changes something: is the lock held now?"""
-        if not event_name.rpartition(".")[2].startswith(READS):
-            self.fence()
+        reads = event_name.rpartition(".")[2].startswith(READS)
+        fence.pass_through(None if reads else self.fence)
 
     def _note_caller(
         self, region: str, /, http_response: Any, parsed: Any, model: Any, **_: Any
@@ -419,6 +420,9 @@ def calling(step: str) -> Iterator[None]:
             f"{step}: {error}" if step else str(error), next_step=REACH
         ) from error
     except (boto_errors.HTTPClientError, ResponseParserError) as error:
+        refused = getattr(error, "kwargs", {}).get("error")
+        if isinstance(refused, ProvisionError):  # by the fence: it was not sent
+            raise refused from None
         answer = AwsAnswer("the call", type(error).__name__, str(error))
         raise UnsureError(
             step, answer, next_step="Run the same again: it looks before it asks."

@@ -91,9 +91,10 @@ class Lease:
     `nonces` has what the run wrote into the lock, each with the moment before it was sent.
     """
 
-    key: str
+    key: str  # of the lock object
     holder: Holder
     seconds: float
+    where: str = ""  # the state that it locks, as people name it
     nonce: Callable[[], str] = field(default=lambda: secrets.token_hex(8))
     version: str = ""
     began: float = NOT_BEGUN  # when the last good renewal was begun
@@ -167,8 +168,8 @@ def ours_or_expired(lease: Lease, found: Found) -> Holder | None:
     theirs = parse(found.body)
     if theirs is None:
         raise StateError(
-            f"{lease.key}: not a lock of this program; it was left as it is",
-            next_step="Look at the object. When no run is at work, delete it.",
+            f"{lease.where}: its lock object {lease.key} is not a lock of this program",
+            next_step="It was left as it is. Look at it; when no run is at work, delete it.",
         )
     if theirs.nonce in lease.nonces:
         lease.confirm(found.version, theirs.nonce)
@@ -176,7 +177,7 @@ def ours_or_expired(lease: Lease, found: Found) -> Holder | None:
     left = theirs.lease_seconds + MARGIN_SECONDS - (found.now - found.modified)
     if left > 0:
         raise Locked(
-            f"{lease.key.removesuffix('.lock')}: in use by {theirs.holder}",
+            f"{lease.where}: in use by {theirs.holder}",
             next_step=f"{WAIT_OR_RETRY} If it was killed, its lease runs out in {left:.0f} s.",
         )
     return theirs.holder

@@ -23,6 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import botocore.exceptions as boto_errors
 
+from provision.aws import fence
 from provision.aws.account import Aws, calling
 from provision.aws.advice import THROTTLED
 from provision.config.files import LARGEST
@@ -91,14 +92,15 @@ class S3Requests:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
+        client.meta.events.register("before-sign.s3", send_at_once)
         client.meta.events.register("before-send.s3", self._check)
         return client
 
     def _check(self, request: Any, **_: Any) -> None:
         """Check the lease right before anything but the lock itself is changed."""
         path = unquote(urlsplit(request.url).path)
-        if request.method not in ("GET", "HEAD") and not path.endswith(LOCK_SUFFIX):
-            self.fence()
+        free = request.method in ("GET", "HEAD") or path.endswith(LOCK_SUFFIX)
+        fence.pass_through(None if free else self.fence)
 
     def __call__(self, request: Request) -> Answer:
         """Perform a request. Raises ProvisionError for what is final: denied, no such bucket."""
@@ -168,6 +170,11 @@ class S3Requests:
         raise final
 
 
+def send_at_once(request: Any, **_: Any) -> None:
+    """Leave out `Expect: 100-continue`, which would make each write wait for a round trip more."""
+    del request.headers["Expect"]
+
+
 def no_fence() -> None:
     """Check nothing: there is no lock yet."""
 
@@ -182,6 +189,7 @@ class S3Store:
         self._at = at
         self._lease_seconds = lease_seconds
         self._requests = S3Requests(aws, at, lease_seconds)
+        self._hold: S3Hold | None = None
 
     @property
     def where(self) -> str:
@@ -208,7 +216,8 @@ class S3Store:
         try:
             return carry_out(logic, self._requests)
         except conditional_write.Overtaken:
-            self._requests.fence()  # says so if the lock is another's now
+            if self._hold is not None:
+                self._hold.confirm()  # whoever has taken the lock over may have written it
             raise StateError(
                 f"{self._at}: somebody else has written it since this run read it; it was left as "
                 "it is",
@@ -223,15 +232,16 @@ class S3Store:
         write would decide what is changed and deleted here.
         """
         self._requests.owned = True
+        fence.watch_sending()
         holder = Holder(command, self._aws.environment, os.getpid(), socket.gethostname(), now())
-        held = Lease(self._at.lock_key, holder, self._lease_seconds)
+        held = Lease(self._at.lock_key, holder, self._lease_seconds, where=self.where)
         carry_out(lease.acquire(held), self._requests)
-        hold = S3Hold(held, self.where, self._requests, on_lost)
+        hold = self._hold = S3Hold(held, self.where, self._requests, on_lost)
         self._requests.fence = hold.check
         try:
             yield hold
         finally:
-            self._requests.fence = no_fence
+            self._requests.fence, self._hold = no_fence, None
             hold.close()
 
 
@@ -267,6 +277,11 @@ class S3Hold:
                 self._on_lost()
         raise self._error
 
+    def confirm(self) -> None:
+        """Renew the lease now. Raises LeaseLost when the lock turns out to be another run's."""
+        carry_out(lease.renew(self._lease), self._perform)
+        self.check()
+
     def _lost(self) -> LeaseLost:
         why = self._lease.lost + (f" ({self._problem})" if self._problem else "")
         try:
@@ -291,8 +306,9 @@ class S3Hold:
                 wait = 0.0
 
     def close(self) -> None:
-        """End the renewals and give the lock back, if it is still ours; else it runs out."""
+        """End the renewals and give the lock back. One that was lost is left to run out."""
         self._over.set()
         self._thread.join()
-        with contextlib.suppress(ProvisionError):
-            carry_out(lease.release(self._lease), self._perform)
+        if self._lease.holds(elapsed()):
+            with contextlib.suppress(ProvisionError):
+                carry_out(lease.release(self._lease), self._perform)
