@@ -35,6 +35,7 @@ FLOORS = (
     "__main__",
 )
 MOST_ENTRIES = 20
+MOST_LINES = 60  # of a function; environment() alone is longer, since it is the one file to read
 
 
 def modules() -> dict[str, Path]:
@@ -84,3 +85,24 @@ def test_imports_go_in_no_circle() -> None:
 def test_provision_is_easy_to_survey() -> None:
     entries = {path.name for path in (ROOT / "provision").iterdir() if path.name != "__pycache__"}
     assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+def test_no_two_classes_share_a_name() -> None:
+    where: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                where.setdefault(node.name, []).append(module)
+    assert {name: shared for name, shared in where.items() if len(shared) > 1} == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_is_longer_than_a_screen(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    long = [
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= MOST_LINES
+    ]
+    assert long == (["environment"] if module == "provision.environment" else [])

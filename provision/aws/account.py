@@ -26,7 +26,7 @@ from botocore.config import Config as BotoConfig
 from botocore.parsers import ResponseParserError
 
 from provision.aws import fence
-from provision.aws.advice import REACH, THROTTLED, Caller, Cause, advise
+from provision.aws.advice import REACH, THROTTLED, CallContext, Trouble, advise
 from provision.aws.credentials import explain_credentials, none_found
 from provision.aws.service_models import Models
 from provision.aws.settings import checked_settings
@@ -60,11 +60,11 @@ T = TypeVar("T")
 READS = ("Describe", "Filter", "Get", "Head", "List")
 # What is wrong with the caller, not with the call: no other call of the run will do better.
 CALLERS_FAULT = {
-    Cause.KEYS: CredentialsError,
-    Cause.EXPIRED: CredentialsError,
-    Cause.REGION: RegionNotEnabled,
-    Cause.CLOCK: ClockWrong,
-    Cause.ACCOUNT: NotSignedUp,
+    Trouble.KEYS: CredentialsError,
+    Trouble.EXPIRED: CredentialsError,
+    Trouble.REGION: RegionNotEnabled,
+    Trouble.CLOCK: ClockWrong,
+    Trouble.ACCOUNT: NotSignedUp,
 }
 CALLER = "Caller"  # the key of an error's metadata
 FIRST_ERROR = 300  # HTTP status
@@ -201,7 +201,7 @@ class Aws:
         if http_response.status_code < FIRST_ERROR or not isinstance(parsed, dict):
             return
         credentials = self.session.get_credentials()
-        parsed.setdefault("ResponseMetadata", {})[CALLER] = Caller(
+        parsed.setdefault("ResponseMetadata", {})[CALLER] = CallContext(
             service=model.service_model.service_id,
             region=region,
             method=getattr(credentials, "method", None) or "",
@@ -444,7 +444,7 @@ def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionErr
         status=status or 0,
     )
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
-    caller = metadata.get(CALLER, Caller())
+    caller = metadata.get(CALLER, CallContext())
     advice = advise(answer, caller)
     if advice.cause in CALLERS_FAULT:
         where = f"{step}: " if step else ""
@@ -452,7 +452,7 @@ def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionErr
             f"{where}{answer.operation} answered {code}: {answer.message}",
             next_step=advice.next_step,
         )
-    kind = UnsureError if advice.cause is Cause.AWS else AwsCallError
+    kind = UnsureError if advice.cause is Trouble.AWS else AwsCallError
     return kind(step, answer, next_step=advice.next_step)
 
 

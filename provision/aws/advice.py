@@ -87,7 +87,7 @@ AGAIN = "then run the same again"
 REACH = "Is the region right (--region, environment.region), and the network up?"
 
 
-class Cause(Enum):
+class Trouble(Enum):
     """What kind of thing is wrong."""
 
     KEYS = auto()  # AWS does not know the credentials
@@ -104,7 +104,7 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True)
-class Caller:
+class CallContext:
     """Who called where. `ahead`: by how many seconds our clock is ahead of AWS's Date header."""
 
     service: str = ""
@@ -118,17 +118,17 @@ class Caller:
 class Advice:
     """What kind of thing is wrong, and what to do about it: "" when AWS's message says it."""
 
-    cause: Cause
+    cause: Trouble
     next_step: str = ""
 
 
-def advise(answer: AwsAnswer, caller: Caller) -> Advice:
+def advise(answer: AwsAnswer, caller: CallContext) -> Advice:
     """Return what to do about an error that AWS answered."""
     cause = callers_cause(answer, caller) or calls_cause(answer)
     return Advice(cause, NEXT_STEPS[cause](answer, caller))
 
 
-def callers_cause(answer: AwsAnswer, caller: Caller) -> Cause | None:
+def callers_cause(answer: AwsAnswer, caller: CallContext) -> Trouble | None:
     """Return what is wrong with the caller, whatever it calls; None where it is nothing."""
     code = answer.code
     if (
@@ -136,26 +136,26 @@ def callers_cause(answer: AwsAnswer, caller: Caller) -> Cause | None:
         or clock_ahead(answer, caller)
         or (code in UNKNOWN_KEYS and about_time(answer))
     ):
-        return Cause.CLOCK
+        return Trouble.CLOCK
     if code in EXPIRED:
-        return Cause.EXPIRED
+        return Trouble.EXPIRED
     if code in UNKNOWN_KEYS and not about_another_thing(answer):
-        return Cause.REGION if off_by_default(caller.region) else Cause.KEYS
-    return Cause.ACCOUNT if code in NOT_SIGNED_UP else None
+        return Trouble.REGION if off_by_default(caller.region) else Trouble.KEYS
+    return Trouble.ACCOUNT if code in NOT_SIGNED_UP else None
 
 
-def calls_cause(answer: AwsAnswer) -> Cause:
+def calls_cause(answer: AwsAnswer) -> Trouble:
     """Return why AWS refused this call of a caller whom it knows."""
     code = answer.code
     if code in DENIED or about_another_thing(answer):
-        return Cause.DENIED
+        return Trouble.DENIED
     if code in THROTTLED:
-        return Cause.THROTTLED
+        return Trouble.THROTTLED
     if answer.status >= SERVER_ERROR:
-        return Cause.AWS
+        return Trouble.AWS
     if code in CAPACITY:
-        return Cause.CAPACITY
-    return Cause.QUOTA if code.endswith(QUOTAS) else Cause.OTHER
+        return Trouble.CAPACITY
+    return Trouble.QUOTA if code.endswith(QUOTAS) else Trouble.OTHER
 
 
 # --- the clock ------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def about_another_thing(answer: AwsAnswer) -> bool:
     return answer.code == "AuthFailure" and "credential" not in answer.message.lower()
 
 
-def clock_ahead(answer: AwsAnswer, caller: Caller) -> float | None:
+def clock_ahead(answer: AwsAnswer, caller: CallContext) -> float | None:
     """Return by how many seconds this clock is ahead of AWS's, where that explains the error.
 
     By AWS's Date header; by the two times in its message, where that is no other.
@@ -188,7 +188,7 @@ def clock_ahead(answer: AwsAnswer, caller: Caller) -> float | None:
     return None
 
 
-def set_clock(answer: AwsAnswer, caller: Caller) -> str:
+def set_clock(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about a clock that is wrong, and by how much it is."""
     ahead = clock_ahead(answer, caller)
     if ahead is None:
@@ -213,17 +213,17 @@ def in_words(seconds: float) -> str:
 # --- credentials ----------------------------------------------------------------------------------
 
 
-def with_profile(command: str, caller: Caller) -> str:
+def with_profile(command: str, caller: CallContext) -> str:
     """Return a command of the AWS CLI for the caller's profile."""
     return f"`{command} --profile {caller.profile}`" if caller.profile else f"`{command}`"
 
 
-def of_profile(caller: Caller) -> str:
+def of_profile(caller: CallContext) -> str:
     """Return words that name the caller's profile."""
     return f"of the profile {caller.profile}" if caller.profile else "of the default profile"
 
 
-RENEWALS: dict[str, Callable[[Caller], str]] = {
+RENEWALS: dict[str, Callable[[CallContext], str]] = {
     "sso": lambda caller: f"Log in again: {with_profile('aws sso login', caller)}",
     "login": lambda caller: f"Log in again: {with_profile('aws login', caller)}",
     "env": lambda _: (
@@ -247,7 +247,7 @@ RENEWALS: dict[str, Callable[[Caller], str]] = {
 }
 
 
-def renew(caller: Caller) -> str:
+def renew(caller: CallContext) -> str:
     """Return how to renew credentials that have expired, by where they came from."""
     how = RENEWALS.get(caller.method)
     words = how(caller) if how else "Log in again (for example `aws sso login` or `aws login`)"
@@ -262,7 +262,7 @@ def log_in() -> str:
     )
 
 
-def other_keys(answer: AwsAnswer, caller: Caller) -> str:
+def other_keys(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about keys that AWS does not know, or that do not belong together."""
     if answer.code in ("SignatureDoesNotMatch", "InvalidSignatureException"):
         if caller.method == "env":
@@ -281,7 +281,7 @@ def other_keys(answer: AwsAnswer, caller: Caller) -> str:
 # --- region and account ---------------------------------------------------------------------------
 
 
-def enable_region(caller: Caller) -> str:
+def enable_region(caller: CallContext) -> str:
     """Return what to do about a region that the account may not have enabled."""
     region = caller.region
     return (
@@ -291,7 +291,7 @@ def enable_region(caller: Caller) -> str:
     )
 
 
-def sign_up(answer: AwsAnswer, caller: Caller) -> str:
+def sign_up(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about an account, or a part of AWS, that is not open to the caller."""
     support = "https://console.aws.amazon.com/support"
     if answer.code == "RegionDisabledException":
@@ -387,24 +387,24 @@ def allow(answer: AwsAnswer) -> str:
 
 # --- one for each cause ---------------------------------------------------------------------------
 
-NEXT_STEPS: dict[Cause, Callable[[AwsAnswer, Caller], str]] = {
-    Cause.KEYS: other_keys,
-    Cause.EXPIRED: lambda _, caller: renew(caller),
-    Cause.REGION: lambda answer, caller: (
+NEXT_STEPS: dict[Trouble, Callable[[AwsAnswer, CallContext], str]] = {
+    Trouble.KEYS: other_keys,
+    Trouble.EXPIRED: lambda _, caller: renew(caller),
+    Trouble.REGION: lambda answer, caller: (
         f"{enable_region(caller)} If it is enabled: {other_keys(answer, caller)}"
     ),
-    Cause.CLOCK: set_clock,
-    Cause.ACCOUNT: sign_up,
-    Cause.DENIED: lambda answer, _: allow(answer),
-    Cause.THROTTLED: lambda *_: f"AWS throttles this account: wait a minute, {AGAIN}.",
-    Cause.QUOTA: lambda *_: (
+    Trouble.CLOCK: set_clock,
+    Trouble.ACCOUNT: sign_up,
+    Trouble.DENIED: lambda answer, _: allow(answer),
+    Trouble.THROTTLED: lambda *_: f"AWS throttles this account: wait a minute, {AGAIN}.",
+    Trouble.QUOTA: lambda *_: (
         "A quota of the account is used up: free something, or ask for more in Service Quotas, "
         f"{AGAIN}."
     ),
-    Cause.CAPACITY: lambda *_: (
+    Trouble.CAPACITY: lambda *_: (
         "AWS has none free in these zones now. Choose another database.instance_class or other "
         "network.availability_zones, or run the same again later."
     ),
-    Cause.AWS: lambda *_: f"An error on AWS's side: wait a minute, {AGAIN}.",
-    Cause.OTHER: lambda *_: "",
+    Trouble.AWS: lambda *_: f"An error on AWS's side: wait a minute, {AGAIN}.",
+    Trouble.OTHER: lambda *_: "",
 }

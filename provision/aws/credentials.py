@@ -16,7 +16,7 @@ from typing import Any
 import botocore.exceptions as boto_errors
 from botocore.session import Session
 
-from provision.aws.advice import AGAIN, Caller, Cause, advise, log_in, of_profile, renew
+from provision.aws.advice import AGAIN, CallContext, Trouble, advise, log_in, of_profile, renew
 from provision.aws.advice import REACH as REACH_AWS
 from provision.errors import (
     AwsAnswer,
@@ -88,7 +88,7 @@ class Provider:
             try:
                 found = each.load()
             except Exception as error:
-                caller = Caller(profile=self._profile, method=each.METHOD)
+                caller = CallContext(profile=self._profile, method=each.METHOD)
                 raise explained(error, caller) from error
             if found is not None:
                 return Credentials(found, self._profile)
@@ -103,7 +103,7 @@ class Credentials:
 
     def __init__(self, inner: Any, profile: str) -> None:
         self._inner = inner
-        self._caller = Caller(profile=profile, method=inner.method or "")
+        self._caller = CallContext(profile=profile, method=inner.method or "")
 
     def get_frozen_credentials(self) -> Any:
         """Return access key, secret key and token. Raises ProvisionError."""
@@ -116,7 +116,7 @@ class Credentials:
         return getattr(self._inner, name)
 
 
-def explained(error: Exception, caller: Caller) -> ProvisionError:  # noqa: PLR0911 - one for each
+def explained(error: Exception, caller: CallContext) -> ProvisionError:  # noqa: PLR0911 - one for each
     """Return our error for one that was met while credentials were looked for."""
     if isinstance(error, ProvisionError):
         return error
@@ -142,7 +142,7 @@ def explained(error: Exception, caller: Caller) -> ProvisionError:  # noqa: PLR0
     )
 
 
-def none_of(caller: Caller) -> str:
+def none_of(caller: CallContext) -> str:
     """Return what is said first: that there are none, and of which profile."""
     return f"{NO_CREDENTIALS} {of_profile(caller)}" if caller.profile else NO_CREDENTIALS
 
@@ -152,7 +152,7 @@ def described(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def correct(error: Exception, caller: Caller) -> str:
+def correct(error: Exception, caller: CallContext) -> str:
     """Return which setting to correct."""
     if isinstance(error, boto_errors.PartialCredentialsError):
         if error.kwargs["provider"] == "env":
@@ -163,24 +163,24 @@ def correct(error: Exception, caller: Caller) -> str:
     return f"Correct the settings {of_profile(caller)} in ~/.aws/config (or AWS_CONFIG_FILE)."
 
 
-def again(error: Exception, caller: Caller) -> str:
+def again(error: Exception, caller: CallContext) -> str:
     """Return how to get credentials that could not be loaded or renewed."""
     for kind, words in BY_ERROR:
         if isinstance(error, kind):
             return words(caller)
     provider = getattr(error, "kwargs", {}).get("provider", "") or caller.method
     words = BY_PROVIDER.get(
-        provider, lambda _: renew(Caller(method=provider, profile=caller.profile))
+        provider, lambda _: renew(CallContext(method=provider, profile=caller.profile))
     )
     return words(caller)
 
 
-def log_in_again(method: str) -> Callable[[Caller], str]:
+def log_in_again(method: str) -> Callable[[CallContext], str]:
     """Return what says how to log in once more."""
-    return lambda caller: renew(Caller(profile=caller.profile, method=method))
+    return lambda caller: renew(CallContext(profile=caller.profile, method=method))
 
 
-def token_file(_: Caller) -> str:
+def token_file(_: CallContext) -> str:
     """Return what to look at where a web identity's token cannot be read."""
     return (
         "Is AWS_WEB_IDENTITY_TOKEN_FILE (or the profile's web_identity_token_file) right, and the "
@@ -188,7 +188,7 @@ def token_file(_: Caller) -> str:
     )
 
 
-BY_ERROR: tuple[tuple[type[Exception], Callable[[Caller], str]], ...] = (
+BY_ERROR: tuple[tuple[type[Exception], Callable[[CallContext], str]], ...] = (
     (
         boto_errors.LoginInsufficientPermissions,
         lambda _: "An administrator has to allow signin:CreateOAuth2Token.",
@@ -202,7 +202,7 @@ BY_ERROR: tuple[tuple[type[Exception], Callable[[Caller], str]], ...] = (
         lambda _: "The session of the MFA code has ended: run the same again, with a new code.",
     ),
 )
-BY_PROVIDER: dict[str, Callable[[Caller], str]] = {
+BY_PROVIDER: dict[str, Callable[[CallContext], str]] = {
     "custom-process": lambda caller: (
         f"Run the credential_process {of_profile(caller)} by hand, and see why it fails."
     ),
@@ -214,7 +214,7 @@ BY_PROVIDER: dict[str, Callable[[Caller], str]] = {
 }
 
 
-def refused(error: boto_errors.ClientError, caller: Caller) -> ProvisionError:
+def refused(error: boto_errors.ClientError, caller: CallContext) -> ProvisionError:
     """Return the error for credentials that AWS refused to give."""
     given = error.response.get("Error", {})
     answer = AwsAnswer(error.operation_name, given.get("Code", ""), given.get("Message", ""))
@@ -225,7 +225,7 @@ def refused(error: boto_errors.ClientError, caller: Caller) -> ProvisionError:
     return CredentialsError(message, next_step=next_step(answer, caller))
 
 
-def next_step(answer: AwsAnswer, caller: Caller) -> str:
+def next_step(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about AWS's refusal to give credentials."""
     if "multifactorauthentication" in answer.message.lower():
         return "Run the same again, with the MFA code that is shown then."
@@ -233,14 +233,14 @@ def next_step(answer: AwsAnswer, caller: Caller) -> str:
     if words:
         return words(caller)
     if answer.operation == "AssumeRoleWithWebIdentity":
-        return renew(Caller(method="assume-role-with-web-identity"))
+        return renew(CallContext(method="assume-role-with-web-identity"))
     advice = advise(answer, caller)
-    if advice.cause in (Cause.OTHER, Cause.DENIED):
+    if advice.cause in (Trouble.OTHER, Trouble.DENIED):
         return f"Look at the settings {of_profile(caller)}, {AGAIN}."
     return advice.next_step
 
 
-BY_ANSWER: dict[tuple[str, str], Callable[[Caller], str]] = {
+BY_ANSWER: dict[tuple[str, str], Callable[[CallContext], str]] = {
     ("GetRoleCredentials", "UnauthorizedException"): log_in_again("sso"),
     ("GetRoleCredentials", "ForbiddenException"): lambda caller: (
         f"Is the account or the role (sso_account_id, sso_role_name) {of_profile(caller)} right, "

@@ -131,7 +131,7 @@ def no_answer(unheard: Sequence[Sample]) -> CheckFailed:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Distribution:
     """The distribution of some times, in milliseconds. `iqr` is the interquartile range."""
 
     count: int
@@ -141,14 +141,14 @@ class Spread:
     iqr: float
 
 
-def spread(times: Sequence[float]) -> Spread | None:
+def spread(times: Sequence[float]) -> Distribution | None:
     """Return the distribution of these times; None without any."""
     if not times:
         return None
     if len(times) == 1:
-        return Spread(1, times[0], times[0], times[0], 0.0)
+        return Distribution(1, times[0], times[0], times[0], 0.0)
     cuts = statistics.quantiles(times, n=20, method="inclusive")  # 5 %, 10 %, ... 95 %
-    return Spread(len(times), statistics.median(times), cuts[0], cuts[18], cuts[14] - cuts[4])
+    return Distribution(len(times), statistics.median(times), cuts[0], cuts[18], cuts[14] - cuts[4])
 
 
 def login_times(answers: Sequence[Answer]) -> list[float]:
@@ -220,7 +220,7 @@ def facts(sample: Sample) -> Mapping[str, Any]:
     }
 
 
-def rounded(distribution: Spread | None) -> dict[str, float] | None:
+def rounded(distribution: Distribution | None) -> dict[str, float] | None:
     """Return a distribution as JSON has it, to a tenth of a millisecond."""
     if distribution is None:
         return None

@@ -15,7 +15,7 @@ from provision.engine.plan import Plan
 from provision.errors import CheckFailed
 from provision.resources.base import ManagedResource
 from provision.verify.doctor.chain import chain_findings
-from provision.verify.doctor.finding import Finding, Verdict, bad_ones, in_words, next_steps
+from provision.verify.doctor.finding import Finding, Grade, bad_ones, in_words, next_steps
 from provision.verify.doctor.preflight import account_findings, costly, credentials, names
 
 COLUMNS = ("link", "login", "verdict", "why")
@@ -65,9 +65,9 @@ def show(output: Display, scope: str, title: str, findings: Sequence[Finding]) -
             reason=each.reason,
             next=each.next_step or None,
         )
-        loud = each.verdict.value.upper() if each.verdict is Verdict.BAD else each.verdict.value
+        loud = each.verdict.value.upper() if each.verdict is Grade.BAD else each.verdict.value
         reason = each.reason
-        if each.verdict is Verdict.WARNING and each.next_step:
+        if each.verdict is Grade.WARNING and each.next_step:
             reason += f" -> {each.next_step}"
         rows.append((each.what, each.login or "-", loud, reason))
     if rows:

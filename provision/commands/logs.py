@@ -17,7 +17,7 @@ from provision.context import Run, opened
 from provision.engine.events import Display, Summary
 from provision.errors import ProvisionError
 from provision.resources.template import LOGINS, Login
-from provision.verify.request_log import Request, Requests, parsed
+from provision.verify.request_log import LoggedRequest, Requests, parsed
 
 LATE_MS = 60_000  # by how much an event may arrive after a later one
 MINUTES = 10.0
@@ -34,7 +34,7 @@ def logs(
     with opened(options, "logs", output, packed=False, looks=False) as run:
         run.start()
         since = int((time.time() - since_minutes * 60) * 1000)
-        readers = {login: Reader(run, login, since) for login in LOGINS}
+        readers = {login: LogReader(run, login, since) for login in LOGINS}
         shown = show(run, read(run, readers))
         while follow and not run.poll_policy.stop.wait(run.poll_policy.poll):
             shown += show(run, read(run, readers))
@@ -44,7 +44,7 @@ def logs(
 
 
 @dataclass
-class Reader:
+class LogReader:
     """Reads one function's log group, each event once."""
 
     run: Run
@@ -62,7 +62,7 @@ class Reader:
         """The function's log group."""
         return self.run.template.function_logs[self.login].name
 
-    def read(self) -> list[Request]:
+    def read(self) -> list[LoggedRequest]:
         """Return the requests that have ended since the last look (FilterLogEvents)."""
         events: list[dict[str, Any]] = []
         with calling(self.group), absent(NOT_FOUND):
@@ -87,7 +87,7 @@ class Reader:
             self._seen = {key: when for key, when in self._seen.items() if when >= self.since}
 
 
-def read(run: Run, readers: Mapping[Login, Reader]) -> list[Request]:
+def read(run: Run, readers: Mapping[Login, LogReader]) -> list[LoggedRequest]:
     """Return the requests of both functions that have ended since the last look."""
     found = run.aws.together(*(reader.read for reader in readers.values()))
     if not any(reader.there for reader in readers.values()):
@@ -108,7 +108,7 @@ def nothing(minutes: float) -> str:
 # --- what is shown --------------------------------------------------------------------------------
 
 
-def show(run: Run, requests: Sequence[Request]) -> int:
+def show(run: Run, requests: Sequence[LoggedRequest]) -> int:
     """Show requests in the order in which they began. Returns how many."""
     for request in sorted(requests, key=lambda each: each.began):
         run.output.record("request", **facts(request))
@@ -116,7 +116,7 @@ def show(run: Run, requests: Sequence[Request]) -> int:
     return len(requests)
 
 
-def facts(request: Request) -> dict[str, Any]:
+def facts(request: LoggedRequest) -> dict[str, Any]:
     """Return a request's record; times in milliseconds, memory in MiB."""
     return {
         "login": request.login,
@@ -129,14 +129,14 @@ def facts(request: Request) -> dict[str, Any]:
     }
 
 
-def status(request: Request) -> str:
+def status(request: LoggedRequest) -> str:
     """Return how a request ended: ok, failed (it answered so), timeout, error, or running."""
     if "duration_ms" not in request.numbers:
         return "running" if request.request_id else "starting"
     return request.status or ("failed" if request.failure else "ok")
 
 
-def in_lines(request: Request) -> Iterator[str]:
+def in_lines(request: LoggedRequest) -> Iterator[str]:
     """Yield a request for a person: a line about it, below it what it wrote."""
     numbers = request.numbers
     about = [request.when, f"{request.login:<8}", f"{status(request):<7}"]

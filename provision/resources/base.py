@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from provision.errors import ProvisionError
-from provision.resources.blockers import Blocker
-from provision.resources.ownership import Evidence, Owner, Ownership, judge
+from provision.resources.ownership import Owner, Ownership, Witnesses, judge
 from provision.resources.permissions import Statement
 from provision.resources.references import unresolved
 from provision.waiting.poll import PollResult, Verdict
 
 if TYPE_CHECKING:
     from provision.aws.account import Aws
+    from provision.resources.blockers import Blocker
 
 HIDDEN = "(hidden)"
 
@@ -140,7 +140,7 @@ class Resource:
         """Return whose what was seen is. `known` are the recorded outputs."""
         if seen.tags is None and not seen.unreadable:
             return Ownership(Owner.OURS if seen.ours else Owner.FOREIGN, "is not part of ours")
-        evidence = Evidence(
+        evidence = Witnesses(
             seen.tags, seen.unreadable, self.same_id(seen, known), not seen.name, seen.rivals
         )
         return judge(evidence, aws.environment, self.step)

@@ -40,7 +40,7 @@ class Ownership:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Witnesses:
     """What the witnesses say of a thing.
 
     `tags` are None, and `unreadable` says why, where AWS did not let us read them. `same_id`:
@@ -56,7 +56,7 @@ class Evidence:
     rivals: tuple[str, ...] = ()
 
 
-def judge(evidence: Evidence, environment: str, step: str) -> Ownership:
+def judge(evidence: Witnesses, environment: str, step: str) -> Ownership:
     """Return whose the thing is. `environment` and `step` are what our tags would say."""
     if evidence.tags is None:
         if evidence.same_id:
@@ -72,7 +72,7 @@ def judge(evidence: Evidence, environment: str, step: str) -> Ownership:
     return Ownership(Owner.FOREIGN, "has no tag of this program")
 
 
-def by_tags(evidence: Evidence) -> Ownership:
+def by_tags(evidence: Witnesses) -> Ownership:
     """Return whose a thing with both of our tags is."""
     if evidence.same_id:
         return Ownership(Owner.OURS)

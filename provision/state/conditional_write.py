@@ -5,15 +5,15 @@ from __future__ import annotations
 from provision.errors import ProvisionError
 from provision.state.requests import (
     Absent,
-    Answer,
     Done,
     Found,
     Get,
     Logic,
+    Pause,
     Put,
     Refused,
+    S3Answer,
     Unknown,
-    Wait,
 )
 
 ATTEMPTS = 8
@@ -46,7 +46,7 @@ def write(key: str, body: bytes, replaces: str | None) -> Logic[str]:
             return found.version
         if (found.version if found else None) != replaces or isinstance(answer, Refused):
             raise Overtaken(found)
-        yield Wait(pause(attempt))
+        yield Pause(pause(attempt))
     raise no_answer(answer)
 
 
@@ -58,7 +58,7 @@ def read(key: str) -> Logic[Found | None]:
             return answer
         if isinstance(answer, Absent):
             return None
-        yield Wait(pause(attempt))
+        yield Pause(pause(attempt))
     raise no_answer(answer)
 
 
@@ -67,7 +67,7 @@ def pause(attempt: int) -> float:
     return min(FIRST_WAIT * float(2**attempt), LONGEST_WAIT)
 
 
-def no_answer(answer: Answer) -> ProvisionError:
+def no_answer(answer: S3Answer) -> ProvisionError:
     """Return the error for the last of many attempts."""
     if isinstance(answer, Unknown):
         return answer.error

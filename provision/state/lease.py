@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 from provision.errors import LeaseLost, Locked, StateError
 from provision.state.conditional_write import ATTEMPTS, no_answer, pause
-from provision.state.requests import Absent, Delete, Done, Found, Get, Logic, Put, Unknown, Wait
+from provision.state.requests import Absent, Delete, Done, Found, Get, Logic, Pause, Put, Unknown
 
 VERSION = 1
 MARGIN_SECONDS = 2.0  # the holder stops so much earlier, another takes over so much later
@@ -156,7 +156,7 @@ def acquire(lease: Lease) -> Logic[None]:
                 return
             replaces, lease.taken_from = look.version, theirs
         else:
-            yield Wait(pause(attempt))
+            yield Pause(pause(attempt))
     raise no_answer(answer)
 
 
@@ -221,7 +221,7 @@ def release(lease: Lease) -> Logic[None]:
             lease.confirm(look.version, there.nonce)
         elif isinstance(look, Absent):
             return
-        yield Wait(pause(attempt))
+        yield Pause(pause(attempt))
 
 
 def who_holds(lease: Lease) -> Logic[str]:

@@ -48,26 +48,26 @@ class Delete:
 
 
 @dataclass(frozen=True)
-class Wait:
+class Pause:
     """Let so many seconds pass."""
 
     seconds: float
 
 
-Request = Get | Put | Delete | Wait
+Request = Get | Put | Delete | Pause
 
 # --- answers --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Answer:
+class S3Answer:
     """An answer. `began` is the caller's own clock just before it sent the request, in seconds."""
 
     began: float
 
 
 @dataclass(frozen=True)
-class Found(Answer):
+class Found(S3Answer):
     """The object. `modified` and `now` are S3's own clock, in whole seconds since 1970."""
 
     body: bytes
@@ -77,39 +77,39 @@ class Found(Answer):
 
 
 @dataclass(frozen=True)
-class Absent(Answer):
+class Absent(S3Answer):
     """There is no such object."""
 
 
 @dataclass(frozen=True)
-class Done(Answer):
+class Done(S3Answer):
     """The write or the delete took effect. `version` is the new ETag of a write."""
 
     version: str = ""
 
 
 @dataclass(frozen=True)
-class Refused(Answer):
+class Refused(S3Answer):
     """Another version is there, or none: nothing was done (412 or 404)."""
 
 
 @dataclass(frozen=True)
-class Busy(Answer):
+class Busy(S3Answer):
     """Another write was under way: nothing was done (409 ConditionalRequestConflict)."""
 
 
 @dataclass(frozen=True)
-class Unknown(Answer):
+class Unknown(S3Answer):
     """No answer, or one that says nothing: it may have taken effect. `error` says what happened."""
 
     error: ProvisionError
 
 
 T = TypeVar("T")
-Logic = Generator[Request, Answer, T]
+Logic = Generator[Request, S3Answer, T]
 
 
-def carry_out(logic: Logic[T], perform: Callable[[Request], Answer]) -> T:
+def carry_out(logic: Logic[T], perform: Callable[[Request], S3Answer]) -> T:
     """Run `logic` to its end. Returns its result. Raises what it and `perform` raise."""
     try:
         request = next(logic)

@@ -42,17 +42,17 @@ from provision.state.lease import Holder, Lease, lease_lost
 from provision.state.location import LOCK_SUFFIX, S3Location
 from provision.state.requests import (
     Absent,
-    Answer,
     Busy,
     Delete,
     Done,
     Found,
     Get,
+    Pause,
     Put,
     Refused,
     Request,
+    S3Answer,
     Unknown,
-    Wait,
     carry_out,
 )
 from provision.state.s3_errors import explained
@@ -102,11 +102,11 @@ class S3Requests:
         free = request.method in ("GET", "HEAD") or path.endswith(LOCK_SUFFIX)
         fence.pass_through(None if free else self.fence)
 
-    def __call__(self, request: Request) -> Answer:
+    def __call__(self, request: Request) -> S3Answer:
         """Perform a request. Raises ProvisionError for what is final: denied, no such bucket."""
-        if isinstance(request, Wait):
+        if isinstance(request, Pause):
             time.sleep(request.seconds)
-            return Answer(elapsed())
+            return S3Answer(elapsed())
         owner = {"ExpectedBucketOwner": self._aws.identity.account} if self.owned else {}
         began = elapsed()
         try:
@@ -119,7 +119,9 @@ class S3Requests:
         except UnreachableError as error:
             return Unknown(began, explained(error, self._at, self._aws.region))
 
-    def _perform(self, request: Get | Put | Delete, began: float, owner: dict[str, str]) -> Answer:
+    def _perform(
+        self, request: Get | Put | Delete, began: float, owner: dict[str, str]
+    ) -> S3Answer:
         where = {"Bucket": self._at.bucket, "Key": request.key, **owner}
         if isinstance(request, Get):
             return self._get(where, began)
@@ -155,7 +157,7 @@ class S3Requests:
             parsedate_to_datetime(date).timestamp(),
         )
 
-    def _refused(self, request: Request, error: AwsCallError, began: float) -> Answer:
+    def _refused(self, request: Request, error: AwsCallError, began: float) -> S3Answer:
         """Return what AWS's error means for the logic. Raises it, explained, when it is final."""
         code = error.answer.code
         if code in OTHER_VERSION:

@@ -27,7 +27,7 @@ FIGURES = {  # of a REPORT line, and what we call them
 
 
 @dataclass
-class Request:
+class LoggedRequest:
     """What one invocation has logged. Times in milliseconds, memory in MiB."""
 
     login: str
@@ -66,9 +66,9 @@ class Requests:
 
     def __init__(self, login: str) -> None:
         self._login = login
-        self._open: dict[str, Request] = {}  # by stream
+        self._open: dict[str, LoggedRequest] = {}  # by stream
 
-    def feed(self, events: Iterable[Mapping[str, Any]]) -> Iterator[Request]:
+    def feed(self, events: Iterable[Mapping[str, Any]]) -> Iterator[LoggedRequest]:
         """Take events of FilterLogEvents. Yields each request that has ended."""
         for event in events:
             stream, message = event.get("logStreamName"), event.get("message")
@@ -76,7 +76,7 @@ class Requests:
             if isinstance(message, str) and isinstance(when, int | float):
                 yield from self._take(str(stream), int(when), message.rstrip("\r\n"))
 
-    def _take(self, stream: str, when: int, message: str) -> Iterator[Request]:
+    def _take(self, stream: str, when: int, message: str) -> Iterator[LoggedRequest]:
         request = self._open.get(stream)
         if match := START.match(message):
             if request is not None and request.request_id:
@@ -84,10 +84,10 @@ class Requests:
                 request = None
             before = request.lines if request else []  # of the environment's start
             began = request.began if request else when
-            self._open[stream] = Request(self._login, match["id"], began, before)
+            self._open[stream] = LoggedRequest(self._login, match["id"], began, before)
             return
         if request is None:
-            request = self._open[stream] = Request(self._login, began=when)
+            request = self._open[stream] = LoggedRequest(self._login, began=when)
         if END.match(message):
             return
         if match := REPORT.match(message):
@@ -97,13 +97,13 @@ class Requests:
             return
         request.lines.append(message)
 
-    def rest(self) -> list[Request]:
+    def rest(self) -> list[LoggedRequest]:
         """Return what has not ended, and forget it."""
         left, self._open = list(self._open.values()), {}
         return left
 
 
-def reported(request: Request, message: str) -> None:
+def reported(request: LoggedRequest, message: str) -> None:
     """Put the facts of a REPORT line, `NAME: VALUE` between tabs, into its request."""
     facts = dict(part.split(": ", 1) for part in message.split("\t") if ": " in part)
     for name, ours in FIGURES.items():

@@ -212,11 +212,11 @@ def removal(aws: RecordingAws, resource: ManagedResource, seen: Seen) -> tuple[C
 # --- recording ------------------------------------------------------------------------------------
 
 
-class Unknown(str):
+class UnsentAnswer(str):
     """What AWS would answer to a call that was not sent: has every key, and each is unknown."""
 
     def __getitem__(self, key: Any) -> Any:
-        return Unknown("unknown") if isinstance(key, str) else super().__getitem__(key)
+        return UnsentAnswer("unknown") if isinstance(key, str) else super().__getitem__(key)
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return `default`: what AWS may leave out is left out."""
@@ -265,7 +265,7 @@ class RecordingAws(Aws):
         parameters = context["provision_parameters"]
         if not model.name.startswith(READS):
             self._recorded.append(Recorded(model, parameters))
-            return NOT_SENT, Unknown("unknown")
+            return NOT_SENT, UnsentAnswer("unknown")
         return (NOT_SENT, OF_NEW.get(model.name, {})) if unresolved(parameters) else None
 
 

@@ -8,7 +8,7 @@ import botocore.session
 import pytest
 
 from provision.aws import advice
-from provision.aws.advice import Caller, Cause, advise
+from provision.aws.advice import CallContext, Trouble, advise
 from provision.aws.regions import ALWAYS_ENABLED, off_by_default, partition_of
 from provision.errors import AwsAnswer
 from provision.rehearsal import Override, Remote
@@ -17,7 +17,7 @@ from tests.support.commands import Commands
 
 POLICY = "`python -m provision policy`"
 AGAIN = "run the same again"
-HOME = Caller("EC2", "eu-west-1", "env")
+HOME = CallContext("EC2", "eu-west-1", "env")
 
 
 def told(commands: Commands, rehearsal: Remote, operation: str, code: str, **more: str) -> str:
@@ -109,7 +109,7 @@ def test_a_clock_that_is_behind_is_said_with_by_how_much(
 def test_the_times_in_the_message_count_where_there_is_no_date() -> None:
     answer = AwsAnswer("X", "SignatureDoesNotMatch", f"{LATE} - 5 min.)", 403)
     found = advise(answer, HOME)
-    assert found.cause is Cause.CLOCK
+    assert found.cause is Trouble.CLOCK
     assert "3 h 5 min behind AWS's" in found.next_step
     ahead = "Signature not yet current: 20261126T130000Z is still later than 20261124T100500Z "
     ahead += "(20261124T100000Z + 5 min.)"
@@ -195,7 +195,7 @@ def test_an_encoded_reason_comes_with_the_command_that_decodes_it() -> None:
 def test_an_interface_of_another_service_is_not_about_the_caller() -> None:
     words = "You do not have permission to access the specified resource."
     found = advise(AwsAnswer("DeleteNetworkInterface", "AuthFailure", words, 400), HOME)
-    assert found.cause is Cause.DENIED
+    assert found.cause is Trouble.DENIED
     assert "belongs to an AWS service or to another account" in found.next_step
 
 
@@ -243,26 +243,33 @@ KNOWN = [*TRANSIENT, *CALLERS, *REFUSED, *OTHERS]
 @pytest.mark.parametrize("region", ["eu-west-1", "ap-east-1", "us-gov-west-1"])
 @pytest.mark.parametrize("method", ["", "unheard-of", *advice.RENEWALS])
 def test_advice_is_possible_for_every_error_that_the_tables_know(region: str, method: str) -> None:
-    caller = Caller("EC2", region, method, "work")
+    caller = CallContext("EC2", region, method, "work")
     for answer in KNOWN:
         found = advise(answer, caller)
         words = found.next_step
         assert "  " not in words
         assert "{" not in words
         # Nothing but a denial is helped by a policy, and nothing but credentials by logging in.
-        assert POLICY not in words or found.cause is Cause.DENIED, answer
-        who = (Cause.KEYS, Cause.EXPIRED, Cause.REGION)
+        assert POLICY not in words or found.cause is Trouble.DENIED, answer
+        who = (Trouble.KEYS, Trouble.EXPIRED, Trouble.REGION)
         assert "og in" not in words or found.cause in who, answer
         # A command of ours that this error has nothing to do with; tags are what only some have.
         assert not re.search(r"--replace|--reset-password|\btags?\b", words), answer
         # Doing the same again helps only where something outside of the run changes.
-        may_pass = {*who, Cause.CLOCK, Cause.ACCOUNT, Cause.THROTTLED, Cause.AWS, Cause.QUOTA}
-        assert AGAIN not in words or found.cause in may_pass | {Cause.CAPACITY}, answer
+        may_pass = {
+            *who,
+            Trouble.CLOCK,
+            Trouble.ACCOUNT,
+            Trouble.THROTTLED,
+            Trouble.AWS,
+            Trouble.QUOTA,
+        }
+        assert AGAIN not in words or found.cause in may_pass | {Trouble.CAPACITY}, answer
         # A region that every account has is never to be enabled.
         assert "enable-region" not in words or region == "ap-east-1", answer
-        assert found.cause is Cause.OTHER or words, answer
+        assert found.cause is Trouble.OTHER or words, answer
 
 
 def test_no_transient_error_is_taken_for_a_fault_of_the_caller() -> None:
     for answer in TRANSIENT:
-        assert advise(answer, HOME).cause in (Cause.OTHER, Cause.THROTTLED), answer
+        assert advise(answer, HOME).cause in (Trouble.OTHER, Trouble.THROTTLED), answer

@@ -15,8 +15,8 @@ import pytest
 
 from provision.commands.compare import (
     ROUTES,
+    Distribution,
     Sample,
-    Spread,
     collect,
     facts,
     figures,
@@ -125,13 +125,13 @@ def test_ctrl_c_ends_it() -> None:
 
 def test_a_distribution() -> None:
     times = [float(each) for each in range(1, 102)]  # 1 .. 101
-    assert spread(times) == Spread(101, median=51.0, p5=6.0, p95=96.0, iqr=50.0)
+    assert spread(times) == Distribution(101, median=51.0, p5=6.0, p95=96.0, iqr=50.0)
     assert spread(list(reversed(times))) == spread(times)
 
 
 def test_distributions_of_little() -> None:
     assert spread([]) is None
-    assert spread([7.0]) == Spread(1, 7.0, 7.0, 7.0, 0.0)
+    assert spread([7.0]) == Distribution(1, 7.0, 7.0, 7.0, 0.0)
     two = spread([1.0, 3.0])
     assert two
     assert two.median == 2.0

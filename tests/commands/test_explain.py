@@ -13,7 +13,7 @@ import pytest
 from botocore import xform_name
 
 from provision.rehearsal import Fault, Remote
-from provision.views.explain import PAGES, Unknown, explained, quoted
+from provision.views.explain import PAGES, UnsentAnswer, explained, quoted
 from tests.conftest import Built
 from tests.support.commands import Commands, Result
 
@@ -306,7 +306,7 @@ def test_pages_of_api_gateway_are_those_of_its_paths() -> None:
 
 
 def test_an_answer_that_was_not_given_has_every_key() -> None:
-    answer: Any = Unknown("unknown")
+    answer: Any = UnsentAnswer("unknown")
     assert isinstance(answer["DBProxy"]["DBProxyArn"].rpartition(":")[2], str)
     assert answer.get("Endpoint") is None
     assert answer[0] == "u"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Fault
-from provision.verify.request_log import Request, Requests
+from provision.verify.request_log import LoggedRequest, Requests
 from tests.conftest import Built
 from tests.support.commands import Commands, Result
 
@@ -58,7 +58,7 @@ def events(stream: str, messages: list[str], at: int = 1_000) -> list[dict[str, 
     ]
 
 
-def assembled(*batches: list[dict[str, Any]]) -> list[Request]:
+def assembled(*batches: list[dict[str, Any]]) -> list[LoggedRequest]:
     """The requests that these events tell of, in the order in which they end."""
     requests = Requests("iam")
     return [each for batch in batches for each in requests.feed(batch)]

@@ -12,18 +12,18 @@ from provision.state.conditional_write import ATTEMPTS, Overtaken, read, write
 from provision.state.lease import Holder, Lease, acquire, parse, release, renew, who_holds
 from provision.state.requests import (
     Absent,
-    Answer,
     Busy,
     Delete,
     Done,
     Found,
     Get,
     Logic,
+    Pause,
     Put,
     Refused,
     Request,
+    S3Answer,
     Unknown,
-    Wait,
     carry_out,
 )
 
@@ -40,12 +40,12 @@ class Script:
         self.answers = list(answers)
         self.sent: list[Request] = []
 
-    def __call__(self, request: Request) -> Answer:
-        if isinstance(request, Wait):
-            return Answer(0.0)
+    def __call__(self, request: Request) -> S3Answer:
+        if isinstance(request, Pause):
+            return S3Answer(0.0)
         self.sent.append(request)
         answer = self.answers.pop(0)
-        made: Answer = answer(request) if callable(answer) else answer
+        made: S3Answer = answer(request) if callable(answer) else answer
         return made
 
     def run(self, logic: Logic[Any]) -> Any:
@@ -196,7 +196,7 @@ def test_a_renewal_that_did_not_take_effect_is_to_be_tried_again() -> None:
     ("there", "why"),
     [(theirs(0), "held now by teardown, process 1 on laptop"), (Absent(0.0), "deleted")],
 )
-def test_a_renewal_that_finds_another_lock_or_none_has_lost_it(there: Answer, why: str) -> None:
+def test_a_renewal_that_finds_another_lock_or_none_has_lost_it(there: S3Answer, why: str) -> None:
     mine = held()
     assert Script(Refused(0.0), there).run(renew(mine)) is False
     assert why in mine.lost

@@ -28,18 +28,18 @@ from provision.state.conditional_write import Overtaken, read, write
 from provision.state.lease import Holder, Lease, acquire, parse, release, renew
 from provision.state.requests import (
     Absent,
-    Answer,
     Busy,
     Delete,
     Done,
     Found,
     Get,
     Logic,
+    Pause,
     Put,
     Refused,
     Request,
+    S3Answer,
     Unknown,
-    Wait,
 )
 
 STATE, LOCK = "demo.json", "demo.json.lock"
@@ -129,7 +129,7 @@ class Run:
                 return True
             except Locked:
                 self.world.counts["locked"] += 1
-                yield Wait(self.world.draw.uniform(0, self.lease.seconds))
+                yield Pause(self.world.draw.uniform(0, self.lease.seconds))
             except ProvisionError:
                 self.world.counts["no answer"] += 1
                 break
@@ -144,7 +144,7 @@ class Run:
             entries = [*entries, f"{self.name}.{number}"]
             version = yield from self.fenced(write(STATE, json.dumps(entries).encode(), version))
             self.written.append(entries[-1])
-            yield Wait(self.world.draw.uniform(0, 20))
+            yield Pause(self.world.draw.uniform(0, 20))
             self.check()
             self.world.changed(self)
 
@@ -170,9 +170,9 @@ class Run:
         while self.working and self.lease.holds(self.clock()):
             due = self.lease.next_renewal - self.clock()
             if due > 0:
-                yield Wait(max(due, 0.001))  # rounding must not make time stand still
+                yield Pause(max(due, 0.001))  # rounding must not make time stand still
             elif not (yield from renew(self.lease)):
-                yield Wait(0.2)
+                yield Pause(0.2)
 
 
 class World:
@@ -229,7 +229,7 @@ class World:
 
     def send(self, run: Run, task: Task, request: Request) -> None:
         """Send a request: when it takes effect and what comes back is drawn."""
-        if isinstance(request, Wait):
+        if isinstance(request, Pause):
             self.at(self.now + request.seconds / run.rate, lambda: run.go_on(task, None))
             return
         began, there, back = run.clock(), self._way(), self._way()
@@ -259,9 +259,9 @@ class World:
         answer = self._effect(run, request, began)
         self.at(self.now + back, lambda: run.go_on(task, answer))
 
-    def _effect(self, run: Run, request: Request, began: float) -> Answer:
+    def _effect(self, run: Run, request: Request, began: float) -> S3Answer:
         """Do what S3 does, all at once."""
-        assert not isinstance(request, Wait)
+        assert not isinstance(request, Pause)
         there = self.objects.get(request.key)
         version = there.version if there else None
         if isinstance(request, Get):
@@ -314,7 +314,7 @@ class World:
         assert LOCK not in self.objects, "the last run left its lock"
 
 
-def void(answer: Answer) -> None:
+def void(answer: S3Answer) -> None:
     """Lose an answer."""
 
 

@@ -19,7 +19,7 @@ from provision.engine.plan import Action, Plan, Planned
 from provision.environment import environment
 from provision.errors import CredentialsError, ForeignResource, ProvisionError
 from provision.verify.doctor import preflight as module
-from provision.verify.doctor.finding import Finding, Verdict
+from provision.verify.doctor.finding import Finding, Grade
 from provision.verify.doctor.preflight import (
     account_findings,
     against_default,
@@ -97,18 +97,18 @@ def majors(ends: datetime) -> FakeRds:
 @pytest.mark.parametrize(
     ("days", "verdict", "word"),
     [
-        (-1, Verdict.BAD, "left it on"),
-        (30, Verdict.WARNING, "leaves it on"),
-        (900, Verdict.GOOD, "leaves it on"),
+        (-1, Grade.BAD, "left it on"),
+        (30, Grade.WARNING, "leaves it on"),
+        (900, Grade.GOOD, "leaves it on"),
     ],
 )
-def test_standard_support(days: int, verdict: Verdict, word: str) -> None:
+def test_standard_support(days: int, verdict: Grade, word: str) -> None:
     ends = datetime.now(UTC) + timedelta(days=days)
     (found,) = standard_support(run(majors(ends)), NEW)
     assert found.verdict is verdict
     assert word in found.reason
     assert f"{ends:%Y-%m-%d} (AWS)" in found.reason
-    assert bool(found.next_step) is (verdict is not Verdict.GOOD)
+    assert bool(found.next_step) is (verdict is not Grade.GOOD)
 
 
 @pytest.mark.parametrize("answer", ["AccessDenied", {"DBMajorEngineVersions": []}])
@@ -116,7 +116,7 @@ def test_standard_support_of_an_old_major_by_the_calendar(answer: Any) -> None:
     config = replace(CONFIG, database=replace(CONFIG.database, engine_version="8.0.45"))
     rds = FakeRds(describe_db_major_engine_versions=answer)
     (found,) = standard_support(run(rds, config=config), NEW)
-    assert found.verdict is Verdict.BAD
+    assert found.verdict is Grade.BAD
     assert "MySQL 8.0 left it on 2026-07-31" in found.reason
 
 
@@ -124,7 +124,7 @@ def test_standard_support_of_a_major_that_nobody_knows() -> None:
     config = replace(CONFIG, database=replace(CONFIG.database, engine_version="9.7"))
     rds = FakeRds(describe_db_major_engine_versions="InvalidParameterValue")
     (found,) = standard_support(run(rds, config=config), NEW)
-    assert found.verdict is Verdict.WARNING
+    assert found.verdict is Grade.WARNING
 
 
 def quotas(**used: int) -> FakeRds:
@@ -135,26 +135,26 @@ def quotas(**used: int) -> FakeRds:
 
 def test_quotas_with_room() -> None:
     found = list(rds_quotas(run(quotas(DBInstances=39, AllocatedStorage=20, Other=40)), NEW))
-    assert [each.verdict for each in found] == [Verdict.GOOD, Verdict.GOOD]
+    assert [each.verdict for each in found] == [Grade.GOOD, Grade.GOOD]
 
 
 @pytest.mark.parametrize("used", [{"DBInstances": 40}, {"AllocatedStorage": 21}])
 def test_quotas_that_are_used_up(used: dict[str, int]) -> None:
     (found,) = rds_quotas(run(quotas(**used)), NEW)
-    assert found.verdict is Verdict.BAD
+    assert found.verdict is Grade.BAD
     assert next(iter(used)) in found.reason
     assert "Service Quotas" in found.next_step
 
 
 def test_a_full_quota_of_what_is_there_already_is_in_nobodys_way() -> None:
     (found,) = rds_quotas(run(quotas(DBInstances=40)), plan(proxy_iam=Action.CREATE))
-    assert found.verdict is Verdict.GOOD
+    assert found.verdict is Grade.GOOD
 
 
 def test_default_quotas_only_warn() -> None:
-    assert next(against_default("VPCs", 4, 1, 5)).verdict is Verdict.GOOD
-    assert next(against_default("VPCs", 5, 1, 5)).verdict is Verdict.WARNING
-    assert next(against_default("VPCs", 9, 0, 5)).verdict is Verdict.GOOD
+    assert next(against_default("VPCs", 4, 1, 5)).verdict is Grade.GOOD
+    assert next(against_default("VPCs", 5, 1, 5)).verdict is Grade.WARNING
+    assert next(against_default("VPCs", 9, 0, 5)).verdict is Grade.GOOD
 
 
 def options(**option: Any) -> FakeRds:
@@ -176,20 +176,20 @@ def options(**option: Any) -> FakeRds:
 )
 def test_storage_that_the_class_does_not_take(option: dict[str, Any], told: str) -> None:
     (found,) = storage(run(options(**option)), NEW)
-    assert found.verdict is Verdict.BAD
+    assert found.verdict is Grade.BAD
     assert f"does not take {told}" in found.reason
 
 
 def test_storage_that_it_takes() -> None:
     (found,) = storage(run(options()), NEW)
-    assert found.verdict is Verdict.GOOD
+    assert found.verdict is Grade.GOOD
     nothing = FakeRds(describe_orderable_db_instance_options={"OrderableDBInstanceOptions": []})
     assert list(storage(run(nothing), NEW)) == []
 
 
 def test_the_root_user_is_warned() -> None:
     (found,) = credentials(run(), NEW)
-    assert found.verdict is Verdict.WARNING
+    assert found.verdict is Grade.WARNING
     assert "root user" in found.reason
 
 
@@ -209,10 +209,10 @@ def checks(monkeypatch: pytest.MonkeyPatch, *found: Finding) -> Iterator[list[st
     yield asked
 
 
-GOOD = Finding("it", Verdict.GOOD, "as it should be")
-WARNING = Finding("it", Verdict.WARNING, "who knows")
-FULL = Finding("quota", Verdict.BAD, "40 of 40 used", "Ask for more.")
-GONE = Finding("version", Verdict.BAD, "not offered", "Take another.")
+GOOD = Finding("it", Grade.GOOD, "as it should be")
+WARNING = Finding("it", Grade.WARNING, "who knows")
+FULL = Finding("quota", Grade.BAD, "40 of 40 used", "Ask for more.")
+GONE = Finding("version", Grade.BAD, "not offered", "Take another.")
 
 
 def test_up_goes_on_when_nothing_is_bad(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +252,7 @@ def test_what_is_not_ours_stops_it_before_anything_is_asked(
 def test_what_aws_does_not_tell_is_a_warning(monkeypatch: pytest.MonkeyPatch, error: str) -> None:
     monkeypatch.setattr(module, "CHECKS", {"RDS quota": rds_quotas})
     (found,) = account_findings(run(FakeRds(describe_account_attributes=error)), NEW)
-    assert found.verdict is Verdict.WARNING
+    assert found.verdict is Grade.WARNING
     assert found.what == "RDS quota"
     assert error in found.reason
 

@@ -15,11 +15,11 @@ from provision.rehearsal.aws import network
 from provision.rehearsal.data_plane.function_process import Routes
 from provision.rehearsal.data_plane.http_api import Gateway, HttpApi
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority
-from provision.rehearsal.data_plane.proxy.databases import Database
+from provision.rehearsal.data_plane.proxy.databases import ProxiedDatabase
 from provision.rehearsal.data_plane.proxy.mariadbd import MariaDb
 from provision.rehearsal.data_plane.proxy.server_database import ServerDatabase
 from provision.rehearsal.data_plane.proxy.sqlite_database import SqliteDatabase
-from provision.rehearsal.data_plane.proxy.stand_in import Account, Limits, StandIn
+from provision.rehearsal.data_plane.proxy.stand_in import Authorizer, Limits, StandIn
 from provision.rehearsal.data_plane.rehearsed_aws import (
     MYSQL_PORT,
     Clients,
@@ -32,7 +32,7 @@ from provision.rehearsal.data_plane.runner import ENVIRONMENTS, Runner
 OWN_SERVER = "mariadbd"
 
 
-class Clock:
+class ProxyClock:
     """The proxies' clock, which can be set fast, to see what becomes of a token meanwhile."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class DataPlane:
         environments: int = ENVIRONMENTS,
         limits: Limits | None = None,
     ) -> None:
-        self.clock = Clock()
+        self.clock = ProxyClock()
         self.report = Report()
         self.aws = RehearsedAws(rehearsal, self.clock.now)
         self.authority = CertificateAuthority()
@@ -73,7 +73,7 @@ class DataPlane:
         # AWS is never asked while this is held: the rehearsal may hold its own, and wait for it.
         self._lock = threading.RLock()
         self._stand_ins: dict[str, StandIn] = {}
-        self._databases: dict[str, Database] = {}
+        self._databases: dict[str, ProxiedDatabase] = {}
         self._apis: dict[str, HttpApi] = {}
         self._closed = False
 
@@ -151,7 +151,7 @@ class DataPlane:
         with self._lock:
             self._check_open()
             if name not in self._stand_ins:
-                account = Account(self.aws.find_key, self.aws.may_connect, self.clock.now)
+                account = Authorizer(self.aws.find_key, self.aws.may_connect, self.clock.now)
                 self._stand_ins[name] = StandIn(
                     name,
                     lambda: self._settings(name),
@@ -165,7 +165,7 @@ class DataPlane:
     def _settings(self, name: str) -> Any:
         return self.aws.proxy_settings(name, self._open_database)
 
-    def _open_database(self, instance: Mapping[str, Any]) -> Database:
+    def _open_database(self, instance: Mapping[str, Any]) -> ProxiedDatabase:
         """Return the database of a DB instance; one that is new starts with an empty one."""
         key = instance.get("DbiResourceId") or instance["DBInstanceArn"]
         with self._lock:
@@ -174,7 +174,7 @@ class DataPlane:
                 self._databases[key] = self._make_database(instance)
             return self._databases[key]
 
-    def _make_database(self, instance: Mapping[str, Any]) -> Database:
+    def _make_database(self, instance: Mapping[str, Any]) -> ProxiedDatabase:
         schema = instance.get("DBName") or ""
         if self._database is None:
             return SqliteDatabase(schema, instance.get("EngineVersion") or "8.4.0")

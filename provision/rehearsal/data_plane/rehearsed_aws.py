@@ -24,8 +24,12 @@ from provision.rehearsal.aws.iam_policy import (
     decide_assumption,
     parse_document,
 )
-from provision.rehearsal.data_plane.proxy.databases import Database, DatabaseDownError, Secret
-from provision.rehearsal.data_plane.proxy.stand_in import PLUGINS, ProxySettings
+from provision.rehearsal.data_plane.proxy.databases import (
+    DatabaseDownError,
+    ProxiedDatabase,
+    ProxyCredentials,
+)
+from provision.rehearsal.data_plane.proxy.stand_in import PLUGINS, ServedProxy
 from provision.rehearsal.data_plane.proxy.token import SessionKey, TokenRefusedError
 from provision.rehearsal.data_plane.shared_reads import SharedReads
 
@@ -42,7 +46,7 @@ class Clients(Protocol):
 
 
 @dataclass(frozen=True)
-class Credentials:
+class RoleCredentials:
     """A role's temporary credentials, and until when they are good."""
 
     key: SessionKey
@@ -66,7 +70,7 @@ class RehearsedAws:
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._keys: dict[str, SessionKey] = {}
-        self._credentials: dict[str, Credentials] = {}
+        self._credentials: dict[str, RoleCredentials] = {}
         self._aws_policies: dict[str, Document] = {}
 
     def client(self, service: str) -> Any:
@@ -103,7 +107,7 @@ class RehearsedAws:
         """The role's lasting id; "" when there is no such role."""
         return str(self._roles().get(role_arn, {}).get("RoleId", ""))
 
-    def credentials(self, role_arn: str, session: str) -> Credentials:
+    def credentials(self, role_arn: str, session: str) -> RoleCredentials:
         """Return the role's credentials, good for some minutes more at least."""
         known, role_id = self._credentials.get(role_arn), self._role_id(role_arn)
         if known is not None and known.fresh and known.key.role_id == role_id:
@@ -114,7 +118,7 @@ class RehearsedAws:
         expires = self._now() + (given["Expiration"] - datetime.now(UTC))
         key = SessionKey(given["AccessKeyId"], secret, token, role_arn, role_id, expires)
         self._keys[key.access_key_id] = key
-        self._credentials[role_arn] = Credentials(key, expires, self._now)
+        self._credentials[role_arn] = RoleCredentials(key, expires, self._now)
         return self._credentials[role_arn]
 
     def trusts(self, role_arn: str, service: str) -> Decision:
@@ -188,14 +192,14 @@ class RehearsedAws:
         return self._list("rds", "describe_db_proxies", "DBProxies")
 
     def proxy_settings(
-        self, name: str, open_database: Callable[[Mapping[str, Any]], Database]
-    ) -> ProxySettings:
+        self, name: str, open_database: Callable[[Mapping[str, Any]], ProxiedDatabase]
+    ) -> ServedProxy:
         """Return a proxy's settings. Raises LookupError when there is no such proxy."""
         return self.reads.get(("proxy", name), lambda: self._proxy_settings(name, open_database))
 
     def _proxy_settings(
-        self, name: str, open_database: Callable[[Mapping[str, Any]], Database]
-    ) -> ProxySettings:
+        self, name: str, open_database: Callable[[Mapping[str, Any]], ProxiedDatabase]
+    ) -> ServedProxy:
         try:
             answer = self.client("rds").describe_db_proxies(DBProxyName=name)
         except ClientError as error:
@@ -213,7 +217,7 @@ class RehearsedAws:
         auth = proxy.get("Auth") or [{}]
         _, partition, _, region, account, *_ = proxy["DBProxyArn"].split(":")
         proxy_id = proxy["DBProxyArn"].rsplit(":", 1)[1]
-        return ProxySettings(
+        return ServedProxy(
             name=name,
             endpoint=proxy["Endpoint"],
             port=MYSQL_PORT,
@@ -229,7 +233,7 @@ class RehearsedAws:
             database=database,
         )
 
-    def _secrets(self, proxy: Mapping[str, Any]) -> tuple[dict[str, Secret], list[str]]:
+    def _secrets(self, proxy: Mapping[str, Any]) -> tuple[dict[str, ProxyCredentials], list[str]]:
         secrets, problems = {}, []
         for auth in proxy.get("Auth") or []:
             try:
@@ -239,7 +243,7 @@ class RehearsedAws:
                 problems.append(f"the proxy cannot use its secret: {error}")
         return secrets, problems
 
-    def _secret(self, secret_arn: str, role_arn: str) -> Secret:
+    def _secret(self, secret_arn: str, role_arn: str) -> ProxyCredentials:
         """Read a secret as the proxy's role. Raises LookupError with what is in the way."""
         allowed = self.may_as(
             "rds.amazonaws.com", role_arn, "secretsmanager:GetSecretValue", secret_arn
@@ -279,7 +283,9 @@ class RehearsedAws:
         port = instance.get("Endpoint", {}).get("Port") or MYSQL_PORT
         return network.blocked(self.security_groups(), source, target, port)
 
-    def _rejected(self, instance: Mapping[str, Any], secrets: Mapping[str, Secret]) -> str:
+    def _rejected(
+        self, instance: Mapping[str, Any], secrets: Mapping[str, ProxyCredentials]
+    ) -> str:
         """Return why the database does not take the proxy's secret, if it does not."""
         user, password = instance["MasterUsername"], master_password(instance)
         if user not in secrets:
@@ -302,7 +308,7 @@ class RehearsedAws:
         return self.reads.get(operation, read)
 
 
-def _parsed_secret(answer: Mapping[str, Any]) -> Secret:
+def _parsed_secret(answer: Mapping[str, Any]) -> ProxyCredentials:
     name = answer["Name"]
     try:
         value = json.loads(answer["SecretString"])
@@ -312,7 +318,7 @@ def _parsed_secret(answer: Mapping[str, Any]) -> Secret:
         raise LookupError(f"secret {name} is not JSON of the form {shape}") from None
     if not isinstance(username, str) or not isinstance(password, str):
         raise LookupError(f"secret {name}: username and password must be texts")
-    return Secret(username, password)
+    return ProxyCredentials(username, password)
 
 
 def _trusts(role: Document, service: str) -> Decision:
@@ -344,7 +350,7 @@ def code_bytes(function_arn: str, layer_arns: list[str]) -> list[bytes]:
     return zips
 
 
-def instance_secret(instance: Mapping[str, Any]) -> Secret:
+def instance_secret(instance: Mapping[str, Any]) -> ProxyCredentials:
     """Return the master user of a DB instance, as the database itself knows it.
 
     Raises DatabaseDownError when RDS manages the password: then moto has none.
@@ -352,7 +358,7 @@ def instance_secret(instance: Mapping[str, Any]) -> Secret:
     password = master_password(instance)
     if password is None:
         raise DatabaseDownError("a password that RDS manages is not part of the rehearsal")
-    return Secret(instance["MasterUsername"], password)
+    return ProxyCredentials(instance["MasterUsername"], password)
 
 
 def master_password(instance: Mapping[str, Any]) -> str | None:

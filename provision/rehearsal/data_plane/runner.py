@@ -37,7 +37,7 @@ from provision.rehearsal.data_plane.function_process import (
     Routes,
 )
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority, trust_in_folder
-from provision.rehearsal.data_plane.rehearsed_aws import Credentials, RehearsedAws, code_bytes
+from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws, RoleCredentials, code_bytes
 from provision.rehearsal.data_plane.report import Report
 
 ENVIRONMENTS = 4
@@ -64,12 +64,12 @@ class Wanted:
 
 
 @dataclass
-class Environment:
+class ExecutionEnvironment:
     """An execution environment, and what it was made from."""
 
     process: FunctionProcess
     version: str
-    credentials: Credentials
+    credentials: RoleCredentials
     stream: str
     failure: Reply | None = None
     init_seconds: float | None = None  # told once, in the first request's log
@@ -107,7 +107,7 @@ class Runner:
         4 KiB), and FunctionError when it failed. Raises InvokeError.
         """
         configuration, reserved = self._configuration(function_name)
-        call = Call(self._aws, self._report, configuration, payload)
+        call = Invocation(self._aws, self._report, configuration, payload)
         pool = self._pool(configuration["FunctionArn"])
         with self._counted(configuration["FunctionArn"], reserved):
             routes, closed = self._network(configuration)
@@ -170,7 +170,7 @@ class Runner:
                 raise InvokeError("ServiceException", "The rehearsal has ended", 500)
             return self._pools.setdefault(arn, Pool(self._most))
 
-    def _start(self, configuration: Configuration, wanted: Wanted) -> Environment:
+    def _start(self, configuration: Configuration, wanted: Wanted) -> ExecutionEnvironment:
         name, role = configuration["FunctionName"], configuration["Role"]
         trusted = self._aws.trusts(role, "lambda.amazonaws.com")
         if not trusted.allowed:
@@ -184,7 +184,7 @@ class Runner:
         handler = configuration.get("Handler", "")
         variables["LAMBDA_TASK_ROOT"] = str(task)
         process = FunctionProcess(task, layers, handler, variables, wanted.ports)
-        environment = Environment(process, wanted.version, credentials, stream)
+        environment = ExecutionEnvironment(process, wanted.version, credentials, stream)
         try:
             environment.failure, environment.init_seconds = process.wait_ready()
         except (ProcessTimeoutError, ProcessExitError) as error:
@@ -227,16 +227,16 @@ class Pool:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._free: list[Environment] = []
-        self._all: list[Environment] = []
+        self._free: list[ExecutionEnvironment] = []
+        self._all: list[ExecutionEnvironment] = []
         self._starting = 0
         self._changed = threading.Condition()
         self._closed = False
 
     @contextlib.contextmanager
     def environment(
-        self, wanted: Wanted, start: Callable[[], Environment]
-    ) -> Iterator[Environment]:
+        self, wanted: Wanted, start: Callable[[], ExecutionEnvironment]
+    ) -> Iterator[ExecutionEnvironment]:
         """Lend an environment, a warm one if there is one; it is given up if it broke."""
         environment = self._take(wanted) or self._add(start)
         kept = False
@@ -255,7 +255,7 @@ class Pool:
         for environment in ending:
             environment.process.close()
 
-    def _take(self, wanted: Wanted) -> Environment | None:
+    def _take(self, wanted: Wanted) -> ExecutionEnvironment | None:
         """Return a warm environment, or None when a new one may be started (it is counted)."""
         with self._changed:
             while True:
@@ -270,7 +270,7 @@ class Pool:
                     return None
                 self._changed.wait()
 
-    def _add(self, start: Callable[[], Environment]) -> Environment:
+    def _add(self, start: Callable[[], ExecutionEnvironment]) -> ExecutionEnvironment:
         environment = None
         try:
             environment = start()
@@ -282,7 +282,7 @@ class Pool:
                     self._all.append(environment)
                 self._changed.notify()
 
-    def _give_back(self, environment: Environment, kept: bool) -> None:
+    def _give_back(self, environment: ExecutionEnvironment, kept: bool) -> None:
         with self._changed:
             if kept and not self._closed:
                 self._free.append(environment)
@@ -290,14 +290,14 @@ class Pool:
                 self._drop(environment)
             self._changed.notify()
 
-    def _drop(self, environment: Environment) -> None:
+    def _drop(self, environment: ExecutionEnvironment) -> None:
         for environments in (self._free, self._all):
             if environment in environments:
                 environments.remove(environment)
         environment.process.close()
 
 
-class Call:
+class Invocation:
     """One invocation in an environment that is lent to it."""
 
     def __init__(
@@ -310,7 +310,7 @@ class Call:
         self._seconds = configuration.get("Timeout") or _DEFAULT_TIMEOUT
 
     def run(
-        self, environment: Environment, routes: Routes, closed: Mapping[str, str]
+        self, environment: ExecutionEnvironment, routes: Routes, closed: Mapping[str, str]
     ) -> dict[str, Any]:
         """Return what Invoke answers; a broken environment has its `failure` set afterwards."""
         started = time.monotonic()
@@ -335,7 +335,7 @@ class Call:
             self._report.refused(f"function {self._name}", "FunctionError", reason)
         return answer
 
-    def _ask(self, environment: Environment, routes: Routes) -> Reply:
+    def _ask(self, environment: ExecutionEnvironment, routes: Routes) -> Reply:
         arn = self._configuration["FunctionArn"]
         try:
             return environment.process.invoke(self._id, arn, self._payload, self._seconds, routes)
@@ -353,7 +353,7 @@ class Call:
             where = f"function {self._name}"
             self._report.refused(where, "ETIMEDOUT", f"{host}:{port} is out of reach: {reason}")
 
-    def _log(self, environment: Environment, reply: Reply, seconds: float) -> str:
+    def _log(self, environment: ExecutionEnvironment, reply: Reply, seconds: float) -> str:
         milliseconds = seconds * 1000
         memory = self._configuration.get("MemorySize") or _DEFAULT_MEMORY
         init, environment.init_seconds = environment.init_seconds, None
@@ -398,7 +398,7 @@ class Call:
 
 
 def environment_variables(
-    configuration: Configuration, credentials: Credentials, stream: str, region: str
+    configuration: Configuration, credentials: RoleCredentials, stream: str, region: str
 ) -> dict[str, str]:
     """Return a function's environment: its own variables, and those that Lambda sets.
 

@@ -78,7 +78,7 @@ def what_is(evidence: Evidence, given: str) -> str:
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Symptom:
     """What an answer means, when nothing that AWS has explains it."""
 
     words: str  # a pattern of the function's error
@@ -94,41 +94,41 @@ OLD_OR_UNKNOWN = (
     "reached the proxy yet"
 )
 REFUSALS = (
-    Refusal(
+    Symptom(
         r"\b3159\b|requires TLS|only with SSL|mysql_clear_password requires SSL|\b2061\b",
         "the function connects without TLS, and the proxy requires it",
         UP,
         certain=True,
     ),
-    Refusal(
+    Symptom(
         r"\b2059\b|mysql_clear_password.*cannot be loaded|plugin not enabled",
         "the function's MySQL connector lacks a login plugin, or may not use it",
         UP,
     ),
-    Refusal(
+    Symptom(
         r"ubyte format requires", "the layer's MySQL connector is too old for a token's length", UP
     ),
-    Refusal(r"\b2026\b|SSL connection error|\[SSL", "the TLS handshake with the proxy fails", UP),
-    Refusal(
+    Symptom(r"\b2026\b|SSL connection error|\[SSL", "the TLS handshake with the proxy fails", UP),
+    Symptom(
         r"has no credentials for the role", "the proxy's secret is for another user", RESET_PASSWORD
     ),
-    Refusal(r"using password: NO", "the function sends an empty token or password", UP),
-    Refusal(r"\b1045\b", OLD_OR_UNKNOWN, PROXY_LOG, "iam"),
-    Refusal(
+    Symptom(r"using password: NO", "the function sends an empty token or password", UP),
+    Symptom(r"\b1045\b", OLD_OR_UNKNOWN, PROXY_LOG, "iam"),
+    Symptom(
         r"\b1045\b",
         "the proxy refuses the password, though it is the secret's: it may still hold an older one",
         RESET_PASSWORD,
         "password",
     ),
-    Refusal(
+    Symptom(
         r"\b9501\b",
         "no connection to the database comes free in time: the proxy warms up, the pool "
         "is used up, or the database is overloaded",
     ),
-    Refusal(r"\b1040\b|rate limit exceeded", "too many new connections at once"),
-    Refusal(r"\b1049\b|Unknown database", "the database that DB_NAME names is not there", UP),
-    Refusal(r"\b1105\b|Unknown error", "an error on AWS's side", PROXY_LOG),
-    Refusal(
+    Symptom(r"\b1040\b|rate limit exceeded", "too many new connections at once"),
+    Symptom(r"\b1049\b|Unknown database", "the database that DB_NAME names is not there", UP),
+    Symptom(r"\b1105\b|Unknown error", "an error on AWS's side", PROXY_LOG),
+    Symptom(
         r"no answer after|Task timed out|\b2003\b",
         "the function gets no answer from the proxy in time, though every rule lets it through",
     ),

@@ -16,9 +16,9 @@ from provision.resources.template import LOGINS, Login, Template, Tier
 from provision.verify.diagnosis import api, database, function, login, network
 from provision.verify.diagnosis.cause import CHECK, UP, Cause
 from provision.verify.diagnosis.evidence import Evidence, Step, steps_of
-from provision.verify.doctor.finding import Finding, Verdict
+from provision.verify.doctor.finding import Finding, Grade
 from provision.verify.http_client import LOGIN_ROUTES
-from provision.waiting.poll import Verdict as Readiness
+from provision.waiting.poll import Verdict
 
 Find = Callable[[Evidence], Cause | None]
 Parts = Callable[[Template, Login], Iterable[Resource]]
@@ -138,7 +138,7 @@ def look_at(template: Template, link: Link, login: Login, steps: Mapping[str, St
             if cause := find(evidence):
                 proof = cause.proof.removesuffix(f"; {evidence.answered}")
                 reason = f"{cause.sentence} ({proof})"
-                return Finding(link.name, Verdict.BAD, reason, cause.next_step, login)
+                return Finding(link.name, Grade.BAD, reason, cause.next_step, login)
     parts = [steps[part.step] for part in link.parts(template, login)]
     return look_at_parts(link, parts, login)
 
@@ -147,21 +147,21 @@ def look_at_parts(link: Link, parts: list[Step], login: str) -> Finding:
     """Return what is found of a link that no cause breaks: missing, on its way, different, good."""
     if missing := [part for part in parts if part.seen is None]:
         reason = "missing: " + ", ".join(part.resource.step for part in missing)
-        return Finding(link.name, Verdict.BAD, reason, UP, login)
+        return Finding(link.name, Grade.BAD, reason, UP, login)
     for part in parts:
         look = part.resource.look(part.seen)
-        if look.verdict is not Readiness.READY:
+        if look.verdict is not Verdict.READY:
             reason = f"{part.resource.step} is {look.status}" + (look.reason and f": {look.reason}")
-            return Finding(link.name, Verdict.BAD, reason, CHECK, login)
+            return Finding(link.name, Grade.BAD, reason, CHECK, login)
     if differing := [part for part in parts if part.changes]:
         reason = "not as config.toml wants it: " + "; ".join(
             f"{part.resource.step}: {', '.join(change.property for change in part.changes)}"
             for part in differing
         )
         shows = "python -m provision plan"
-        return Finding(link.name, Verdict.WARNING, reason, shows, login)
+        return Finding(link.name, Grade.WARNING, reason, shows, login)
     reason = ", ".join(dict.fromkeys(described(part) for part in parts))
-    return Finding(link.name, Verdict.GOOD, reason, login=login)
+    return Finding(link.name, Grade.GOOD, reason, login=login)
 
 
 def described(part: Step) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Verdict(Enum):
+class Grade(Enum):
     """What a finding means."""
 
     GOOD = "good"
@@ -20,7 +20,7 @@ class Finding:
     """One thing that was looked at. `reason` says why it is good or bad; it holds no secret."""
 
     what: str
-    verdict: Verdict
+    verdict: Grade
     reason: str
     next_step: str = ""
     login: str = ""  # password, iam or both; none for what is the account's
@@ -33,27 +33,27 @@ class Finding:
 
 def good(what: str, reason: str) -> Finding:
     """Return a finding that nothing is in the way."""
-    return Finding(what, Verdict.GOOD, reason)
+    return Finding(what, Grade.GOOD, reason)
 
 
 def warning(what: str, reason: str, next_step: str = "") -> Finding:
     """Return a finding that may be in the way, or that something cannot be told."""
-    return Finding(what, Verdict.WARNING, reason, next_step)
+    return Finding(what, Grade.WARNING, reason, next_step)
 
 
 def bad(what: str, reason: str, next_step: str) -> Finding:
     """Return a finding that something is in the way for certain."""
-    return Finding(what, Verdict.BAD, reason, next_step)
+    return Finding(what, Grade.BAD, reason, next_step)
 
 
 def bad_ones(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that are bad."""
-    return [each for each in findings if each.verdict is Verdict.BAD]
+    return [each for each in findings if each.verdict is Grade.BAD]
 
 
 def warnings(findings: Sequence[Finding]) -> list[Finding]:
     """Return the findings that may be in the way."""
-    return [each for each in findings if each.verdict is Verdict.WARNING]
+    return [each for each in findings if each.verdict is Grade.WARNING]
 
 
 def in_words(findings: Sequence[Finding]) -> str:

@@ -54,7 +54,7 @@ class Bar(Span):
 
 
 @dataclass(frozen=True)
-class Link(Span):
+class ChainStep(Span):
     """A step of the longest chain, and what it added once the step before it had ended."""
 
     step: str
@@ -77,7 +77,7 @@ class Timeline:
     seconds: float
     ok: bool | None  # None when no end was recorded: it was killed, or is still under way
     bars: tuple[Bar, ...]  # in the order in which they began
-    chain: tuple[Link, ...]
+    chain: tuple[ChainStep, ...]
     gaps: tuple[Gap, ...]
 
     @property
@@ -146,7 +146,7 @@ def needs_of(bars: Sequence[Bar], resources: Sequence[Resource]) -> dict[str, se
     return needs
 
 
-def longest_chain(bars: Sequence[Bar], needs: Mapping[str, set[str]]) -> list[Link]:
+def longest_chain(bars: Sequence[Bar], needs: Mapping[str, set[str]]) -> list[ChainStep]:
     """Return the steps that the end of the run waited for, each needing the one before it.
 
     From the step that ended last, back to whichever of its needs ended last, and so on: shortening
@@ -160,14 +160,14 @@ def longest_chain(bars: Sequence[Bar], needs: Mapping[str, set[str]]) -> list[Li
         earlier = [by_step[step] for step in needs[last.step] if step in by_step]
         earlier = [bar for bar in earlier if bar.ended <= chain[0].ended and bar not in chain]
         last = max(earlier, key=lambda bar: (bar.ended, bar.step), default=None)
-    links: list[Link] = []
+    links: list[ChainStep] = []
     for bar in chain:
         before = links[-1].ended if links else bar.began
-        links.append(Link(max(bar.began, before), bar.ended, bar.step))
+        links.append(ChainStep(max(bar.began, before), bar.ended, bar.step))
     return links
 
 
-def gaps_of(chain: Sequence[Link], seconds: float) -> Iterator[Gap]:
+def gaps_of(chain: Sequence[ChainStep], seconds: float) -> Iterator[Gap]:
     """Yield where no step of the chain was under way."""
     at, after = 0.0, ""
     for link in chain:

@@ -33,7 +33,7 @@ class _Target:
     policy_seen: float
     creating: tuple[str, str]  # state and reason for as long as the instance is `creating`
     troubled: float = 0.0
-    problem: health.Problem | None = None
+    problem: health.HealthProblem | None = None
 
 
 @dataclass
@@ -358,7 +358,7 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
     """REGISTERING, UNAVAILABLE for want of capacity, then what is really the matter, or nothing."""
     if instance is None:
         text = f"The database {target.rds_resource_id} does not exist any more"
-        return _unavailable(health.Problem("CONNECTION_FAILED", text))
+        return _unavailable(health.HealthProblem("CONNECTION_FAILED", text))
     key = (proxy.db_proxy_name, target.rds_resource_id)
     by_name = world.memory(Targets, region).by_name
     known = by_name[key] = by_name.get(key) or _new_target(world, *key)
@@ -370,7 +370,7 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
             return {"State": "REGISTERING"}
         if now < known.capacity:
             text = "DBProxy Target is waiting for proxy to scale to desired capacity"
-            return _unavailable(health.Problem("PENDING_PROXY_CAPACITY", text))
+            return _unavailable(health.HealthProblem("PENDING_PROXY_CAPACITY", text))
     found = _problem(world, region, proxy, instance) if world.behaviours.refusals else None
     if found is not None:
         known.troubled, known.problem = now, found
@@ -388,11 +388,11 @@ def _while_creating(state: str, reason: str) -> Answer:
     return {"State": state, "Reason": reason, "Description": text}
 
 
-def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.Problem | None:
+def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.HealthProblem | None:
     """What keeps this proxy from this database, as AWS would find it."""
     if instance.status in ("creating", "deleting"):
         text = "DBProxy Target unavailable: the database does not answer"
-        return health.Problem("CONNECTION_FAILED", text)
+        return health.HealthProblem("CONNECTION_FAILED", text)
     answer = world.ask("ec2", "DescribeSecurityGroups", region)
     source = _party(world, region, "proxy", proxy.vpc_security_group_ids, proxy.vpc_subnet_ids)
     group = subnet_group(instance)
@@ -407,7 +407,7 @@ def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.Pro
 
 def _login_problem(
     world: World, region: str, proxy: Any, instance: Any, secret: str
-) -> health.Problem | None:
+) -> health.HealthProblem | None:
     role = proxy.role_arn
     readable = iam_roles.trusts(world, role, "rds.amazonaws.com") and iam_roles.may(
         world, role, "secretsmanager:GetSecretValue", secret
@@ -435,7 +435,7 @@ def _party(
     return network.Party(name, tuple(groups), cidrs)
 
 
-def _unavailable(problem: health.Problem) -> Answer:
+def _unavailable(problem: health.HealthProblem) -> Answer:
     return {
         "State": "UNAVAILABLE",
         "Reason": problem.reason,

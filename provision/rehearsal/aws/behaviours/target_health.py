@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Problem:
+class HealthProblem:
     """`Reason` and `Description` of a target that is UNAVAILABLE."""
 
     reason: str
@@ -20,17 +20,19 @@ class Problem:
 NO_CREDENTIALS = "Proxy does not have any registered credentials"
 
 
-def secret_problem(secret: str | None, user: str | None, password: str | None) -> Problem | None:
+def secret_problem(
+    secret: str | None, user: str | None, password: str | None
+) -> HealthProblem | None:
     """Whether the secret's text (None: no such secret) logs in as the instance's master user."""
     if secret is None:
-        return Problem("AUTH_FAILURE", NO_CREDENTIALS)
+        return HealthProblem("AUTH_FAILURE", NO_CREDENTIALS)
     try:
         login = json.loads(secret)
         given = login["username"], login["password"]
     except (KeyError, TypeError, ValueError):
-        return Problem("AUTH_FAILURE", NO_CREDENTIALS)
+        return HealthProblem("AUTH_FAILURE", NO_CREDENTIALS)
     if given != (user, password):
-        return Problem(
+        return HealthProblem(
             "AUTH_FAILURE",
             "DBProxy Target unavailable: the database refuses the credentials in the secret of "
             f"user {given[0]}",
@@ -38,13 +40,13 @@ def secret_problem(secret: str | None, user: str | None, password: str | None) -
     return None
 
 
-def role_problem(readable: bool) -> Problem | None:
+def role_problem(readable: bool) -> HealthProblem | None:
     """Whether the proxy can assume its role, and read the secret with it."""
-    return None if readable else Problem("AUTH_FAILURE", NO_CREDENTIALS)
+    return None if readable else HealthProblem("AUTH_FAILURE", NO_CREDENTIALS)
 
 
-def path_problem(blocked: str) -> Problem | None:
+def path_problem(blocked: str) -> HealthProblem | None:
     """`blocked` says why no connection gets through; "" when one does."""
     if not blocked:
         return None
-    return Problem("UNREACHABLE", "DBProxy Target unavailable due to an internal error")
+    return HealthProblem("UNREACHABLE", "DBProxy Target unavailable due to an internal error")

@@ -31,7 +31,7 @@ class DatabaseDownError(Exception):
 
 
 @dataclass(frozen=True)
-class Secret:
+class ProxyCredentials:
     """A user and password, as the proxy's secret holds them."""
 
     username: str
@@ -61,13 +61,13 @@ class Session(Protocol):
         """Roll back what is not committed, and let go. Twice is once."""
 
 
-class Database(Protocol):
+class ProxiedDatabase(Protocol):
     """A database that sessions can be opened on."""
 
     def traits(self) -> Traits:
         """What to greet with. Raises DatabaseDownError."""
 
-    def open(self, login: Login, secret: Secret) -> Session:
+    def open(self, login: Login, secret: ProxyCredentials) -> Session:
         """Open a session in the schema that the client asks for.
 
         Raises DatabaseDownError, and wire.ServerError for what the client is to be told.

@@ -17,7 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from provision.rehearsal.data_plane.proxy.databases import DatabaseDownError, Secret, Traits
+from provision.rehearsal.data_plane.proxy.databases import (
+    DatabaseDownError,
+    ProxyCredentials,
+    Traits,
+)
 from provision.rehearsal.data_plane.proxy.server_database import ServerDatabase, ServerSession
 from provision.rehearsal.data_plane.proxy.wire import Login
 
@@ -32,7 +36,7 @@ _SYSTEM_TABLES = "mysql_system_tables.sql"
 class MariaDb:
     """A server process with one schema and one user, who may do everything."""
 
-    def __init__(self, schema: str, user: Secret) -> None:
+    def __init__(self, schema: str, user: ProxyCredentials) -> None:
         """Make the data folder (about 1.3 s) and start. Raises DatabaseDownError."""
         program, share = find_program()
         self._folder = tempfile.TemporaryDirectory(prefix="rehearsal-mariadb-")
@@ -60,7 +64,7 @@ class MariaDb:
         """Return what the server greets with. Raises DatabaseDownError."""
         return self._relay.traits()
 
-    def open(self, login: Login, secret: Secret) -> ServerSession:
+    def open(self, login: Login, secret: ProxyCredentials) -> ServerSession:
         """See ServerDatabase.open."""
         return self._relay.open(login, secret)
 
@@ -78,7 +82,7 @@ class MariaDb:
         with contextlib.suppress(FileNotFoundError):
             self._folder.cleanup()
 
-    def _bootstrap(self, share: Path, schema: str, user: Secret) -> None:
+    def _bootstrap(self, share: Path, schema: str, user: ProxyCredentials) -> None:
         name, password = _quoted(user.username), _quoted(user.password)
         statements = [
             "CREATE DATABASE mysql;",

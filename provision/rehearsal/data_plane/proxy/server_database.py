@@ -25,7 +25,7 @@ from provision.rehearsal.data_plane.proxy.databases import (
     BACKEND_SECONDS,
     QUERY_LIMIT,
     DatabaseDownError,
-    Secret,
+    ProxyCredentials,
     Traits,
     change_user_refused,
     too_large,
@@ -68,7 +68,7 @@ class ServerDatabase:
             self._traits = Traits(greeting.version, capabilities, greeting.charset)
         return self._traits
 
-    def open(self, login: Login, secret: Secret) -> ServerSession:
+    def open(self, login: Login, secret: ProxyCredentials) -> ServerSession:
         """Log in with the secret and the client's own settings.
 
         Raises DatabaseDownError when the server is down or refuses the secret, and ServerError
@@ -105,7 +105,9 @@ class ServerDatabase:
             raise DatabaseDownError(f"the database does not greet: {error}") from error
 
 
-def log_in(stream: PacketStream, greeting: Greeting, login: Login, secret: Secret) -> None:
+def log_in(
+    stream: PacketStream, greeting: Greeting, login: Login, secret: ProxyCredentials
+) -> None:
     """Log in as a client, in the way that the server wants.
 
     Raises ServerError with the server's refusal, ProtocolError for a way that is not known here.

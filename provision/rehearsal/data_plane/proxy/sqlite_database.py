@@ -22,7 +22,7 @@ from sqlglot import expressions as sql
 
 from provision.rehearsal.data_plane.proxy.databases import (
     QUERY_LIMIT,
-    Secret,
+    ProxyCredentials,
     Traits,
     change_user_refused,
     too_large,
@@ -83,7 +83,7 @@ class SqliteDatabase:
         """Return what MySQL on RDS greets with."""
         return Traits(self._version)
 
-    def open(self, login: Login, secret: Secret) -> SqliteSession:
+    def open(self, login: Login, secret: ProxyCredentials) -> SqliteSession:
         """Open a session. Raises ServerError 1049 for a schema that is not there."""
         self.check_schema(login.database)
         return SqliteSession(self, _connect(self._path), login, secret)
@@ -120,7 +120,11 @@ class SqliteSession:
     """One client's conversation: text commands in, text results out."""
 
     def __init__(
-        self, database: SqliteDatabase, connection: sqlite3.Connection, login: Login, secret: Secret
+        self,
+        database: SqliteDatabase,
+        connection: sqlite3.Connection,
+        login: Login,
+        secret: ProxyCredentials,
     ) -> None:
         self._database, self._connection = database, connection
         self._deprecate_eof = bool(login.capabilities & Capability.DEPRECATE_EOF)

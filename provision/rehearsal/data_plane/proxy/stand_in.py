@@ -23,9 +23,9 @@ from datetime import datetime
 
 from provision.rehearsal.aws.iam_policy import Decision, PolicyUnknownError
 from provision.rehearsal.data_plane.proxy.databases import (
-    Database,
     DatabaseDownError,
-    Secret,
+    ProxiedDatabase,
+    ProxyCredentials,
     Session,
     Traits,
 )
@@ -60,7 +60,7 @@ _BACKLOG = 128
 
 
 @dataclass(frozen=True)
-class ProxySettings:
+class ServedProxy:
     """A proxy as the rehearsed AWS has it at this moment.
 
     `secrets`: by user name. `problems`: why a secret could not be used. `unavailable`: why no
@@ -76,14 +76,14 @@ class ProxySettings:
     require_tls: bool
     idle_seconds: float
     plugin: str = SHA2
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    secrets: Mapping[str, ProxyCredentials] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     unavailable: str = ""
-    database: Database | None = None
+    database: ProxiedDatabase | None = None
 
 
 @dataclass(frozen=True)
-class Account:
+class Authorizer:
     """What the proxies ask AWS about a client: whose key signed a token, and what it may do."""
 
     find_key: Callable[[str], SessionKey | None]
@@ -113,8 +113,8 @@ class StandIn:
     def __init__(
         self,
         name: str,
-        read_settings: Callable[[], ProxySettings],
-        account: Account,
+        read_settings: Callable[[], ServedProxy],
+        account: Authorizer,
         server_context: Callable[[str], ssl.SSLContext],
         record: Callable[[LoginReport], None],
         limits: Limits | None = None,
@@ -201,7 +201,7 @@ class Conversation:
             self._stream.write(ok_packet())
             session.serve(self._stream, settings.idle_seconds)
 
-    def _let_in(self, settings: ProxySettings) -> Session:
+    def _let_in(self, settings: ServedProxy) -> Session:
         if not self._proxy.limits.connections.take():
             raise _too_many("Connections", self._proxy.limits.connections)
         traits, unavailable = _traits(settings)
@@ -218,7 +218,7 @@ class Conversation:
         except ServerError as error:
             raise RefusedError(error, f"the database answers: {error.message}") from error
 
-    def _login(self, settings: ProxySettings, traits: Traits) -> Login:
+    def _login(self, settings: ServedProxy, traits: Traits) -> Login:
         offered = traits.capabilities | Capability.SSL
         greeting = Greeting(
             traits.version, offered, self._id, self._nonce, settings.plugin, traits.charset
@@ -230,7 +230,7 @@ class Conversation:
             packet = self._stream.read(LOGIN_LIMIT)
         return parse_login(packet, offered)
 
-    def _check(self, settings: ProxySettings, login: Login) -> Secret:
+    def _check(self, settings: ServedProxy, login: Login) -> ProxyCredentials:
         iam = settings.iam_required
         if (settings.require_tls or iam) and self._stream.tls_version is None:
             text = "This RDS Proxy requires TLS connections."
@@ -241,7 +241,7 @@ class Conversation:
             raise _too_many("IAM authentication", self._proxy.limits.iam_logins)
         return self._check_token(settings, login)
 
-    def _check_password(self, settings: ProxySettings, login: Login) -> Secret:
+    def _check_password(self, settings: ServedProxy, login: Login) -> ProxyCredentials:
         answer = login.answer
         if login.plugin != settings.plugin:
             answer = self._switch(settings.plugin, self._nonce)
@@ -256,7 +256,7 @@ class Conversation:
             self._stream.write(b"\x01\x03")  # fast path: the proxy knows the password
         return secret
 
-    def _check_token(self, settings: ProxySettings, login: Login) -> Secret:
+    def _check_token(self, settings: ServedProxy, login: Login) -> ProxyCredentials:
         answer = login.answer if login.plugin == CLEAR else self._switch(CLEAR)
         token = answer.removesuffix(b"\0").decode("utf-8", "replace")
         audience = Audience(settings.endpoint, settings.port, login.user, settings.region)
@@ -283,7 +283,7 @@ class Conversation:
         text = f"Access denied for user {who} (using password: {given})"
         return RefusedError(ServerError(1045, "28000", text), reason)
 
-    def _record(self, settings: ProxySettings, code: int, reason: str) -> None:
+    def _record(self, settings: ServedProxy, code: int, reason: str) -> None:
         self._proxy.record(
             LoginReport(
                 at=self._proxy.account.now(),
@@ -298,7 +298,7 @@ class Conversation:
         )
 
 
-def _traits(settings: ProxySettings) -> tuple[Traits, str]:
+def _traits(settings: ServedProxy) -> tuple[Traits, str]:
     """What to greet with, and why there is no database, if so: a login is checked all the same."""
     if settings.database is None or settings.unavailable:
         return Traits("8.4.0"), settings.unavailable or "the proxy has no target"
@@ -320,7 +320,7 @@ def _too_many(what: str, limit: TokenBucket) -> RefusedError:
     return RefusedError(ServerError(1040, "HY000", text), text)
 
 
-def _no_secret(settings: ProxySettings, user: str) -> str:
+def _no_secret(settings: ServedProxy, user: str) -> str:
     if settings.problems:
         return "; ".join(settings.problems)
     known = ", ".join(repr(name) for name in sorted(settings.secrets)) or "nobody"

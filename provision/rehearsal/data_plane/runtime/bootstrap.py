@@ -25,7 +25,7 @@ Handler = Callable[[Any, Any], Any]
 NO_BREAK_SPACE = "\u00a0"
 
 
-class Fault(Exception):
+class RuntimeFailure(Exception):
     """An error of the runtime's own, with its type as Lambda names it."""
 
     def __init__(self, kind: str, message: str, trace: Iterable[str] = ()) -> None:
@@ -113,34 +113,34 @@ class Context:
 
 
 def load_handler(name: str) -> Handler:
-    """Return the handler `module.function`. Raises Fault, in the words of Lambda's runtime."""
+    """Return the handler `module.function`. Raises RuntimeFailure in Lambda's words."""
     module_name, dot, function = name.rpartition(".")
     if not dot:
         text = f"Bad handler '{name}': not enough values to unpack (expected 2, got 1)"
-        raise Fault("Runtime.MalformedHandlerName", text)
+        raise RuntimeFailure("Runtime.MalformedHandlerName", text)
     if module_name.split(".")[0] in sys.builtin_module_names:
         text = f"Cannot use built-in module {module_name} as a handler module"
-        raise Fault("Runtime.BuiltInModuleConflict", text)
+        raise RuntimeFailure("Runtime.BuiltInModuleConflict", text)
     try:
         module = importlib.import_module(module_name.replace("/", "."))
     except ImportError as error:
         text = f"Unable to import module '{module_name}': {error}"
-        raise Fault("Runtime.ImportModuleError", text) from error
+        raise RuntimeFailure("Runtime.ImportModuleError", text) from error
     except SyntaxError as error:
         text = f"Syntax error in module '{module_name}': {error}"
         where = f'  File "{error.filename}" Line {error.lineno}\n    {error.text}'
-        raise Fault("Runtime.UserCodeSyntaxError", text, [where]) from error
+        raise RuntimeFailure("Runtime.UserCodeSyntaxError", text, [where]) from error
     try:
         handler: Handler = getattr(module, function)
         return handler
     except AttributeError:
         text = f"Handler '{function}' missing on module '{module_name}'"
-        raise Fault("Runtime.HandlerNotFound", text) from None
+        raise RuntimeFailure("Runtime.HandlerNotFound", text) from None
 
 
 def failure(error: Exception, request_id: str = "") -> dict[str, Any]:
     """Return an error as the invoker sees it, and log it as Lambda does."""
-    if isinstance(error, Fault):
+    if isinstance(error, RuntimeFailure):
         kind, frames = error.kind, error.trace
     else:
         calls = traceback.extract_tb(error.__traceback__)
@@ -166,13 +166,13 @@ def answer(handler: Handler, request: dict[str, Any]) -> dict[str, Any]:
             event = json.loads(request["event"])
         except ValueError as error:
             text = f"Unable to unmarshal input: {error}"
-            raise Fault("Runtime.UnmarshalError", text) from error
+            raise RuntimeFailure("Runtime.UnmarshalError", text) from error
         result = handler(event, Context(request))
         try:
             return {"payload": json.dumps(result)}
         except (TypeError, ValueError) as error:
             text = f"Unable to marshal response: {error}"
-            raise Fault("Runtime.MarshalError", text) from error
+            raise RuntimeFailure("Runtime.MarshalError", text) from error
     except Exception as error:
         return {"error": json.dumps(failure(error, request["id"]))}
 

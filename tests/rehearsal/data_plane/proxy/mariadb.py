@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provision.rehearsal.data_plane.proxy.databases import DatabaseDownError, Secret
+from provision.rehearsal.data_plane.proxy.databases import DatabaseDownError, ProxyCredentials
 from provision.rehearsal.data_plane.proxy.mariadbd import MariaDb, find_program
 
 
@@ -21,7 +21,7 @@ def need_mariadbd() -> None:
         pytest.skip(str(error))
 
 
-def running(schema: str, user: Secret) -> Iterator[MariaDb]:
+def running(schema: str, user: ProxyCredentials) -> Iterator[MariaDb]:
     """A server with this schema and user, until the generator is closed."""
     need_mariadbd()
     server = MariaDb(schema, user)

@@ -17,9 +17,9 @@ import pytest
 
 from provision.rehearsal.aws.iam_policy import Document, decide
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority
-from provision.rehearsal.data_plane.proxy.databases import Database, Secret
+from provision.rehearsal.data_plane.proxy.databases import ProxiedDatabase, ProxyCredentials
 from provision.rehearsal.data_plane.proxy.server_database import SHA2
-from provision.rehearsal.data_plane.proxy.stand_in import Account, Limits, ProxySettings, StandIn
+from provision.rehearsal.data_plane.proxy.stand_in import Authorizer, Limits, ServedProxy, StandIn
 from provision.rehearsal.data_plane.proxy.token import SessionKey
 from provision.rehearsal.data_plane.proxy.wire import OFFERED, Capability, counted
 from provision.rehearsal.data_plane.report import Report
@@ -29,13 +29,13 @@ ENDPOINT = f"iam.proxy-c0ffee.{REGION}.rds.amazonaws.com"
 PROXY_ID = "prx-0123456789abcdef0"
 DBUSERS = f"arn:aws:rds-db:{REGION}:123456789012:dbuser"
 ROLE = "arn:aws:iam::123456789012:role/iam"
-SECRET = Secret("testdb", "correct-horse-battery")
+SECRET = ProxyCredentials("testdb", "correct-horse-battery")
 SCHEMA = "testdb"
 FLAGS = OFFERED & ~Capability.SSL
 KEY = SessionKey("ASIATESTTESTTESTTEST", "the-secret-key", "the/session+token==", ROLE)
 
 
-def settings(database: Database | None, /, **changes: Any) -> ProxySettings:
+def settings(database: ProxiedDatabase | None, /, **changes: Any) -> ServedProxy:
     """A password proxy as AWS might have it, with changes."""
     given: dict[str, Any] = {
         "name": "proxy",
@@ -49,7 +49,7 @@ def settings(database: Database | None, /, **changes: Any) -> ProxySettings:
         "secrets": {SECRET.username: SECRET},
         "database": database,
     }
-    return ProxySettings(**(given | changes))
+    return ServedProxy(**(given | changes))
 
 
 def allows(*resources: str, effect: str = "Allow") -> Document:
@@ -72,9 +72,9 @@ class World:
     report: Report = field(default_factory=Report)
 
     @contextlib.contextmanager
-    def proxy(self, given: ProxySettings, certificate_for: str = ENDPOINT) -> Iterator[StandIn]:
+    def proxy(self, given: ServedProxy, certificate_for: str = ENDPOINT) -> Iterator[StandIn]:
         """A running stand-in."""
-        account = Account(
+        account = Authorizer(
             self.keys.get,
             lambda role, resource: decide(self.policies, "rds-db:connect", resource),
             lambda: datetime.now(UTC) + self.ahead,

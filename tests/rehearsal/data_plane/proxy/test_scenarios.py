@@ -25,7 +25,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority
-from provision.rehearsal.data_plane.proxy.databases import Database, DatabaseDownError, Secret
+from provision.rehearsal.data_plane.proxy.databases import (
+    DatabaseDownError,
+    ProxiedDatabase,
+    ProxyCredentials,
+)
 from provision.rehearsal.data_plane.proxy.server_database import NATIVE, SHA2, ServerDatabase
 from provision.rehearsal.data_plane.proxy.sqlite_database import SqliteDatabase
 from provision.rehearsal.data_plane.proxy.stand_in import Limits
@@ -69,7 +73,7 @@ NO_TLS = {"ssl_disabled": True}
 @pytest.fixture(
     scope="module", params=["sqlite", pytest.param("mariadb", marks=pytest.mark.realdb)]
 )
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest) -> Iterator[ProxiedDatabase]:
     if request.param == "mariadb":
         yield from mariadb.running(SCHEMA, SECRET)
     else:
@@ -167,7 +171,7 @@ def altered(old: str, new: str) -> str:
 
 @pytest.mark.parametrize("login", LOGINS, ids=lambda login: login.name)
 def test_login(
-    login: Login, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    login: Login, database: ProxiedDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     world = World(ahead=login.ahead)
     if login.policies is not None:
@@ -236,7 +240,7 @@ def test_tls_options(
     options: str,
     server: str,
     outcome: str,
-    database: Database,
+    database: ProxiedDatabase,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -294,7 +298,7 @@ class Thief:
 
 @pytest.mark.parametrize("kind", ["connections", "iam_logins"])
 def test_too_many_logins(
-    kind: str, database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kind: str, database: ProxiedDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     world = World(limits=Limits(**{kind: TokenBucket(rate_per_second=0.0001, burst=1)}))
     client = {"password": token(), **verified(world.authority, tmp_path)}
@@ -308,7 +312,7 @@ def test_too_many_logins(
 
 
 def test_a_conditional_policy_is_not_guessed(
-    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    database: ProxiedDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     policy = allows(f"{DBUSERS}:{PROXY_ID}/testdb")
     policy["Statement"][0]["Condition"] = {"Bool": {"aws:SecureTransport": "true"}}
@@ -320,7 +324,9 @@ def test_a_conditional_policy_is_not_guessed(
     assert "not evaluated here" in world.report[-1].reason
 
 
-def test_deny_wins(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_deny_wins(
+    database: ProxiedDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     resource = f"{DBUSERS}:{PROXY_ID}/testdb"
     world = World(policies=[allows(resource), allows(resource, effect="Deny")])
     with world.proxy(settings(database, **IAM)) as proxy:
@@ -331,11 +337,11 @@ def test_deny_wins(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_the_database_refuses_the_secret(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    database: ProxiedDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if isinstance(database, SqliteDatabase):
         pytest.skip("SQLite has no passwords; there the settings say so")
-    world, secret = World(), Secret("testdb", "changed-at-the-secret-only")
+    world, secret = World(), ProxyCredentials("testdb", "changed-at-the-secret-only")
     with world.proxy(settings(database, secrets={"testdb": secret})) as proxy:
         lead(monkeypatch, proxy.port)
         code, text = attempt(password=secret.password)
@@ -400,9 +406,9 @@ def test_a_mysql_server_that_asks_for_the_whole_password(password: str, code: in
         login = parse_login(login_packet(), database.traits().capabilities)
         if code:
             with pytest.raises(DatabaseDownError, match="refuses the secret's user"):
-                database.open(login, Secret(SECRET.username, password))
+                database.open(login, ProxyCredentials(SECRET.username, password))
         else:
-            database.open(login, Secret(SECRET.username, password)).close()
+            database.open(login, ProxyCredentials(SECRET.username, password)).close()
 
 
 @pytest.mark.realdb
@@ -447,7 +453,7 @@ def until_refused(port: int) -> None:
 
 @pytest.fixture
 def connection(
-    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    database: ProxiedDatabase, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Any]:
     world = World()
     with world.proxy(settings(database)) as proxy:
