@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from provision.cli.options import Options
+from provision.cli.options import Options, state_location
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
 from provision.engine.plan import Plan
 from provision.errors import CheckFailed
 from provision.resources.base import ManagedResource
+from provision.state.location import S3Location
 from provision.verify.doctor.chain import chain_findings
 from provision.verify.doctor.finding import Finding, Grade, bad_ones, in_words, next_steps
 from provision.verify.doctor.preflight import account_findings, costly, credentials, names
@@ -34,6 +35,11 @@ def doctor(options: Options, output: Display) -> Summary:
             if costly(plan)
             else [*credentials(run, plan), *names(run, plan)]
         )
+        at = state_location(options, run.config)
+        if isinstance(at, S3Location):
+            from provision.verify.doctor.state_bucket import state_bucket_findings
+
+            account += state_bucket_findings(run, at)
         chain = chain_findings(run, plan) if ours(run, plan) else []
         show(output, "account", "the account and the region:", account)
         show(output, "link", "the chain, as AWS has it:", chain)

@@ -6,10 +6,11 @@ import json
 import shlex
 import sys
 
-from provision.cli.options import Options, configuration
+from provision.cli.options import Options, configuration, state_location
 from provision.commands.policy_document import MOST_CHARACTERS, Document, policies, size
 from provision.engine.events import Display, Summary
 from provision.errors import UsageError
+from provision.state.location import S3Location
 
 
 def policy(options: Options, output: Display, *, number: int | None = None) -> Summary:
@@ -19,7 +20,8 @@ def policy(options: Options, output: Display, *, number: int | None = None) -> S
     which only programs are shown. Raises UsageError where there is no document of that number.
     """
     config = configuration(options)
-    documents = policies(config)
+    at = state_location(options, config)
+    documents = policies(config, state=at if isinstance(at, S3Location) else None)
     if number is not None and not 1 <= number <= len(documents):
         raise UsageError(
             f"--document {number}: there is no such document",
@@ -69,6 +71,8 @@ def given(options: Options) -> str:
     flags = [f"--set={each}" for each in options.overrides]
     if options.config is not None:
         flags.append(f"--config={options.config}")
+    if options.state is not None:
+        flags.append(f"--state={options.state}")
     if options.region is not None:
         flags.append(f"--region={options.region}")
     return "".join(f" {shlex.quote(flag)}" for flag in flags)

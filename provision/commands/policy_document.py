@@ -7,7 +7,7 @@ Guide, "IAM and AWS STS quotas").
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from provision.aws.regions import partition_of
@@ -15,6 +15,7 @@ from provision.config import Config
 from provision.environment import environment
 from provision.resources.permissions import Statement
 from provision.resources.references import bind
+from provision.state.location import S3Location
 
 MOST_CHARACTERS = 6144  # of a managed policy
 # What is looked at before anything that costs is made, and by `doctor`.
@@ -35,10 +36,13 @@ PROOF = (
 Document = dict[str, Any]
 
 
-def policies(config: Config, account: str = "*") -> list[Document]:
+def policies(
+    config: Config, account: str = "*", *, state: S3Location | None = None
+) -> list[Document]:
     """Return the policy documents that the caller of every command needs, all of them together.
 
-    Calls nothing: without an account's number the ARNs are of any account.
+    `state` is where the state is kept, when that is S3. Calls nothing: without an account's number
+    the ARNs are of any account.
     """
     region = config.environment.region
     known: dict[str, Mapping[str, str]] = {
@@ -55,8 +59,31 @@ def policies(config: Config, account: str = "*") -> list[Document]:
     statements = [
         Statement(PREFLIGHT + PRICES + PROOF),
         *(each for resource in resources for each in resource.permissions()),
+        *(state_statements(state) if state else ()),
     ]
     return packed(merged(bind(each, known) for each in statements))
+
+
+def state_statements(at: S3Location) -> Iterator[Statement]:
+    """Yield what a state in S3 needs: the state, its lock, and what `doctor` asks of the bucket.
+
+    Without s3:ListBucket S3 answers a missing object with AccessDenied. A key of KMS, where the
+    bucket encrypts with one, is its owner's to allow.
+    """
+    bucket = f"arn:${{aws.partition}}:s3:::{at.bucket}"
+    objects = (f"{bucket}/{at.key}", f"{bucket}/{at.lock_key}")
+    yield Statement(("s3:GetObject", "s3:PutObject"), objects)
+    yield Statement(("s3:DeleteObject",), objects[1:])
+    yield Statement(
+        (
+            "s3:GetBucketAcl",
+            "s3:GetBucketPolicyStatus",
+            "s3:GetBucketPublicAccessBlock",
+            "s3:GetBucketVersioning",
+            "s3:ListBucket",
+        ),
+        (bucket,),
+    )
 
 
 def merged(statements: Iterable[Statement]) -> list[dict[str, Any]]:

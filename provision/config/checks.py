@@ -243,6 +243,8 @@ def s3_location(text: str) -> str | None:
         return "s3://BUCKET/KEY, with a bucket of 3 to 63 lower-case letters, digits, . and -"
     if key.endswith(".lock") or {"", ".", ".."} & {*key.split("/")}:
         return "s3://BUCKET/KEY, with a key such as team/{name}.json, not a folder and not *.lock"
+    if not re.fullmatch(r"[A-Za-z0-9!_.'()/=@+,-]+", key):  # no wildcard of IAM's, nothing to quote
+        return "s3://BUCKET/KEY, with a key of letters, digits and !_.'()/=@+,-"
     if len(key.encode()) > 1024 - len(".lock"):
         return "s3://BUCKET/KEY, with a key of at most 1019 bytes"
     return None

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from provision.aws.advice import DENIED
 from provision.rehearsal import Fault, Override, Remote
+from provision.state.s3_errors import BLOCKED
 from tests.conftest import commands_at
 from tests.support.account import Account
 from tests.support.commands import Commands
@@ -27,6 +29,11 @@ from tests.support.s3_state import (
     put_lock,
     state,
     text,
+)
+
+# A bucket of another account, as S3 answers whoever says whose it should be.
+ANOTHERS = Override(
+    "s3:*", when={"ExpectedBucketOwner": "*"}, code="AccessDenied", message="-", status=403
 )
 
 
@@ -260,11 +267,7 @@ def test_another_accounts_bucket_is_refused_before_anything_is_written(
     commands: Commands, bucket: Account, rehearsal: Remote
 ) -> None:
     """Whoever writes the state decides what is deleted here."""
-    owned = Override(
-        "s3:*", when={"ExpectedBucketOwner": "*"}, code="AccessDenied", message="Access Denied",
-        status=403,
-    )  # fmt: skip
-    rehearsal.set_overrides(owned)
+    rehearsal.set_overrides(ANOTHERS)
     refused = commands.up(*FLAGS)
     assert refused.code == 1
     assert "another account's" in refused.error["next"]
@@ -316,6 +319,7 @@ def test_a_bad_document_is_told_and_left_as_it_is(
         "s3://", "s3://team-state", "s3://team-state/", "s3://team-state/folder/", "s3:///key",
         "s3://Team_State/key", "s3://-team/key", "s3://10.0.0.1/key", "s3://te/key",
         "s3://team-state//key", "s3://team-state/a/../b", "s3://team-state/state.lock",
+        "s3://team-state/*", "s3://team-state/a b", "s3://team-state/ü",
         "s3:team-state/key", "S3://team-state/key", "https://team-state.s3.amazonaws.com/key",
         "arn:aws:s3:::team-state/key", "s3://team-state/{environment}.json", "folder/", "{name",
         "s3://team-state/" + "k" * 1020, " state.json", "state\n.json",
@@ -338,3 +342,81 @@ def test_a_bad_lease_is_refused(commands: Commands, seconds: str) -> None:
     refused = commands.plan("--set", f"state.lock_lease_seconds={seconds}")
     assert refused.code == 2
     assert "state.lock_lease_seconds" in refused.error["message"]
+
+
+# --- permissions, doctor --------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bucket")
+def test_the_printed_policy_is_enough_and_no_more(commands: Commands, rehearsal: Remote) -> None:
+    printed = commands.run("provision", "policy", "--output", "plain", *FLAGS)
+    documents = json.loads(printed.stdout)
+    documents = documents if isinstance(documents, list) else [documents]
+    assert f"--state={STATE}" in printed.stderr
+    rehearsal.set_policy(documents)
+    assert commands.up(*FLAGS).code == 0
+    assert commands.up(*FLAGS, "--set", "function.memory_mib=512").code == 0
+    assert commands.run("provision", "doctor", "--output", "json", *FLAGS).code == 0
+    assert commands.teardown(*FLAGS).code == 0
+    assert not [
+        each for each in rehearsal.journal() if each.service == "s3" and each.code in DENIED
+    ]
+    used = {(grant.action, grant.resource) for grant in rehearsal.used()}
+    granted = {
+        (action, resource)
+        for document in documents
+        for statement in document["Statement"]
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if action.startswith("s3:")
+    }
+    assert granted
+    assert granted <= used
+
+
+def findings(commands: Commands) -> list[tuple[str, str]]:
+    """What `doctor` says of the bucket: verdict and reason."""
+    looked = commands.run("provision", "doctor", "--output", "json", *FLAGS)
+    return [
+        (each["verdict"], f"{each['reason']} -> {each['next']}")
+        for each in looked.of("finding")
+        if each["what"] == "state bucket"
+    ]
+
+
+def test_doctor_warns_of_a_bucket_that_is_neither_versioned_nor_closed(
+    commands: Commands, bucket: Account, rehearsal: Remote
+) -> None:
+    first, second = findings(commands)
+    assert first[0] == second[0] == "warning"
+    assert "is not versioned" in first[1]
+    assert "aws s3api put-bucket-versioning" in first[1]
+    assert "nothing keeps it from being made public" in second[1]
+    assert "aws s3api put-public-access-block" in second[1]
+
+    bucket.s3.put_bucket_acl(Bucket=BUCKET, ACL="public-read")
+    assert "is public by its access control list" in findings(commands)[1][1]
+
+    bucket.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    bucket.s3.put_public_access_block(
+        Bucket=BUCKET, PublicAccessBlockConfiguration=dict.fromkeys(BLOCKED, True)
+    )
+    assert [verdict for verdict, _ in findings(commands)] == ["good", "good"]
+
+    denied = Override("s3:GetBucketVersioning", code="AccessDenied", message="-", status=403)
+    rehearsal.set_overrides(denied)
+    first, second = findings(commands)
+    assert first[0] == "warning"
+    assert "GetBucketVersioning answered AccessDenied" in first[1]
+    assert second[0] == "good"
+
+
+@pytest.mark.usefixtures("bucket")
+def test_doctor_says_that_a_bucket_is_another_accounts(
+    commands: Commands, rehearsal: Remote
+) -> None:
+    rehearsal.set_overrides(ANOTHERS)
+    ((verdict, reason),) = findings(commands)
+    assert verdict == "bad"
+    assert "another account's" in reason
