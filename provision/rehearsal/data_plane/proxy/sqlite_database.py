@@ -3,7 +3,8 @@
 Enough for the two functions and a person who looks around, and no more: sqlglot translates the
 statements; transactions, variables and a few functions are answered here. Prepared statements,
 stored routines, grants, information_schema and MySQL's finer type rules are not played. A real
-server behind the stand-in has all of that.
+server behind the stand-in has all of that. Errors, table names, dates, whole numbers and lengths
+are MySQL's (mysql_errors, mysql_names, mysql_values).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import sqlglot
 from sqlglot import expressions as sql
 
+from provision.rehearsal.data_plane.proxy import mysql_values
 from provision.rehearsal.data_plane.proxy.databases import (
     QUERY_LIMIT,
     ProxyCredentials,
@@ -27,6 +29,8 @@ from provision.rehearsal.data_plane.proxy.databases import (
     change_user_refused,
     too_large,
 )
+from provision.rehearsal.data_plane.proxy.mysql_errors import as_mysql
+from provision.rehearsal.data_plane.proxy.mysql_names import with_stored_names
 from provision.rehearsal.data_plane.proxy.wire import (
     Capability,
     ColumnType,
@@ -56,6 +60,16 @@ _VARIABLES = {
 _SELECT_VARIABLE = re.compile(r"(?is)\s*select\s+@@(?:session\.|global\.)?(\w+)\s*;?\s*$")
 _SET_AUTOCOMMIT = re.compile(r"(?is)\s*set\s+(?:@@)?(?:session[. ])?\s*autocommit\s*=\s*(\w+)")
 _SET_TIME_ZONE = re.compile(r"(?is)\s*set\s+(?:@@)?(?:session[. ])?\s*time_zone\s*=\s*'([^']*)'")
+_SQLITES_OWN = ("ATTACH", "DETACH", "PRAGMA", "REINDEX", "VACUUM")  # statements
+_SQLITES_FUNCTIONS = (
+    "load_extension",
+    mysql_values.FUNCTION,
+    "randomblob",
+    "sqlite_source_id",
+    "sqlite_version",
+    "typeof",
+    "zeroblob",
+)
 _UTC_ZONES = {"UTC", "+00:00", "SYSTEM"}
 
 
@@ -131,6 +145,15 @@ class SqliteSession:
         self._schema, self._user = login.database, secret.username
         self._autocommit = True
         self._closing = threading.Lock()
+        self._refused: list[ServerError] = []  # what a function within a statement raised
+        connection.create_function(mysql_values.FUNCTION, 3, self._value, deterministic=True)
+
+    def _value(self, given: Any, kind: str, column: str) -> Any:
+        try:
+            return mysql_values.value(given, kind, column)
+        except ServerError as error:
+            self._refused.append(error)
+            raise
 
     def serve(self, stream: PacketStream, idle_seconds: float) -> None:
         """Answer commands, each with `idle_seconds` to come in."""
@@ -189,20 +212,38 @@ class SqliteSession:
             self._use(statement.this.name)
         elif isinstance(statement, (sql.Create, sql.Drop, sql.Alter, sql.TruncateTable)):
             self._finish("COMMIT")  # MySQL commits before and after it changes the schema
-            self._run(_translated(statement))
+            self._change_schema(with_stored_names(statement, self._schema))
         elif isinstance(statement, sql.Query):
-            cursor = self._run(_translated(statement.transform(self._session_function)))
+            statement = with_stored_names(statement, self._schema)
+            statement = statement.transform(self._session_function)
+            cursor = self._run(_translated(statement), statement)
             names = [column[0] for column in cursor.description]
             return self._result(stream, names, cursor.fetchall())
         elif isinstance(statement, (sql.Insert, sql.Update, sql.Delete)):
             if not self._autocommit and not self._connection.in_transaction:
                 self._run("BEGIN IMMEDIATE")
-            cursor = self._run(_translated(statement))
+            statement = with_stored_names(statement, self._schema)
+            cursor = self._run(_translated(statement), statement)
             inserted = cursor.lastrowid if isinstance(statement, sql.Insert) else 0
             return stream.write(self._ok(max(cursor.rowcount, 0), inserted or 0))
+        elif isinstance(statement, sql.Pragma) or _command(statement) in _SQLITES_OWN:
+            raise _syntax(f"near '{statement.sql()[:80]}'")
         else:
             raise _not_played(statement.key.upper())
         return stream.write(self._ok())
+
+    def _change_schema(self, statement: sql.Expression) -> None:
+        """Create, alter, drop or empty a table, and let the values in new columns be checked."""
+        table = statement.find(sql.Table)
+        there = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+        name = table.name if table else ""
+        existed = self._connection.execute(there, (name,)).fetchone() is not None
+        columns = list(statement.find_all(sql.ColumnDef))
+        checks = [text for column in columns for text in mysql_values.triggers(name, column)]
+        self._run(_translated(statement), statement)
+        if isinstance(statement, sql.Alter) or not existed:
+            for text in checks:
+                self._run(text)
 
     def _session_function(self, node: sql.Expression) -> sql.Expression:
         """Put the value in the place of what only the session knows."""
@@ -216,20 +257,21 @@ class SqliteSession:
             return sql.convert(self._variable(node.name.lower()))
         if isinstance(node, (sql.Func, sql.Anonymous)):
             name = (node.name if isinstance(node, sql.Anonymous) else node.key).lower()
+            if name in _SQLITES_FUNCTIONS:
+                raise ServerError(1305, "42000", f"FUNCTION {self._schema}.{name} does not exist")
             name = name.removeprefix("current")
             if name in values:
                 return sql.convert(values[name])
         return node
 
-    def _run(self, text: str) -> sqlite3.Cursor:
+    def _run(self, text: str, statement: sql.Expression | None = None) -> sqlite3.Cursor:
+        self._refused.clear()
         try:
             return self._connection.execute(text)
-        except sqlite3.OperationalError as error:
-            raise _as_mysql(error) from error
-        except sqlite3.IntegrityError as error:
-            raise ServerError(1062, "23000", str(error)) from error
         except sqlite3.Error as error:
-            raise ServerError(1105, "HY000", str(error)) from error
+            if self._refused:
+                raise self._refused[0] from error
+            raise as_mysql(error, statement, self._schema) from error
 
     def _finish(self, how: str) -> None:
         if self._connection.in_transaction:
@@ -288,12 +330,11 @@ def _parsed(text: str) -> list[sql.Expression]:
     try:
         statements = [statement for statement in sqlglot.parse(text, read="mysql") if statement]
     except sqlglot.errors.SqlglotError as error:
-        message = f"You have an error in your SQL syntax; {str(error)[:200]}"
-        raise ServerError(1064, "42000", message) from None
+        raise _syntax(str(error)[:200]) from None
     if not statements:
         raise ServerError(1065, "42000", "Query was empty")
     if len(statements) > 1:
-        raise ServerError(1064, "42000", "You have an error in your SQL syntax; one at a time")
+        raise _syntax("one at a time")
     return statements
 
 
@@ -302,27 +343,18 @@ def _translated(statement: sql.Expression) -> str:
         if column.find(sql.AutoIncrementColumnConstraint):
             # SQLite counts up only in an INTEGER PRIMARY KEY; sqlglot sees to signed types alone.
             column.set("kind", sql.DataType.build("BIGINT", dialect="mysql"))
+    if isinstance(statement, sql.TruncateTable):
+        statement = sql.Delete(this=statement.find(sql.Table))  # SQLite has no TRUNCATE
     text: str = statement.sql(dialect="sqlite")
     return text
 
 
-def _as_mysql(error: sqlite3.OperationalError) -> ServerError:
-    text = str(error)
-    known: list[tuple[str, int, str, Callable[[str], str]]] = [
-        (r"no such table: (\S+)", 1146, "42S02", lambda name: f"Table '{name}' doesn't exist"),
-        (r"no such column: (\S+)", 1054, "42S22", lambda name: f"Unknown column '{name}'"),
-        (
-            r"table \W?(\w+)\W? already exists",
-            1050,
-            "42S01",
-            lambda n: f"Table '{n}' already exists",
-        ),
-        (r"(locked)", 1205, "HY000", lambda _: "Lock wait timeout exceeded"),
-    ]
-    for pattern, code, state, message in known:
-        if found := re.search(pattern, text):
-            return ServerError(code, state, message(found[1]))
-    return ServerError(1064, "42000", f"{text} (SQLite behind the rehearsal)")
+def _syntax(what: str) -> ServerError:
+    return ServerError(1064, "42000", f"You have an error in your SQL syntax; {what}")
+
+
+def _command(statement: sql.Expression) -> str:
+    return statement.name.upper() if isinstance(statement, sql.Command) else ""
 
 
 def _not_played(what: str) -> ServerError:

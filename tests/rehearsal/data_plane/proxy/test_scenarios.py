@@ -465,6 +465,13 @@ def connection(
                 "CREATE TABLE IF NOT EXISTS times (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT, "
                 "at DATETIME NOT NULL, note VARCHAR(80), PRIMARY KEY (id))"
             )
+            cursor.execute("DROP TABLE IF EXISTS full_")
+            cursor.execute(
+                "CREATE TABLE full_ (id INT NOT NULL PRIMARY KEY, at DATETIME NOT NULL, "
+                "day DATE, number INT, note VARCHAR(80))"
+            )
+            cursor.execute("INSERT INTO full_ (id, at) VALUES (1, NOW()), (2, NOW())")
+            made.commit()
             yield made
 
 
@@ -509,6 +516,51 @@ def test_many_rows_and_long_values(connection: Any) -> None:
         ("SELEC 1", 1064),
         ("CREATE TABLE times (id INT)", 1050),
         ("USE nosuch", 1049),
+        ("INSERT INTO times (at) VALUES (NULL)", 1048),
+        ("INSERT INTO times (id, at) VALUES (1, NULL)", 1048),
+        ("UPDATE full_ SET at = NULL", 1048),
+        ("INSERT INTO times (note) VALUES ('x')", 1364),
+        ("INSERT INTO full_ (id, at) VALUES (1, NOW())", 1062),
+        ("UPDATE full_ SET id = 1", 1062),
+        ("DROP TABLE nosuch", 1051),
+        ("DROP TABLE Times", 1051),
+        ("TRUNCATE TABLE nosuch", 1146),
+        ("ALTER TABLE nosuch ADD COLUMN x INT", 1146),
+        ("INSERT INTO nosuch VALUES (1)", 1146),
+        ("UPDATE nosuch SET a = 1", 1146),
+        ("DELETE FROM nosuch", 1146),
+        ("SELECT * FROM Times", 1146),
+        ("SELECT * FROM TIMES t", 1146),
+        ("INSERT INTO TIMES (at) VALUES (NOW())", 1146),
+        ("SELECT * FROM sqlite_master", 1146),
+        ("SELECT * FROM sqlite_schema", 1146),
+        ("SELECT * FROM sqlite_sequence", 1146),
+        ("INSERT INTO times (at) VALUES ('yesterday')", 1292),
+        ("INSERT INTO times (at) VALUES ('2026-02-30')", 1292),
+        ("INSERT INTO times (at) VALUES ('2026-13-01 00:00:00')", 1292),
+        ("INSERT INTO times (at) VALUES ('2026-01-01 25:00:00')", 1292),
+        ("INSERT INTO times (at) VALUES ('')", 1292),
+        ("INSERT INTO times (at) VALUES (NOW()), ('no')", 1292),
+        ("UPDATE full_ SET at = 'never'", 1292),
+        ("UPDATE full_ SET day = '2026-02-30'", 1292),
+        ("UPDATE full_ SET number = 'many'", 1366),
+        ("UPDATE full_ SET number = 3000000000", 1264),
+        ("UPDATE full_ SET number = -3000000000", 1264),
+        ("UPDATE full_ SET note = '" + "x" * 81 + "'", 1406),
+        ("INSERT INTO times (nosuch) VALUES (1)", 1054),
+        ("UPDATE times SET nosuch = 1", 1054),
+        ("INSERT INTO times VALUES (1)", 1136),
+        ("INSERT INTO times (id, at) VALUES (1)", 1136),
+        ("SELECT id FROM times, full_", 1052),
+        ("ALTER TABLE times ADD COLUMN note INT", 1060),
+        ("CREATE TABLE twice (a INT, A INT)", 1060),
+        ("SELECT nosuch(1)", 1305),
+        ("SELECT sqlite_version()", 1305),
+        ("SELECT typeof(1)", 1305),
+        ("SELECT * FROM times WHERE COUNT(*) > 1", 1111),
+        ("PRAGMA table_info(times)", 1064),
+        ("VACUUM", 1064),
+        ("ATTACH DATABASE 'x' AS y", 1064),
     ],
 )
 def test_errors_leave_the_connection_usable(connection: Any, statement: str, code: int) -> None:
@@ -518,6 +570,68 @@ def test_errors_leave_the_connection_usable(connection: Any, statement: str, cod
     assert error.value.errno == code
     cursor.execute("SELECT 1")
     assert cursor.fetchone() == (1,)
+
+
+def test_names_of_tables_differ_by_case(connection: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("DROP TABLE IF EXISTS Times")
+    cursor.execute("CREATE TABLE Times (id INT, at DATETIME)")
+    cursor.execute("INSERT INTO Times VALUES (7, '2026-01-01')")
+    assert SCHEMA == "testdb"
+    cursor.execute("SELECT Times.id, T.at FROM testdb.Times JOIN Times AS T ON T.id = Times.id")
+    assert cursor.fetchall() == [(7, datetime.datetime(2026, 1, 1))]
+    cursor.execute("SELECT COUNT(*) FROM times")
+    assert cursor.fetchall() == [(0,)]
+    with pytest.raises(mysql.connector.Error, match="Times"):
+        cursor.execute("CREATE TABLE Times (id INT)")
+    cursor.execute("ALTER TABLE Times ADD COLUMN n INT")
+    with pytest.raises(mysql.connector.Error) as error:
+        cursor.execute("INSERT INTO Times (n) VALUES ('x')")
+    assert error.value.errno == 1366
+    cursor.execute("DROP TABLE Times")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("2026-1-2", "2026-01-02 00:00:00"),
+        ("2026-01-02T03:04:05", "2026-01-02 03:04:05"),
+        ("20260102030405", "2026-01-02 03:04:05"),
+        (20260102, "2026-01-02 00:00:00"),
+    ],
+)
+def test_a_date_is_stored_as_mysql_stores_it(connection: Any, given: object, kept: str) -> None:
+    cursor = connection.cursor()
+    cursor.execute("INSERT INTO times (at) VALUES (%s)", (given,))
+    assert (cursor.rowcount, cursor.lastrowid) == (1, 1)
+    cursor.execute("UPDATE full_ SET at = %s WHERE id = 1", (given,))
+    cursor.execute("SELECT at FROM times UNION ALL SELECT at FROM full_ WHERE id = 1")
+    assert [str(row[0]) for row in cursor.fetchall()] == [kept] * 2
+
+
+def test_a_refused_row_leaves_none_of_its_statement(connection: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("INSERT INTO times (at) VALUES (NOW())")
+    with pytest.raises(mysql.connector.Error):
+        cursor.execute("INSERT INTO times (at) VALUES (NOW()), ('no')")
+    connection.commit()
+    cursor.execute("SELECT COUNT(*) FROM times")
+    assert cursor.fetchone() == (1,)
+
+
+def test_an_emptied_table_is_empty(connection: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("TRUNCATE TABLE full_")
+    cursor.execute("SELECT COUNT(*) FROM full_")
+    assert cursor.fetchone() == (0,)
+
+
+def test_numbers_are_stored_as_numbers(connection: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("UPDATE full_ SET number = '12' WHERE id = 1")
+    cursor.execute("UPDATE full_ SET number = 1.6 WHERE id = 2")
+    cursor.execute("SELECT number FROM full_ ORDER BY id")
+    assert cursor.fetchall() == [(12,), (2,)]
 
 
 def test_session_values(connection: Any) -> None:
