@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from provision.cli.completion import offer
 from provision.cli.options import refuse_without_config
-from provision.cli.parser import add_common_flags, add_dry_run_flags, add_explain_flag, parser
+from provision.cli.parser import (
+    add_common_flags,
+    add_dry_run_flags,
+    add_explain_flag,
+    parser,
+    snapshot_name,
+)
 from provision.cli.process import Job
 from provision.errors import UsageError
 
@@ -40,7 +46,7 @@ def prepare() -> Job:
     top.add_argument("--yes", action="store_true", help="do not ask first")
     top.add_argument("--plan", action="store_true", help="show what would be deleted; reads only")
     top.add_argument(
-        "--final-snapshot", metavar="NAME", default="",
+        "--final-snapshot", metavar="NAME", type=snapshot_name, default="",
         help="keep the data in a DB snapshot of this name (it costs storage)",
     )  # fmt: skip
     add_explain_flag(top)

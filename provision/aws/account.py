@@ -82,7 +82,7 @@ class Identity:
 
 
 # Whoever wants to know of each call (`-v`): service, operation, outcome and seconds. Parameters are
-# not told, and so no secrets are.
+# not among it, and so no secrets are.
 CallLog = Callable[[str, str, str, float], None]
 
 
@@ -142,7 +142,7 @@ class Aws:
             with self._making:
                 try:
                     client.set_result(self._make_client(service))
-                except BaseException as error:  # told to each that waits for it
+                except BaseException as error:  # raised for each that waits for it
                     client.set_exception(error)
         return client.result()
 
@@ -268,7 +268,7 @@ class Aws:
         return self._who
 
     def begin(self) -> None:
-        """Begin to ask who is calling. Returns at once; what goes wrong is told by `identity`."""
+        """Begin to ask who is calling. Returns at once; what goes wrong is raised by `identity`."""
         self._readers.submit(lambda: self.identity)
 
     def _ask_who(self) -> Identity:
@@ -361,7 +361,7 @@ class RepeatSafely:
 
 
 def log_calls(events: Any, service: str, log: CallLog) -> None:
-    """Tell `log` of every call of a client, by botocore's own events."""
+    """Call `log` for every call of a client, by botocore's own events."""
 
     def began(model: Any, context: dict[str, Any], **_: Any) -> None:
         context["provision_call"] = (model.name, time.monotonic())

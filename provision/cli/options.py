@@ -1,6 +1,6 @@
 """The flags that every command takes, and the configuration that they name.
 
-Kept apart from context.py so that a bad flag or a bad value is told before boto3 is even imported.
+Apart from context.py, so that a bad flag or value is refused before boto3 is imported.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def configuration(options: Options) -> Config:
 
         if not options.profile and (region := os.environ.get("AWS_REGION")):
             return "AWS_REGION", region
-        untold = botocore.exceptions.ProfileNotFound, botocore.exceptions.ConfigParseError
-        with contextlib.suppress(*untold):  # they are told when the session is made
+        reported_later = botocore.exceptions.ProfileNotFound, botocore.exceptions.ConfigParseError
+        with contextlib.suppress(*reported_later):  # when the session is made
             session = botocore.session.Session(profile=options.profile)
             variable = "AWS_DEFAULT_REGION"
             by = variable if os.environ.get(variable) else "the profile's region"

@@ -107,6 +107,15 @@ def state_place(text: str) -> str:
     return text
 
 
+def snapshot_name(text: str) -> str:
+    """Return a name for a DB snapshot."""
+    from provision.config import checks
+
+    if expected := checks.snapshot_name(text):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be {expected}")
+    return text
+
+
 def positive(text: str) -> float:
     """Return a number above 0."""
     try:

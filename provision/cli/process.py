@@ -54,7 +54,7 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
             output = with_step_summary(output)
         options = make_options(job.arguments, stop)
         if job.reads_config:
-            configuration(options)  # a bad value is told before anything slow is imported
+            configuration(options)  # a bad value is refused before anything slow is imported
         with stopping_on_signals(stop, output):
             summary, code = job.work(options, output, job.arguments)
         output.summary(summary)
@@ -78,7 +78,7 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
 
 
 def report(error: ProvisionError, output: Display | None, command: str, seconds: float) -> int:
-    """Tell an error and how the command ended. Returns the exit code."""
+    """Report an error and how the command ended. Returns the exit code."""
     from provision.engine.events import Summary
 
     if output is None:
@@ -168,7 +168,7 @@ class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_o
         if self._stop.is_set() and number == signal.SIGINT:
             os._exit(INTERRUPTED)
         self._stop.set()
-        # Told from a thread: the main thread may hold the output's lock at this very moment.
+        # Shown from a thread: the main thread may hold the output's lock at this very moment.
         threading.Thread(
             target=self._output.note,
             args=("stopping: nothing new is started, calls under way are recorded; "

@@ -107,7 +107,7 @@ class Turnstile:
             sample.throttled += 1
             return PollResult(Verdict.WAIT, "throttled", str(answers[-1]))
 
-        until(look, what=f"GET {sample.route.path}", poll_policy=self._pace, tell=quiet)
+        until(look, what=f"GET {sample.route.path}", poll_policy=self._pace, report=quiet)
         return answers[-1]
 
     def _pass(self) -> None:
@@ -118,7 +118,7 @@ class Turnstile:
 
 
 def quiet(status: str, reason: str = "") -> None:
-    """Tell nobody: the calls are counted."""
+    """Report nothing: the calls are counted."""
 
 
 def no_answer(unheard: Sequence[Sample]) -> CheckFailed:

@@ -44,7 +44,7 @@ def amounts(per_hour: Decimal | None) -> tuple[str, str]:
 def record_costs(
     output: Display, costs: Estimate, *, so_far: Decimal | None = None, since: str | None = None
 ) -> None:
-    """Tell a program what it costs, in US dollars; null where there is no price."""
+    """Report to a program what it costs, in US dollars; null where there is no price."""
     output.record(
         "cost",
         currency="USD",

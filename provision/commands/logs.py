@@ -155,10 +155,10 @@ def in_lines(request: LoggedRequest) -> Iterator[str]:
 
 def readable(line: str) -> list[str]:
     """Return a line as it is; what a function says of its failure in words, with the trace."""
-    told = parsed(line)
-    if not {"error", "message", "stage"} <= set(told):
+    document = parsed(line)
+    if not {"error", "message", "stage"} <= set(document):
         return [line]
-    code = f" {told['code']}" if told.get("code") else ""
-    words = f"{told['error']}{code} during {told['stage']}: {told['message']}"
-    trace = told.get("trace", "")
+    code = f" {document['code']}" if document.get("code") else ""
+    words = f"{document['error']}{code} during {document['stage']}: {document['message']}"
+    trace = document.get("trace", "")
     return [words, *(f"  {each}" for each in str(trace).splitlines())]

@@ -91,7 +91,7 @@ def drift(planned: Planned) -> tuple[Change, ...]:
 
 
 def record(output: Display, standings: Sequence[Standing], url: str | None) -> None:
-    """Tell a program each resource, and the URLs."""
+    """Report to a program each resource, and the URLs."""
     for each in standings:
         output.record(
             "resource",
@@ -164,7 +164,7 @@ def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[st
 def costs(
     run: Run, seen: Mapping[str, Seen | None], standings: Sequence[Standing], *, live: bool
 ) -> Iterator[str]:
-    """Tell, and yield in words, what the part that is there costs an hour and has cost so far."""
+    """Report, and yield in words, what AWS has of it costs an hour, and has cost so far."""
     present = {each.resource.step for each in standings if each.there}
     instance = seen[run.template.db_instance.step]
     has = instance.properties if instance else {}

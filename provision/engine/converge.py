@@ -13,7 +13,14 @@ from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import Change, CreatableResource, ManagedResource, Seen, canonical
 from provision.state import document as phases
 from provision.state.state import State
-from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until, until_accepted
+from provision.waiting.poll import (
+    PollPolicy,
+    PollResult,
+    StatusReport,
+    Verdict,
+    until,
+    until_accepted,
+)
 from provision.waiting.transient_errors import passing
 
 Publish = Callable[[Mapping[str, str]], None]
@@ -28,7 +35,7 @@ TAKEN = ("AlreadyExists", "Duplicate", "ResourceExists", "ResourceConflict", "Co
 
 
 def answer_of(
-    call: Callable[[], dict[str, str]], step: str, poll_policy: PollPolicy, tell: Tell
+    call: Callable[[], dict[str, str]], step: str, poll_policy: PollPolicy, report: StatusReport
 ) -> dict[str, str]:
     """Return what a call returns, once AWS accepts it. Raises AwsCallError or Interrupted."""
 
@@ -36,18 +43,18 @@ def answer_of(
         with calling(step):
             return call()
 
-    return until_accepted(called, passing=passing, poll_policy=poll_policy, tell=tell)
+    return until_accepted(called, passing=passing, poll_policy=poll_policy, report=report)
 
 
 @dataclass
 class Creation:
-    """Creates one resource. `tell` hears AWS's status, `publish` the outputs once known."""
+    """Creates one resource. `report` gets AWS's status, `publish` the outputs once known."""
 
     aws: Aws
     state: State
     poll_policy: PollPolicy
     resource: CreatableResource  # bound: every reference replaced by its value
-    tell: Tell
+    report: StatusReport
     publish: Publish
 
     def create(self) -> dict[str, str]:
@@ -61,7 +68,7 @@ class Creation:
         for _ in range(CREATE_ATTEMPTS):
             try:
                 outputs = answer_of(
-                    lambda: self.resource.create(self.aws), step, self.poll_policy, self.tell
+                    lambda: self.resource.create(self.aws), step, self.poll_policy, self.report
                 )
                 break
             except AwsCallError as refusal:
@@ -83,7 +90,7 @@ class Creation:
         if not unsure and not any(part in error.answer.code for part in TAKEN):
             self.state.forget(self.resource.step)
             raise error
-        self.tell("looking", "the answer was lost" if unsure else "the name is taken")
+        self.report("looking", "the answer was lost" if unsure else "the name is taken")
         with calling(self.resource.step):
             seen = find_patiently(
                 self.resource, self.aws, {}, poll_policy=self.poll_policy, fresh=True
@@ -127,7 +134,7 @@ class Convergence(Creation):
 
         what = f"{self.resource.step} (being deleted)"
         usual = self.resource.typical_gone_seconds
-        until(look, what=what, poll_policy=self.poll_policy, tell=self.tell, usual=usual)
+        until(look, what=what, poll_policy=self.poll_policy, report=self.report, usual=usual)
 
     def settle(self, known: Mapping[str, str], write_only: tuple[Change, ...] = ()) -> Seen:
         """Change what differs, in place, and wait until it is ready. Returns it as it then is.
@@ -150,7 +157,7 @@ class Convergence(Creation):
             look,
             what=self.resource.step,
             poll_policy=self.poll_policy,
-            tell=self.tell,
+            report=self.report,
             usual=self.resource.typical_seconds,
             advice=EXAMINE,
         )

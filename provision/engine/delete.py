@@ -13,7 +13,7 @@ from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import AwsMadeResource, DeletableResource, Seen
 from provision.state import document as phases
 from provision.state.state import State
-from provision.waiting.poll import PollPolicy, PollResult, Tell, Verdict, until
+from provision.waiting.poll import PollPolicy, PollResult, StatusReport, Verdict, until
 from provision.waiting.transient_errors import passing
 
 LASTING_SECONDS = 60.0  # how long what does not go by itself is given, since AWS's lists lag
@@ -25,16 +25,16 @@ LATER = (
 
 @dataclass
 class Remover:
-    """Removes one resource. `tell` hears AWS's status, and what keeps it from going.
+    """Removes one resource. `report` gets AWS's status, and what keeps it from being deleted.
 
-    `begin` is called once, when AWS first shows the resource; nothing is told before.
+    `begin` is called once, when AWS first shows the resource; nothing is reported before.
     """
 
     aws: Aws
     state: State
     poll_policy: PollPolicy
     resource: DeletableResource  # bound: each reference that is known replaced
-    tell: Tell
+    report: StatusReport
     begin: Callable[[], None]
     _asked: bool = field(default=False, init=False)
     _existed: bool = field(default=False, init=False)
@@ -55,16 +55,16 @@ class Remover:
             look,
             what=what,
             poll_policy=self.poll_policy,
-            tell=self._tell,
+            report=self._report,
             usual=usual,
             late=LATER,
         )
         self.state.forget(self.resource.step)
         return self._existed
 
-    def _tell(self, status: str, reason: str = "") -> None:
+    def _report(self, status: str, reason: str = "") -> None:
         if self._existed:
-            self.tell(status, reason)
+            self.report(status, reason)
 
     def _look(self, known: Mapping[str, str]) -> PollResult:
         seen = self._find(known)

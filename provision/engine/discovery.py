@@ -118,7 +118,7 @@ def find_patiently(
     if not fresh:
         return bound.find(aws, known)
     try:
-        until(look, what=bound.step, poll_policy=poll_policy, tell=lambda *_: None)
+        until(look, what=bound.step, poll_policy=poll_policy, report=lambda *_: None)
     except ProvisionError:
         if poll_policy.stop.is_set():
             raise

@@ -41,7 +41,7 @@ class Pace:
 
 
 class Watcher:
-    """Hears what the engine does at each step. Called from many threads.
+    """Gets an event for all that the engine does at a step. Called from many threads.
 
     Every step that begins ends: finished, failed, or not at all when the run is interrupted.
     """

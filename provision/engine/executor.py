@@ -2,7 +2,7 @@
 
 Every step has a thread that waits for what it refers to (outputs.py), so that as many run at once
 as need allows. Making one resource is the job of converge.py, removing one that of delete.py; here
-are order, threads, what is published to whom, and what is told.
+are order, threads, what is published to whom, and the events.
 """
 
 from __future__ import annotations
@@ -139,8 +139,8 @@ class Engine:
         """Look up what something that is to be made refers to."""
         from provision.engine.converge import answer_of
 
-        tell = self._teller(source)
-        outputs = answer_of(lambda: source.look_up(self.aws), source.step, self.poll_policy, tell)
+        report = self._reports(source)
+        outputs = answer_of(lambda: source.look_up(self.aws), source.step, self.poll_policy, report)
         self.state.record(source.step, phases.READY, outputs)
         publish(outputs)
 
@@ -156,8 +156,8 @@ class Engine:
             return
         began = time.monotonic()
         self._began(planned.resource, "creating")
-        tell = self._teller(planned.resource)
-        creation = Creation(self.aws, self.state, self.poll_policy, resource, tell, publish)
+        report = self._reports(planned.resource)
+        creation = Creation(self.aws, self.state, self.poll_policy, resource, report, publish)
         self._finished(planned.resource, "created", creation.create(), time.monotonic() - began)
 
     def _converge(self, planned: Planned, resource: ManagedResource, publish: Publish) -> None:
@@ -167,8 +167,8 @@ class Engine:
         )
 
         began = time.monotonic()
-        tell = self._teller(planned.resource)
-        convergence = Convergence(self.aws, self.state, self.poll_policy, resource, tell, publish)
+        report = self._reports(planned.resource)
+        convergence = Convergence(self.aws, self.state, self.poll_policy, resource, report, publish)
         if planned.action in (Action.CREATE, Action.REPLACE):
             self._began(planned.resource, "creating")
             if planned.action is Action.CREATE and planned.seen is not None:
@@ -255,9 +255,9 @@ class Engine:
             self.state.forget(step)
             existed = there is not None
         else:
-            bound, tell = bind(resource, known), self._teller(resource)
+            bound, report = bind(resource, known), self._reports(resource)
             begin = functools.partial(self._began, resource, "deleting")
-            remover = Remover(self.aws, self.state, self.poll_policy, bound, tell, begin)
+            remover = Remover(self.aws, self.state, self.poll_policy, bound, report, begin)
             existed = remover.remove(known.get(step, {}))
         step_outputs.publish(step, {}, done=True)
         if existed:
@@ -306,18 +306,18 @@ class Engine:
         if self.poll_policy.stop.is_set():
             raise interrupted()
 
-    # --- telling ----------------------------------------------------------------------------------
+    # --- events -----------------------------------------------------------------------------------
 
     def _began(self, resource: Resource, doing: str) -> None:
         for watcher in self.watchers:
             watcher.began(resource, doing)
 
-    def _teller(self, resource: Resource) -> Callable[..., None]:
-        def tell(status: str, reason: str = "") -> None:
+    def _reports(self, resource: Resource) -> Callable[..., None]:
+        def report(status: str, reason: str = "") -> None:
             for watcher in self.watchers:
                 watcher.status(resource, status, reason)
 
-        return tell
+        return report
 
     def _finished(
         self, resource: Resource, word: str, outputs: Mapping[str, str], seconds: float

@@ -1,4 +1,4 @@
-"""What the steps of a run tell one another: outputs as they become known, and who is done.
+"""What the steps of a run exchange: outputs as they become known, and which of them are done.
 
 Each step runs in a thread of its own and waits here for what it refers to. The references form no
 cycle, so somebody can always go on; `stop` ends every wait.
@@ -32,7 +32,7 @@ class StepOutputs:
         self._failed: set[str] = set()
 
     def publish(self, step: str, outputs: Mapping[str, str], *, done: bool = False) -> None:
-        """Tell everybody a step's outputs; with `done`, that no more will come."""
+        """Publish a step's outputs; with `done`, no more will come."""
         with self._changed:
             self._outputs.setdefault(step, {}).update(outputs)
             if done:
@@ -40,7 +40,7 @@ class StepOutputs:
             self._changed.notify_all()
 
     def fail(self, step: str) -> None:
-        """Tell everybody that a step failed: those who wait for it cannot go on."""
+        """Publish that a step failed: those that wait for it cannot go on."""
         with self._changed:
             self._failed.add(step)
             self._changed.notify_all()

@@ -67,7 +67,7 @@ class Seen:
     reason_code: str = ""
     reason: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    created: str = ""  # ISO 8601, where AWS tells
+    created: str = ""  # ISO 8601, where AWS says it
     pending: Mapping[str, Any] = field(default_factory=dict)  # accepted, and not yet applied
 
 
@@ -188,7 +188,7 @@ class CreatableResource(Resource):
     """What `up` creates where it is missing."""
 
     def create(self, aws: Aws) -> dict[str, str]:
-        """Make it, in one call, tags included. Returns its outputs as far as AWS tells at once."""
+        """Make it, in one call, tags included. Returns the outputs that AWS's answer has."""
         raise NotImplementedError
 
 

@@ -144,11 +144,11 @@ def answer(status: int, headers: Any, body: bytes, ms: float) -> Answer:
     )
 
 
-def function_error(told: Mapping[str, Any]) -> FunctionError:
+def function_error(document: Mapping[str, Any]) -> FunctionError:
     """Return the failure in an answer, or in a line of the log (functions/shared/http_api.py)."""
-    code = "" if told["code"] is None else str(told["code"])
-    words, request_id = str(told.get("message", "")), str(told.get("request_id", ""))
-    return FunctionError(str(told["error"]), code, words, request_id)
+    code = "" if document["code"] is None else str(document["code"])
+    words, request_id = str(document.get("message", "")), str(document.get("request_id", ""))
+    return FunctionError(str(document["error"]), code, words, request_id)
 
 
 def parse(body: bytes) -> Any:

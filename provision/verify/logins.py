@@ -1,7 +1,7 @@
 """Calls the routes until both logins are proven, or it is known that waiting does not help.
 
 What AWS has decides how patient to be: while nothing there explains a failure, it may be that a new
-API, role or policy has not spread yet; once something does, the failure is told at once.
+API, role or policy has not spread yet; once something does, the failure is reported at once.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Proof:
                 look,
                 what=what,
                 poll_policy=self.run.poll_policy,
-                tell=lambda *_: None,
+                report=lambda *_: None,
             )
         except (ResourceFailed, WaitTimeout):
             pass  # what came of it is in `answers`, and why in the diagnosis
@@ -142,7 +142,7 @@ class Proof:
                 self._ended(resource)
 
     def _tell(self, resource: Resource, look: PollResult) -> None:
-        """Tell what is waited for, and when that has an end; nothing of what needs no wait."""
+        """Report what is waited for, and when that ends; nothing of what needs no wait."""
         output = self.run.output
         if look.verdict is not Verdict.READY:
             self._waited.setdefault(resource, time.monotonic())

@@ -55,9 +55,9 @@ class LoggedRequest:
     def failure(self) -> Mapping[str, Any] | None:
         """What the function says of its failure, if it failed (functions/shared/http_api.py)."""
         for line in self.lines:
-            told = parsed(line)
-            if {"error", "message", "status"} <= set(told):
-                return told
+            document = parsed(line)
+            if {"error", "message", "status"} <= set(document):
+                return document
         return None
 
 
@@ -116,7 +116,7 @@ def reported(request: LoggedRequest, message: str) -> None:
 def parsed(line: str) -> dict[str, Any]:
     """Return a line that is a JSON object, or {}."""
     try:
-        told = json.loads(line)
+        document = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return document if isinstance(document, dict) else {}

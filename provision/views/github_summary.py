@@ -39,8 +39,8 @@ def markdown(summary: Summary, logins: Sequence[Mapping[str, Any]], cost: Sequen
     lines += [f"- {text(line)}" for line in cost]
     if summary.error:
         fence = "~~~~"
-        told = [summary.error.message, *filter(None, [summary.error.next_step])]
-        words = "\n".join(map(printable, "\nnext: ".join(told).split("\n")))
+        words_of_error = [summary.error.message, *filter(None, [summary.error.next_step])]
+        words = "\n".join(map(printable, "\nnext: ".join(words_of_error).split("\n")))
         words = re.sub("~{3,}", "~ ~ ~", words)
         lines += ["", fence, words, fence]
     return "\n".join(lines).rstrip() + "\n\n"

@@ -1,8 +1,8 @@
 """Waiting, all of it: the only user of tenacity, which a run that waits for nothing does without.
 
 Two waits exist. `until` polls a resource until it is ready, bad beyond repair, or out of time.
-`until_accepted` repeats a call that AWS refuses for now (propagation.py knows which refusals pass).
-Both end at once when `stop` is set, and both tell, at each look, what AWS says.
+`until_accepted` repeats a call that AWS refuses for now (transient_errors.py has the list).
+Both end at once when `stop` is set, and both report, at each look, what AWS says.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class PollResult:
     advice: str = ""  # what to do when the wait ends with this
 
 
-class Tell(Protocol):
-    """Whoever is told what AWS says while we wait."""
+class StatusReport(Protocol):
+    """Whoever shows what AWS says while we wait."""
 
     def __call__(self, status: str, reason: str = "") -> None: ...
 
@@ -103,7 +103,7 @@ def until(
     *,
     what: str,
     poll_policy: PollPolicy,
-    tell: Tell,
+    report: StatusReport,
     usual: float = 0.0,
     advice: str = "",
     late: str = LATE,
@@ -129,10 +129,10 @@ def until(
             suspect_since = time.monotonic()
         return time.monotonic() - suspect_since < poll_policy.budget(seen.grace_seconds)
 
-    def told(state: RetryCallState) -> None:
+    def before_sleep(state: RetryCallState) -> None:
         assert state.outcome is not None  # noqa: S101 - tenacity sets it before it sleeps
         seen: PollResult = state.outcome.result()
-        tell(seen.status, seen.reason)
+        report(seen.status, seen.reason)
 
     out_of_time = tenacity.stop_after_delay(poll_policy.budget(poll_policy.timeout_seconds))
     polling = tenacity.Retrying(
@@ -140,7 +140,7 @@ def until(
         wait=lambda state: poll_policy.gap(state.seconds_since_start or 0.0, usual),
         stop=out_of_time | tenacity.stop_when_event_set(poll_policy.stop),
         sleep=tenacity.sleep_using_event(poll_policy.stop),
-        before_sleep=told,
+        before_sleep=before_sleep,
     )
     try:
         last: PollResult = polling(look)
@@ -155,7 +155,7 @@ def until(
         ) from None
     if last.verdict is not Verdict.READY:
         raise ResourceFailed(f"{what}: {described(last)}", next_step=last.advice or advice)
-    tell(last.status, last.reason)
+    report(last.status, last.reason)
 
 
 def described(look: PollResult) -> str:
@@ -180,7 +180,7 @@ def until_accepted(
     *,
     passing: Callable[[BaseException], NotYet | None],
     poll_policy: PollPolicy,
-    tell: Tell,
+    report: StatusReport,
 ) -> T:
     """Return what `call` returns, repeating it while `passing` knows its refusal.
 
@@ -195,11 +195,11 @@ def until_accepted(
         known = passing(error)
         return known is not None and time.monotonic() - began < poll_policy.budget(known.seconds)
 
-    def told(state: RetryCallState) -> None:
+    def before_sleep(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         known = passing(error) if error else None
         if known and isinstance(error, ProvisionError):
-            tell("waiting", f"{error.message} - {known.because}")
+            report("waiting", f"{error.message} - {known.because}")
 
     def gap(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -211,7 +211,7 @@ def until_accepted(
         wait=gap,
         stop=tenacity.stop_when_event_set(poll_policy.stop),
         sleep=tenacity.sleep_using_event(poll_policy.stop),
-        before_sleep=told,
+        before_sleep=before_sleep,
         reraise=False,
     )
     try:

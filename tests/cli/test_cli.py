@@ -93,6 +93,8 @@ BAD_USAGE = [
     (("teardown", "--replace", "vpc"), "--replace"),
     (("teardown", "--plan", "--dry-run"), "--plan"),
     (("teardown", "--plan", "--final-snapshot", "x"), "--plan"),
+    (("teardown", "--yes", "--final-snapshot", "9lives"), "beginning with a letter"),
+    (("teardown", "--yes", "--final-snapshot", "ends-"), "'ends-'"),
     (("teardown", "--speed", "10", "--yes"), "--speed goes with --dry-run"),
     *(
         (("provision", "up", "--dry-run", "--rehearse-db", database), f"--rehearse-db {database}")

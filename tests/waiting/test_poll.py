@@ -60,7 +60,7 @@ def suspect(grace: float, reason: str = "AUTH_FAILURE") -> PollResult:
 
 def test_what_is_ready_is_not_waited_for(clock: Clock) -> None:
     told = Told()
-    until(looks(READY), what="db-instance", poll_policy=clock.poll_policy(), tell=told)
+    until(looks(READY), what="db-instance", poll_policy=clock.poll_policy(), report=told)
     assert clock.now == 0
     assert told == [("available", "")]
 
@@ -72,7 +72,7 @@ def test_every_look_is_told_and_an_unknown_status_is_waited_on(clock: Clock) -> 
         looks(CREATING, unheard, unheard, READY),
         what="x",
         poll_policy=clock.poll_policy(),
-        tell=told,
+        report=told,
     )
     assert told == [
         ("creating", ""),
@@ -90,7 +90,7 @@ def test_a_failed_state_ends_it_at_once_with_awss_reason(clock: Clock) -> None:
             looks(CREATING, failed, READY),
             what="db-instance",
             poll_policy=clock.poll_policy(),
-            tell=Told(),
+            report=Told(),
             advice="Look there.",
         )
     words = "db-instance: incompatible-network (no free address in subnet-1)"
@@ -100,7 +100,7 @@ def test_a_failed_state_ends_it_at_once_with_awss_reason(clock: Clock) -> None:
 
 def test_what_may_pass_has_its_grace_time(clock: Clock) -> None:
     with pytest.raises(ResourceFailed, match=r"target: UNAVAILABLE \(AUTH_FAILURE\)"):
-        until(looks(suspect(300)), what="target", poll_policy=clock.poll_policy(), tell=Told())
+        until(looks(suspect(300)), what="target", poll_policy=clock.poll_policy(), report=Told())
     assert 300 <= clock.now <= 305
 
 
@@ -109,7 +109,7 @@ def test_what_passed_within_its_grace_is_ready(clock: Clock) -> None:
         looks(suspect(300), suspect(300), READY),
         what="x",
         poll_policy=clock.poll_policy(),
-        tell=Told(),
+        report=Told(),
     )
     assert clock.now == 2
 
@@ -117,14 +117,14 @@ def test_what_passed_within_its_grace_is_ready(clock: Clock) -> None:
 def test_the_grace_begins_anew_after_it_was_better(clock: Clock) -> None:
     """Of 1.6 seconds' grace, 1 is used, then it is better for a while, then all 1.6 are there."""
     seen = looks(suspect(1.6), CREATING, suspect(1.6), suspect(1.6), CREATING, READY)
-    until(seen, what="x", poll_policy=clock.poll_policy(), tell=Told())
+    until(seen, what="x", poll_policy=clock.poll_policy(), report=Told())
     assert clock.now == 5
 
 
 def test_the_grace_is_of_the_present_trouble(clock: Clock) -> None:
     seen = looks(suspect(300, "PENDING"), suspect(0, "PROMOTED"))
     with pytest.raises(ResourceFailed, match="PROMOTED"):
-        until(seen, what="x", poll_policy=clock.poll_policy(), tell=Told())
+        until(seen, what="x", poll_policy=clock.poll_policy(), report=Told())
     assert clock.now == 1
 
 
@@ -135,7 +135,7 @@ def test_out_of_time_names_what_how_long_and_what_then(clock: Clock) -> None:
             looks(waiting),
             what="db-instance",
             poll_policy=clock.poll_policy(timeout=1800),
-            tell=Told(),
+            report=Told(),
         )
     words = "db-instance: still modifying (resizing the storage) after 30 minutes"
     assert caught.value.message == words
@@ -149,7 +149,7 @@ def test_not_there_at_all_is_told_as_that(clock: Clock) -> None:
             looks(PollResult(Verdict.WAIT, "")),
             what="proxy",
             poll_policy=clock.poll_policy(timeout=30),
-            tell=Told(),
+            report=Told(),
         )
 
 
@@ -162,7 +162,7 @@ def test_ctrl_c_ends_a_wait_at_once(clock: Clock) -> None:
         return CREATING
 
     with pytest.raises(Interrupted) as caught:
-        until(look, what="db-instance", poll_policy=clock.poll_policy(), tell=Told())
+        until(look, what="db-instance", poll_policy=clock.poll_policy(), report=Told())
     assert caught.value.exit_code == 130
     assert "teardown" in caught.value.next_step
     assert clock.now == 60
@@ -174,7 +174,7 @@ def test_an_error_of_a_look_is_no_wait(clock: Clock) -> None:
         raise ProvisionError("denied")
 
     with pytest.raises(ProvisionError, match="denied"):
-        until(look, what="x", poll_policy=clock.poll_policy(), tell=Told())
+        until(look, what="x", poll_policy=clock.poll_policy(), report=Told())
     assert clock.now == 0
 
 
@@ -215,7 +215,9 @@ def calls(answers: Iterable[Exception | str]) -> Callable[[], str]:
 def test_a_call_is_repeated_until_aws_takes_it(clock: Clock) -> None:
     told = Told()
     call = calls([refusal(), refusal(), "done"])
-    assert until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), tell=told) == "done"
+    assert (
+        until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), report=told) == "done"
+    )
     assert clock.now == 2
     ((status, reason), again) = told
     assert status == "waiting"
@@ -231,7 +233,7 @@ def test_a_refusal_that_outlasts_its_budget_is_raised_as_it_is(clock: Clock) -> 
         raise last
 
     with pytest.raises(AwsCallError) as caught:
-        until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), tell=Told())
+        until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), report=Told())
     assert caught.value is last
     assert 60 <= clock.now <= 65
 
@@ -242,7 +244,7 @@ def test_any_other_error_is_raised_at_once(clock: Clock) -> None:
             calls([refusal(), refusal("LimitExceeded")]),
             passing=soon,
             poll_policy=clock.poll_policy(),
-            tell=Told(),
+            report=Told(),
         )
     assert clock.now == 1
 
@@ -251,7 +253,7 @@ def test_ctrl_c_ends_the_repeating_too(clock: Clock) -> None:
     clock.at[20] = clock.set
     with pytest.raises(Interrupted):
         until_accepted(
-            calls([refusal()] * 99), passing=soon, poll_policy=clock.poll_policy(), tell=Told()
+            calls([refusal()] * 99), passing=soon, poll_policy=clock.poll_policy(), report=Told()
         )
     assert clock.now == 20
 
@@ -311,5 +313,5 @@ def test_what_is_due_is_seen_sooner(clock: Clock) -> None:
     def look() -> PollResult:
         return READY if clock.now >= 420 else CREATING
 
-    until(look, what="db-instance", poll_policy=clock.poll_policy(), tell=Told(), usual=420)
+    until(look, what="db-instance", poll_policy=clock.poll_policy(), report=Told(), usual=420)
     assert 420 <= clock.now <= 422

@@ -1,7 +1,7 @@
 """What is known when a login does not work: every resource as AWS has it, and the function's log.
 
 All by reading. What differs from what should be is found in the way in which `plan` finds it, so a
-value that must not be shown (a password) is told only as differing.
+value that must not be shown (a password) is reported only as differing.
 """
 
 from __future__ import annotations

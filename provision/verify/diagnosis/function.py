@@ -53,7 +53,7 @@ def function_not_ready(evidence: Evidence) -> Cause | None:
 
 
 def handler_wrong(evidence: Evidence) -> Cause | None:
-    """Lambda is told to call something that is not in the function's code."""
+    """Lambda is configured to call something that is not in the function's code."""
     change = evidence.change(evidence.function, "Handler")
     if not change:
         return None

@@ -11,7 +11,7 @@ class Grade(Enum):
     """What a finding means."""
 
     GOOD = "good"
-    WARNING = "warning"  # may be in the way, or cannot be told
+    WARNING = "warning"  # may be in the way, or cannot be read
     BAD = "bad"
 
 
@@ -37,7 +37,7 @@ def good(what: str, reason: str) -> Finding:
 
 
 def warning(what: str, reason: str, next_step: str = "") -> Finding:
-    """Return a finding that may be in the way, or that something cannot be told."""
+    """Return a finding that may be in the way, or that something cannot be read."""
     return Finding(what, Grade.WARNING, reason, next_step)
 
 

@@ -90,13 +90,13 @@ def account_findings(run: Run, plan: Plan) -> list[Finding]:
 
     Raises CredentialsError, UnreachableError or Interrupted.
     """
-    reads = [lambda title=title, check=check: told(title, check, run, plan)
+    reads = [lambda title=title, check=check: checked(title, check, run, plan)
              for title, check in CHECKS.items()]  # fmt: skip
     return [each for found in run.aws.together(*reads) for each in found]
 
 
-def told(title: str, check: Check, run: Run, plan: Plan) -> list[Finding]:
-    """Return what a check finds; a warning where AWS does not tell."""
+def checked(title: str, check: Check, run: Run, plan: Plan) -> list[Finding]:
+    """Return what a check finds; a warning where AWS does not say."""
     try:
         with calling(""):
             return list(check(run, plan))

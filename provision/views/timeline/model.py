@@ -122,9 +122,12 @@ def bar_of(step: str, entry: Mapping[str, Any], run_seconds: float) -> Bar:
     )
 
 
-def phases_of(told: Sequence[Sequence[Any]], began: float, ended: float) -> Iterator[Phase]:
+def phases_of(statuses: Sequence[Sequence[Any]], began: float, ended: float) -> Iterator[Phase]:
     """Yield what AWS said of a step, each with when it began and ended."""
-    starts = [(began, ASKED, ""), *((at, status or THERE, reason) for at, status, reason in told)]
+    starts = [
+        (began, ASKED, ""),
+        *((at, status or THERE, reason) for at, status, reason in statuses),
+    ]
     ends = [*(at for at, _, _ in starts[1:]), ended]
     for (at, status, reason), until in zip(starts, ends, strict=True):
         yield Phase(at, max(at, until), one_line(status), one_line(reason))
