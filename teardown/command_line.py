@@ -46,7 +46,7 @@ def prepare() -> Job:
     top.add_argument("--yes", action="store_true", help="do not ask first")
     top.add_argument("--plan", action="store_true", help="show what would be deleted; reads only")
     top.add_argument(
-        "--final-snapshot", metavar="NAME", type=snapshot_name, default="",
+        "--final-snapshot", metavar="NAME", type=snapshot_name,
         help="keep the data in a DB snapshot of this name (it costs storage)",
     )  # fmt: skip
     add_explain_flag(top)
@@ -74,4 +74,4 @@ def work(options: Options, output: Display, arguments: argparse.Namespace) -> tu
     if arguments.plan:
         return teardown_plan(options, output, explain=arguments.explain), 0
     settings = {"yes": arguments.yes, "explain": arguments.explain}
-    return teardown(options, output, final_snapshot=arguments.final_snapshot, **settings), 0
+    return teardown(options, output, final_snapshot=arguments.final_snapshot or "", **settings), 0

@@ -15,7 +15,7 @@ from teardown.command import show_calls, take_down
 
 def up_and_down(options: Options, output: Display, arguments: argparse.Namespace) -> Summary:
     """Rehearse `up`, then the teardown. Returns the teardown's summary."""
-    snapshot = arguments.final_snapshot
+    snapshot = arguments.final_snapshot or ""
     with (
         rehearsed(options, output, **flags_of(arguments)) as inner,
         opened(inner, "up --dry-run", output, final_snapshot=snapshot) as run,

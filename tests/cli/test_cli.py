@@ -95,6 +95,7 @@ BAD_USAGE = [
     (("teardown", "--plan", "--final-snapshot", "x"), "--plan"),
     (("teardown", "--yes", "--final-snapshot", "9lives"), "beginning with a letter"),
     (("teardown", "--yes", "--final-snapshot", "ends-"), "'ends-'"),
+    (("teardown", "--yes", "--final-snapshot", ""), "1 to 255 letters"),  # a variable not set
     (("teardown", "--speed", "10", "--yes"), "--speed goes with --dry-run"),
     *(
         (("provision", "up", "--dry-run", "--rehearse-db", database), f"--rehearse-db {database}")
