@@ -1,6 +1,6 @@
 """Measures `up` and `teardown` against what they cannot beat: `python -m benchmarks.up`.
 
-Every command is a whole process, and the rehearsed AWS another one. Four parts:
+Every command is a whole process, and the rehearsed AWS another one. Five parts:
 
 1. A fresh `up` and a `teardown` while AWS's own durations pass `--speed` times faster, against the
    longest chain of AWS's waits in the same scaled seconds: 1.05 times that, and 2 s. On AWS the
@@ -15,6 +15,9 @@ Every command is a whole process, and the rehearsed AWS another one. Four parts:
 3. `--help` and a bad value in the configuration: under 0.3 s.
 4. The most memory that a fresh `up` and a second one hold (under 120 MiB), and `up --dry-run`, with
    the rehearsed AWS, the proxies and the database inside it (under 300 MiB).
+
+5. What a state in S3 takes longer than one in a file: a fresh `up` at 50 ms a call at most 2 s, a
+   second one at most two round trips.
 
 Prints a table and exits with 1 when a limit is missed. On a busy machine the ratios hold better
 than the seconds.
@@ -37,12 +40,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import botocore.session
 from botocore import xform_name
 from rich.console import Console
 from rich.table import Table
 
 from provision.cli.clean_environ import cleaned
-from provision.rehearsal import Durations, Entry, Remote, typical
+from provision.rehearsal import SOMEBODY_ELSE, Durations, Entry, Remote, typical
 
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "ap-northeast-1"
@@ -52,6 +56,9 @@ READERS = 16  # threads of the straight-line reads
 CHAIN_FACTOR, CHAIN_SECONDS = 1.05, 2.0
 SECOND_UP_FACTOR = 1.1
 ANSWER_SECONDS = 0.3
+STATE_SPEED, STATE_LATENCY = 300.0, 0.050  # of the fresh ups with a state in S3
+STATE_SECONDS, ROUND_TRIPS = 2.0, 2  # what it may take longer
+BUCKET = "states"
 REAL_MIB, DRY_RUN_MIB = 120.0, 300.0
 
 Call = tuple[str, str, dict[str, Any]]  # boto3's service, boto3's method, parameters
@@ -141,6 +148,7 @@ def main() -> int:
         (place.folder / "config.toml").write_text((ROOT / "config.toml").read_text())
         rows += chains(place, options.speed, options.fresh)
         rows += second_ups(place, options.rounds)
+        rows += states(place, options.fresh, options.rounds)
         rows += answers(place, options.rounds)
         rows += memory(place)
     show(rows, load)
@@ -315,6 +323,56 @@ def in_turn(ways: Sequence[Callable[[], Usage]], rounds: int) -> list[list[Usage
 def seconds(used: Sequence[Usage]) -> list[float]:
     """Return how long each of the processes lived."""
     return [each.seconds for each in used]
+
+
+# --- 5: a state in S3 -----------------------------------------------------------------------------
+
+
+def states(place: Place, fresh: int, rounds: int) -> Iterator[Row]:
+    """Measure `up`s with their state in S3, in turn with the same ones with a file."""
+    remote = place.remote
+    place.teardown()
+    make_bucket(remote)
+    remote.set_manners(speed=STATE_SPEED, latency_seconds=STATE_LATENCY)
+    polls = ("--set", f"wait.poll_seconds={POLL_SECONDS / STATE_SPEED:.4f}")
+    in_s3 = ("--state", f"s3://{BUCKET}/{{name}}.json")
+
+    def fresh_up(*flags: str) -> Callable[[], Usage]:
+        def measured() -> Usage:
+            used = place.up(*polls, *flags)
+            place.teardown(*polls, *flags)
+            return used
+
+        return measured
+
+    file, s3 = in_turn((fresh_up(), fresh_up(*in_s3)), fresh)
+    yield from beside(f"fresh up, {STATE_LATENCY * 1000:.0f} ms a call", file, s3, STATE_SECONDS)
+    for flags in ((), in_s3):
+        place.up(*polls, *flags)  # the second finds it by its tags
+    latency = LATENCIES[-1]
+    remote.set_manners(latency_seconds=latency)
+    file, s3 = in_turn((place.up, lambda: place.up(*in_s3)), rounds)
+    place.seen += s3
+    what = f"second up, {latency * 1000:.0f} ms a call"
+    yield from beside(what, file, s3, ROUND_TRIPS * latency)
+    remote.set_manners(latency_seconds=0.0)
+
+
+def beside(what: str, file: Sequence[Usage], s3: Sequence[Usage], more: float) -> Iterator[Row]:
+    """Yield the rows of a command with its state in S3 and in a file."""
+    bare = Row("  with a file", "s", seconds(file))
+    against = f"the next line + {more:g} s"
+    yield Row(f"{what}, state in S3", "s", seconds(s3), bare.measured + more, against)
+    yield bare
+
+
+def make_bucket(remote: Remote) -> None:
+    """Make the bucket for the states."""
+    variables = remote.environ(SOMEBODY_ELSE)
+    session = botocore.session.Session()
+    session.set_credentials(variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"])
+    s3: Any = session.create_client("s3", region_name=REGION, endpoint_url=remote.endpoint_url)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
 # --- 3 and 4: quick answers, memory ---------------------------------------------------------------
