@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from provision.aws.account import calling
+from provision.aws.account import absent, calling
 from provision.cli.options import Options
 from provision.commands.asking import ask, can_ask
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
 from provision.engine.plan import not_ours
-from provision.errors import ForeignResource, UsageError
+from provision.errors import AwsCallError, ForeignResource, UsageError
 from provision.resources.base import DeletableResource, ManagedResource, Resource, Seen
 from provision.resources.logs import LogGroup
 from provision.resources.ownership import Owner
@@ -39,6 +40,8 @@ def teardown(
     with opened(options, "teardown", output, packed=False, final_snapshot=final_snapshot) as run:
         run.start()
         seen = run.look()
+        if final_snapshot:
+            refuse_taken_name(run, seen, final_snapshot)
         if explain:
             show_calls(run, seen)
         return take_down(run, seen, yes=yes, final_snapshot=final_snapshot)
@@ -68,6 +71,26 @@ def take_down(
     else:
         check_nothing_left(run, seen, kept_snapshot=final_snapshot)
     return run.summary(next_commands=[("python -m provision up", "make it again")])
+
+
+def refuse_taken_name(run: Run, seen: Mapping[str, Seen | None], name: str) -> None:
+    """Raise UsageError when a snapshot of this name exists: RDS would refuse, halfway through.
+
+    Once the DB instance is being deleted, the snapshot is the one that was asked for.
+    """
+    instance = run.template.db_instance
+    there = seen.get(instance.step)
+    if there is None or there.status == "deleting":
+        return
+    with contextlib.suppress(AwsCallError), calling(instance.step), absent("DBSnapshotNotFound"):
+        found = run.aws.rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"]
+        if found:
+            of = found[0].get("DBInstanceIdentifier", "an unknown instance")
+            raise UsageError(
+                f"--final-snapshot {name}: a DB snapshot of this name exists (of {of}); nothing "
+                "was deleted",
+                next_step="Choose another name.",
+            )
 
 
 def going(run: Run, seen: Mapping[str, Seen | None]) -> list[tuple[str, str]]:

@@ -76,6 +76,16 @@ QUOTAS = (
     "QuotaExceededException",
     "CodeStorageExceededException",
 )
+NOT_OFFERED = {
+    "InvalidAction",
+    "NotImplemented",
+    "OperationNotSupported",
+    "UnknownOperation",
+    "UnknownOperationException",
+    "UnrecognizedAction",
+    "UnsupportedOperation",
+    "UnsupportedOperationException",
+}
 CAPACITY = {
     "InsufficientCapacity",
     "InsufficientDBInstanceCapacity",
@@ -99,6 +109,7 @@ class Trouble(Enum):
     THROTTLED = auto()
     QUOTA = auto()
     CAPACITY = auto()
+    NOT_OFFERED = auto()  # by AWS, in this region
     AWS = auto()  # a 5xx
     OTHER = auto()  # AWS's message says it
 
@@ -155,7 +166,15 @@ def calls_cause(answer: AwsAnswer) -> Trouble:
         return Trouble.AWS
     if code in CAPACITY:
         return Trouble.CAPACITY
+    if not_offered(answer):
+        return Trouble.NOT_OFFERED
     return Trouble.QUOTA if code.endswith(QUOTAS) else Trouble.OTHER
+
+
+def not_offered(answer: AwsAnswer) -> bool:
+    """Return whether AWS refused a call because the region does not have what it is about."""
+    words = r"(not|n't) (yet )?(supported|available|offered) in (this|the|your|\S+) region"
+    return answer.code in NOT_OFFERED or bool(re.search(words, answer.message, re.IGNORECASE))
 
 
 # --- the clock ------------------------------------------------------------------------------------
@@ -404,6 +423,10 @@ NEXT_STEPS: dict[Trouble, Callable[[AwsAnswer, CallContext], str]] = {
     Trouble.CAPACITY: lambda *_: (
         "AWS has none free in these zones now. Choose another database.instance_class or other "
         "network.availability_zones, or run the same again later."
+    ),
+    Trouble.NOT_OFFERED: lambda _, caller: (
+        f"AWS does not offer this in {caller.region or 'this region'}: choose another region with "
+        "--region or environment.region."
     ),
     Trouble.AWS: lambda *_: f"An error on AWS's side: wait a minute, {AGAIN}.",
     Trouble.OTHER: lambda *_: "",

@@ -108,12 +108,12 @@ def state_place(text: str) -> str:
 
 
 def snapshot_name(text: str) -> str:
-    """Return a name for a DB snapshot."""
+    """Return a name for a DB snapshot as RDS stores it: in lower case."""
     from provision.config import checks
 
     if expected := checks.snapshot_name(text):
         raise argparse.ArgumentTypeError(f"{text!r}: must be {expected}")
-    return text
+    return text.lower()
 
 
 def positive(text: str) -> float:

@@ -81,6 +81,10 @@ def examples_of(command: str) -> str:
 def up_flags(to: argparse.ArgumentParser) -> None:
     """Add the flags of `up`."""
     to.add_argument("--no-check", action="store_true", help="do not call the two routes at the end")
+    to.add_argument(
+        "--no-preflight", action="store_true",
+        help="go on although the look at account and region says that AWS will refuse",
+    )  # fmt: skip
     replace_flag(to)
     to.add_argument(
         "--reset-password", action="store_true",
@@ -113,6 +117,7 @@ def up(options: Options, output: Display, arguments: argparse.Namespace) -> tupl
 
     settings = {
         "check": not arguments.no_check,
+        "preflight": not arguments.no_preflight,
         "replace": arguments.replace,
         "reset_password": arguments.reset_password,
         "explain": arguments.explain,

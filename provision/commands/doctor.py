@@ -17,7 +17,7 @@ from provision.resources.base import ManagedResource
 from provision.state.location import S3Location
 from provision.verify.doctor.chain import chain_findings
 from provision.verify.doctor.finding import Finding, Grade, bad_ones, in_words, next_steps
-from provision.verify.doctor.preflight import account_findings, costly, credentials, names
+from provision.verify.doctor.preflight import account_findings, costly, credentials, names, pools
 
 COLUMNS = ("link", "login", "verdict", "why")
 
@@ -33,7 +33,7 @@ def doctor(options: Options, output: Display) -> Summary:
         account = (
             account_findings(run, plan)
             if costly(plan)
-            else [*credentials(run, plan), *names(run, plan)]
+            else [*credentials(run, plan), *names(run, plan), *pools(run, plan)]
         )
         at = state_location(options, run.config)
         if isinstance(at, S3Location):

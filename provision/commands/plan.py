@@ -9,6 +9,7 @@ from provision.commands.costs import priced, show_costs
 from provision.context import opened
 from provision.engine.events import Display, Summary
 from provision.pricing.table import note_of
+from provision.verify.doctor.preflight import oversubscribed
 
 
 def plan(
@@ -37,4 +38,7 @@ def plan(
         costs = priced(run, live=live)
         show_costs(output, costs)
         notes = [note_of(costs)]
+        percent, proxies = run.config.proxy.max_connections_percent, len(run.template.proxies)
+        if words := oversubscribed(percent, proxies):
+            notes.append(f"warning: {words[0]}. {words[1]}")
         return run.summary(unchanged=unchanged, notes=notes), len(found.to_do)

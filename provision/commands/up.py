@@ -21,6 +21,7 @@ def up(
     output: Display,
     *,
     check: bool = True,
+    preflight: bool = True,
     replace: Collection[str] = (),
     reset_password: bool = False,
     explain: bool = False,
@@ -29,12 +30,14 @@ def up(
     """Make AWS match the configuration; with `check`, prove both logins afterwards.
 
     `replace` names steps to make anew; `explain` shows each step's calls; `yes` does not ask before
-    what costs. Returns the summary. Raises ProvisionError; Declined when a person says no.
+    what costs; without `preflight` what the look at account and region finds stops nothing. Returns
+    the summary. Raises ProvisionError; Declined when a person says no.
     """
     with opened(options, "up", output) as run:
         return bring_up(
             run,
             check=check,
+            preflight=preflight,
             replace=replace,
             reset_password=reset_password,
             explain=explain,
@@ -46,6 +49,7 @@ def bring_up(
     run: Run,
     *,
     check: bool = True,
+    preflight: bool = True,
     replace: Collection[str] = (),
     reset_password: bool = False,
     explain: bool = False,
@@ -65,7 +69,7 @@ def bring_up(
         if run.engine.has_nothing_to_do(plan):
             finish(run, plan, check=check)
             break
-        examine(run, plan)
+        examine(run, plan, strict=preflight)
         asked = not yes and costs(plan) and can_ask(run.output)
         if asked:
             ask(question(run), "yes")
@@ -74,7 +78,7 @@ def bring_up(
             if again.same_as(plan) or not asked:
                 if not again.same_as(plan):
                     show(run, again, explain=explain)
-                    examine(run, again)
+                    examine(run, again, strict=preflight)
                 run.state.check_writable()
                 finish(run, again, check=check)
                 break
@@ -91,15 +95,16 @@ def show(run: Run, plan: Plan, *, explain: bool) -> None:
         explain_plan(run.aws, plan, run.output)
 
 
-def examine(run: Run, plan: Plan) -> None:
-    """Look whether account and region can have it. Raises what makes it certain that not."""
+def examine(run: Run, plan: Plan, *, strict: bool) -> None:
+    """Look whether account and region can have it. `strict`: raises what makes sure that not."""
     plan.refuse()
     if plan.to_do:
         from provision.verify.doctor.finding import warnings
         from provision.verify.doctor.preflight import preflight
 
-        for each in warnings(preflight(run, plan)):
-            run.output.note(f"{each.what}: {each.reason}")
+        for each in warnings(preflight(run, plan, strict=strict)):
+            what_next = f" -> {each.next_step}" if each.next_step else ""
+            run.output.note(f"warning: {each.what}: {each.reason}{what_next}")
 
 
 def finish(run: Run, plan: Plan, *, check: bool) -> None:

@@ -45,6 +45,7 @@ def test_an_empty_account_has_nothing_in_the_way(commands: Commands, rehearsal: 
     assert result.code == 0, result.stdout
     assert result.summary["ok"], result.stdout
     account = findings(result, "account")
+    assert account.pop("connection pools")["verdict"] == "warning"  # the article's values
     assert {each["verdict"] for each in account.values()} == {"good"}
     assert set(account) == {
         *("credentials", "names", "service-linked role", "engine version", "standard support"),
@@ -155,7 +156,7 @@ def test_bad_credentials_are_told_as_such(commands: Commands, rehearsal: Remote)
     result = doctor(commands)
     assert result.code == 1
     assert result.error["type"] == "CredentialsError"
-    assert "aws sso login" in result.error["next"]
+    assert "Set new AWS_ACCESS_KEY_ID" in result.error["next"]
 
 
 # --- an environment that is there -----------------------------------------------------------------
@@ -183,7 +184,8 @@ def test_every_link_of_a_whole_environment_is_good(built: Built) -> None:
     for what in {each["what"] for each in links}:
         logins = [each["login"] for each in links if each["what"] == what]
         assert logins in (["both"], ["password", "iam"])
-    assert set(findings(result, "account")) == {"credentials", "names"}  # nothing is to be made
+    account = set(findings(result, "account"))
+    assert account == {"credentials", "names", "connection pools"}  # nothing is to be made
     assert not [call for call in built.remote.journal()[before:] if call.mutating]
 
 
@@ -286,6 +288,7 @@ def test_a_half_made_environment_is_looked_at_in_both_ways(
     assert result.code == 1
     assert {"proxy", "client -> API"} <= {what for what, _ in bad(result)}
     account = findings(result, "account")
+    assert account.pop("connection pools")["verdict"] == "warning"  # the article's values
     assert {each["verdict"] for each in account.values()} == {"good"}
     assert "2 more needed" in account["RDS Proxies"]["reason"]
     assert "python -m provision up" in result.error["next"]

@@ -488,9 +488,9 @@ def test_the_variable_counts_where_the_file_names_none(without_region: Commands)
 def test_the_profiles_region_counts_where_there_is_no_variable(
     without_region: Commands, tmp_path: Path
 ) -> None:
-    (tmp_path / "aws").write_text(
-        "[profile far]\nregion = sa-east-1\naws_access_key_id = a\naws_secret_access_key = b\n"
-    )
+    parts = ("aws_access_key_id", "aws_secret_access_key")
+    keys = "".join(f"{each} = {without_region.environ[each.upper()]}\n" for each in parts)
+    (tmp_path / "aws").write_text(f"[profile far]\nregion = sa-east-1\n{keys}")
     elsewhere = with_environ(
         without_region,
         AWS_REGION=None,

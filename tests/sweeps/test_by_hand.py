@@ -129,7 +129,7 @@ def test_protection_set_by_a_person_is_respected(place: Place) -> None:
 
 def test_a_final_snapshot_is_kept_and_named(place: Place) -> None:
     assert place.up(faults=[]).code == 0
-    down = place.teardown("--final-snapshot", "before-we-left")
+    down = place.teardown("--final-snapshot", "Before-we-Left")
     assert down.code == 0, down
     snapshots = client(place)("rds").describe_db_snapshots()["DBSnapshots"]
     assert [each["DBSnapshotIdentifier"] for each in snapshots] == ["before-we-left"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from provision.aws.account import absent, calling, pages
+from provision.aws.advice import not_offered
 from provision.context import Run
 from provision.engine.plan import Action, Plan
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
@@ -18,6 +20,7 @@ from provision.resources.ec2 import Subnet, Vpc
 from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version
 from provision.verify.doctor.finding import (
     Finding,
+    Grade,
     bad,
     bad_ones,
     good,
@@ -39,18 +42,24 @@ SOON_DAYS = 180
 # Default quotas of what no call counts against its own (they can be raised): Amazon VPC User Guide,
 # "Amazon VPC quotas", per region; Amazon RDS User Guide, "Quotas and limitations for RDS Proxy".
 DEFAULT_VPCS, DEFAULT_PROXIES = 5, 20
+ALL = 100  # percent
 INCREASE = "Free some, or ask for more in Service Quotas, if that was not done before."
 
 
-def preflight(run: Run, plan: Plan) -> list[Finding]:
+def preflight(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
     """Look at account and region when a DB instance or a proxy is to be made; else ask nothing.
 
-    Returns what was found. Raises ForeignResource or ReplacementRefused for what stands in the way,
+    Returns what was found. Without `strict` nothing of it stops `up`: what is bad becomes a
+    warning. Raises ForeignResource or ReplacementRefused for what stands in the way,
     ProvisionError with everything else that makes it certain that AWS will refuse.
     """
     plan.refuse()
     if not costly(plan):
         return []
+    if not strict:
+        findings = account_findings(run, plan, strict=False)
+        return [replace(each, verdict=Grade.WARNING) if each.verdict is Grade.BAD else each
+                for each in findings]  # fmt: skip
     findings = account_findings(run, plan)
     if hopeless := bad_ones(findings):
         raise ProvisionError(
@@ -85,17 +94,19 @@ def existing_instance(plan: Plan) -> Seen | None:
     )
 
 
-def account_findings(run: Run, plan: Plan) -> list[Finding]:
+def account_findings(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
     """Return what is found of account and region, good or bad. Changes nothing.
 
-    Raises CredentialsError, UnreachableError or Interrupted.
+    Raises CredentialsError or Interrupted, and with `strict` UnreachableError.
     """
-    reads = [lambda title=title, check=check: checked(title, check, run, plan)
+    reads = [lambda title=title, check=check: checked(title, check, run, plan, strict=strict)
              for title, check in CHECKS.items()]  # fmt: skip
     return [each for found in run.aws.together(*reads) for each in found]
 
 
-def checked(title: str, check: Check, run: Run, plan: Plan) -> list[Finding]:
+def checked(
+    title: str, check: Check, run: Run, plan: Plan, *, strict: bool = True
+) -> list[Finding]:
     """Return what a check finds; a warning where AWS does not say."""
     try:
         with calling(""):
@@ -106,6 +117,10 @@ def checked(title: str, check: Check, run: Run, plan: Plan) -> list[Finding]:
         answer = error.answer
         reason = f"cannot be told: {answer.operation} answered {answer.code}"
         return [warning(title, reason, error.next_step)]
+    except ProvisionError as error:
+        if strict:
+            raise
+        return [warning(title, f"cannot be told: {error.message}", error.next_step)]
 
 
 # --- the checks -----------------------------------------------------------------------------------
@@ -286,9 +301,45 @@ def rds_quotas(run: Run, plan: Plan) -> Iterator[Finding]:
 
 
 def proxy_count(run: Run, plan: Plan) -> Iterator[Finding]:
-    """Whether the proxies fit into AWS's default quota."""
-    there = len(pages(run.aws.rds, "describe_db_proxies", "DBProxies"))
+    """Whether RDS Proxy is there in the region, and whether the proxies fit into AWS's quota."""
+    try:
+        with calling(""):
+            there = len(pages(run.aws.rds, "describe_db_proxies", "DBProxies"))
+    except AwsCallError as error:
+        if not not_offered(error.answer):
+            raise
+        yield bad(
+            "RDS Proxy",
+            f"not offered in {run.aws.region}: {error.answer.operation} answered "
+            f"{error.answer.code}: {error.answer.message}",
+            "Choose another region: --region, or environment.region.",
+        )
+        return
     yield from against_default("RDS Proxies", there, new(plan, DBProxy), DEFAULT_PROXIES)
+
+
+def pools(run: Run, plan: Plan) -> Iterator[Finding]:
+    """Whether all proxies together may take more connections than the DB instance has."""
+    proxies = sum(isinstance(each.resource, DBProxy) for each in plan.steps)
+    if words := oversubscribed(run.config.proxy.max_connections_percent, proxies):
+        yield warning("connection pools", *words)
+    else:
+        yield good("connection pools", "the proxies' pools fit into the instance's max_connections")
+
+
+def oversubscribed(percent: int, proxies: int) -> tuple[str, str] | None:
+    """Return why the proxies' pools are too large together, and what to do; None when they fit.
+
+    Amazon RDS User Guide, "Configuring connection settings": the sum over all proxies of a database
+    should not be more than 100.
+    """
+    if percent * proxies <= ALL:
+        return None
+    return (
+        f"proxy.max_connections_percent = {percent} for each of {proxies} proxies: together they "
+        f"may take {percent * proxies} % of the instance's max_connections",
+        f"AWS advises at most 100 % in all: {ALL // proxies} for each, if both are under load.",
+    )
 
 
 def vpc_count(run: Run, plan: Plan) -> Iterator[Finding]:
@@ -314,5 +365,6 @@ CHECKS: dict[str, Check] = {
     "storage": storage,
     "RDS quota": rds_quotas,
     "RDS Proxies": proxy_count,
+    "connection pools": pools,
     "VPCs": vpc_count,
 }
