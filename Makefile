@@ -50,7 +50,7 @@ screenshots: $(VENV)/.dev packages  ## Take the pictures in docs/screenshots/ an
 
 # The layer's wheel comes from the package index once; after that nothing here needs a network.
 packages: $(VENV)/.rehearsal
-	@$(BIN)/python -m provision.packaging.zips
+	@$(BIN)/python -m provision.packaging.zips > /dev/null
 
 constraints:  ## Pin the newest versions that pyproject.toml allows; UPGRADE= only adds what is missing
 	@rm -rf $(VENV)-uv

@@ -183,7 +183,9 @@ class OddAnswer(UnforeseenError):
 
 
 class CheckFailed(ProvisionError):
-    """At least one of the two logins does not work."""
+    """At least one of the two logins does not work. `verdict`: how many, for the summary."""
+
+    verdict = ""
 
 
 class LeftBehind(ProvisionError):

@@ -100,6 +100,11 @@ def report(
         run.output.note(f"left alone: {message}")
     for kind, group in left.items():
         run.output.record("left", kind=kind, left=[vars(each) for each in group])
+    if not any(found.values()) and not run.output.verbose:
+        run.output.table(
+            f"nothing is left at AWS ({len(found)} kinds of resource searched)", (), ()
+        )
+        return
     rows = [(kind, str(len(left[kind])), described(group)) for kind, group in found.items()]
     run.output.table("left at AWS:", ("kind", "left", ""), rows)
 

@@ -12,6 +12,12 @@ from provision.context import opened
 from provision.engine.events import Display, Summary
 from teardown.command import show_calls, take_down
 
+AFTERWARDS = (
+    ("python -m provision up --dry-run --serve", "look around in a rehearsal (make playground)"),
+    ("python -m provision plan", "what `up` would do in your account; reads only"),
+    ("python -m provision up", "build it at AWS; `python -m teardown` deletes it"),
+)
+
 
 def up_and_down(options: Options, output: Display, arguments: argparse.Namespace) -> Summary:
     """Rehearse `up`, then the teardown. Returns the teardown's summary."""
@@ -20,7 +26,8 @@ def up_and_down(options: Options, output: Display, arguments: argparse.Namespace
         rehearsed(options, output, **flags_of(arguments)) as inner,
         opened(inner, "up --dry-run", output, final_snapshot=snapshot) as run,
     ):
-        output.summary(replace(bring_up(run, yes=True), next_commands=()))
+        made = bring_up(run, yes=True)
+        output.summary(replace(made, notes=(), next_commands=(), lasting=False))
         down = run.then("teardown --dry-run")
         down.start()
         seen = down.look()
@@ -28,5 +35,5 @@ def up_and_down(options: Options, output: Display, arguments: argparse.Namespace
             show_calls(down, seen)
         return replace(
             take_down(down, seen, final_snapshot=snapshot),
-            next_commands=[("python -m provision up", "build it at AWS; then python -m teardown")],
+            next_commands=AFTERWARDS,
         )

@@ -47,7 +47,11 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
     try:
         job = prepare()
         command = job.arguments.title
-        output = make_output(job.arguments.output)
+        output = make_output(
+            job.arguments.output,
+            verbose=job.arguments.verbose,
+            brief=getattr(job.arguments, "dry_run", False),
+        )
         if "GITHUB_STEP_SUMMARY" in os.environ:
             from provision.views.github_summary import with_step_summary
 
@@ -91,8 +95,8 @@ def report(error: ProvisionError, output: Display | None, command: str, seconds:
     return error.exit_code
 
 
-def make_output(name: str) -> Display:
-    """Return the output of `--output`."""
+def make_output(name: str, *, verbose: bool = False, brief: bool = False) -> Display:
+    """Return the output of `--output`. `brief`: a few lines for a run, unless it is `verbose`."""
     if name == "auto":
         name = "rich" if sys.stderr.isatty() and not os.environ.get("CI") else "plain"
     if name == "json":
@@ -102,10 +106,10 @@ def make_output(name: str) -> Display:
     if name == "rich":
         from provision.views.live import Live
 
-        return Live()
+        return Live(verbose=verbose, brief=brief)
     from provision.views.plain import Plain
 
-    return Plain()
+    return Plain(verbose=verbose, brief=brief)
 
 
 def make_options(arguments: argparse.Namespace, stop: threading.Event) -> Options:

@@ -60,7 +60,10 @@ def rehearsed(
         ) as rehearsal,
         rehearsal.applied(),
     ):
-        output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS; --seed {seed}")
+        output.note(
+            f"rehearsal on this machine: no AWS, no bill; {speed:g} times faster than AWS; "
+            f"--seed {seed}"
+        )
         output.note(f"rehearsal: {rehearsal.protection}")
         state = str(Path(folder) / "state.json")
         yield replace(options, profile=None, state=state, speed=speed)
@@ -101,6 +104,8 @@ def up(
             inner.stop.clear()
         return replace(
             summary,
+            notes=(),
+            lasting=False,
             next_commands=[
                 ("python -m provision plan", "what a real `up` would do (reads only)"),
                 ("python -m provision up", "build it at AWS"),

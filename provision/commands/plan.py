@@ -8,8 +8,11 @@ from provision.cli.options import Options
 from provision.commands.costs import priced, show_costs
 from provision.context import opened
 from provision.engine.events import Display, Summary
+from provision.engine.plan import Plan
 from provision.pricing.table import note_of
+from provision.resources.base import DataSource
 from provision.verify.doctor.preflight import oversubscribed
+from provision.views.words import plan_result
 
 
 def plan(
@@ -37,8 +40,27 @@ def plan(
         unchanged = len(found.counted) - len(found.to_do)
         costs = priced(run, live=live)
         show_costs(output, costs)
-        notes = [note_of(costs)]
+        notes = [*not_counted(found), note_of(costs)]
         percent, proxies = run.config.proxy.max_connections_percent, len(run.template.proxies)
         if words := oversubscribed(percent, proxies):
             notes.append(f"warning: {words[0]}. {words[1]}")
-        return run.summary(unchanged=unchanged, notes=notes), len(found.to_do)
+        summary = run.summary(
+            unchanged=unchanged,
+            verdict=plan_result(found),
+            notes=notes,
+            next_commands=[("python -m provision up", "carry this out")] if found.to_do else [],
+        )
+        return summary, len(found.to_do)
+
+
+def not_counted(plan: Plan) -> list[str]:
+    """Return in a line what of the environment no figure counts."""
+    others = [each.resource for each in plan.steps if each not in plan.counted]
+    looked_up = [each.step for each in others if isinstance(each, DataSource)]
+    made_by_aws = [each.step for each in others if not isinstance(each, DataSource)]
+    parts = [
+        f"{', '.join(steps)} ({why})"
+        for steps, why in ((looked_up, "only read"), (made_by_aws, "AWS makes and we delete"))
+        if steps
+    ]
+    return [f"not counted: {', '.join(parts)}"] if parts else []

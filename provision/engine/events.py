@@ -28,6 +28,8 @@ class Summary:
     url: str | None = None
     error: ProvisionError | None = None
     notes: Sequence[str] = field(default=())  # what is worth knowing: cost, what still runs
+    verdict: str = ""  # how it ended, as a line in place of "up: done in 3 s: 36 created"
+    lasting: bool = True  # else the URLs lead nowhere any more, and are not shown to a person
     silent: bool = False  # the command's result is all that a person wants to see
     next_commands: Sequence[tuple[str, str]] = field(default=())  # (command, what it does)
 
@@ -65,10 +67,12 @@ class Watcher:
 class Reporter:
     """Shows what a command finds, plans and results in. Every method may be left as it is.
 
-    `colours`: whether a `document` may have a terminal's colours in it (ECMA-48).
+    `colours`: whether a `document` may have a terminal's colours in it (ECMA-48). `verbose`:
+    whether a person wants to see everything (`-v`), not only what matters.
     """
 
     colours = False
+    verbose = False
     interactive = True  # whether a person may be asked something beside it
 
     def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
@@ -82,6 +86,9 @@ class Reporter:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for a person; programs get `record` instead."""
+
+    def activity(self, text: str) -> None:
+        """What the command itself is at, beside any step; "" when that has ended."""
 
     def record(self, event: str, **values: Any) -> None:
         """A fact for a program; a person gets `table` or `note` instead."""

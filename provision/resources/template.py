@@ -31,6 +31,19 @@ RouteName = Literal["root", "func1", "func2"]
 LOGINS: tuple[Login, Login] = ("password", "iam")
 
 
+PARTS = {
+    "network": (
+        "vpc", "availability_zones", "function_subnet", "database_subnets", "security_groups",
+        "rules",
+    ),
+    "database": ("service_linked_role", "secret", "db_subnet_group", "db_instance"),
+    "proxies": ("proxy_role", "proxy_logs", "proxies", "targets"),
+    "functions": ("layer", "function_roles", "function_logs", "interfaces", "functions"),
+    "API": ("api", "api_role", "stage", "integrations", "routes"),
+}  # fmt: skip
+"""What belongs together, for people: fields of Template."""
+
+
 @dataclass(frozen=True)
 class Template(Sequence[Resource]):
     """Every resource of an environment; as a sequence, each after those that it refers to."""
@@ -62,11 +75,14 @@ class Template(Sequence[Resource]):
 
     def __iter__(self) -> Iterator[Resource]:
         for each in fields(self):
-            part = getattr(self, each.name)
-            if isinstance(part, Resource):
-                yield part
-            else:
-                yield from part.values() if isinstance(part, Mapping) else part
+            yield from self._within(each.name)
+
+    def _within(self, name: str) -> Iterator[Resource]:
+        value = getattr(self, name)
+        if isinstance(value, Resource):
+            yield value
+        else:
+            yield from value.values() if isinstance(value, Mapping) else value
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -81,3 +97,12 @@ class Template(Sequence[Resource]):
     def all(self, kind: type[R]) -> list[R]:
         """Return the resources of one class."""
         return [each for each in self if isinstance(each, kind)]
+
+    def parts(self) -> dict[str, str]:
+        """Return the part of the environment (see PARTS) to which each step belongs."""
+        return {
+            each.step: part
+            for part, names in PARTS.items()
+            for name in names
+            for each in self._within(name)
+        }

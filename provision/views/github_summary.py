@@ -14,7 +14,7 @@ from typing import Any
 
 from provision.engine.events import Display, Reporter, Summary, Watcher
 from provision.views.visible import one_line, printable
-from provision.views.words import counts_in_words, duration
+from provision.views.words import ending
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 COMMANDS = ("up", "check", "teardown")  # and their rehearsals
@@ -28,10 +28,7 @@ def markdown(summary: Summary, logins: Sequence[Mapping[str, Any]], cost: Sequen
 
     `logins` are the records of `check`, one for each route; `cost` lines for a person.
     """
-    verdict = "done" if summary.ok else "NOT DONE"
-    lines = [f"### {text(summary.command)}: {verdict} in {duration(summary.seconds)}", ""]
-    if happened := counts_in_words(summary):
-        lines += [f"{happened}.", ""]
+    lines = [f"### {text(summary.command)}: {text(ending(summary))}", ""]
     if logins:
         lines += [row(COLUMNS), row("---" for _ in COLUMNS)]
         lines += [row(cells(login)) for login in logins]
@@ -95,7 +92,8 @@ class Both(Display):
 
     def __init__(self, reporter: Reporter, display: Display) -> None:
         self.reporter, self.display = reporter, display
-        self.colours = display.colours
+        self.colours, self.verbose = display.colours, display.verbose
+        self.interactive = display.interactive
 
 
 def passed_on(name: str, *, reported: bool) -> Callable[..., None]:

@@ -38,6 +38,8 @@ MARGIN = 6  # cells before a reason
 class Live(Plain):
     """Lines for a person, with a live table below them."""
 
+    folds = True
+
     def __init__(
         self,
         console: Console | None = None,
@@ -45,8 +47,10 @@ class Live(Plain):
         *,
         clock: Callable[[], float] = time.monotonic,
         beats: bool = True,
+        verbose: bool = False,
+        brief: bool = False,
     ) -> None:
-        super().__init__(out, clock=clock, beats=beats)
+        super().__init__(out, clock=clock, beats=beats, verbose=verbose, brief=brief)
         self._console = console or Console(
             file=sys.stderr, markup=False, emoji=False, highlight=False
         )
@@ -81,7 +85,16 @@ class Live(Plain):
     def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
         if not self._animated:
             return super().finished(resource, action, identity, seconds)
-        self._progress.finished(resource, action)
+        if self._brief or seconds >= LONG_SECONDS:  # what took long leaves a line
+            super().finished(resource, action, identity, seconds)
+        else:
+            self._progress.finished(resource, action)
+        return self._changed.set()
+
+    def activity(self, text: str) -> None:
+        if not self._animated:
+            return super().activity(text)
+        self._progress.active(text)
         return self._changed.set()
 
     def _print_whole(self, step: str, status: str, reason: str) -> None:
@@ -99,7 +112,7 @@ class Live(Plain):
     # --- results ----------------------------------------------------------------------------------
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        self._progress.answered()
+        self._progress.active("")
         super().table(title, columns, rows)
 
     def summary(self, summary: Summary) -> None:
@@ -117,7 +130,7 @@ class Live(Plain):
         """Draw the table as it is now; nothing when nothing is under way."""
         with self._lock:
             view = self._progress.view()
-            shown = self._animated and (view.waits or view.asking)
+            shown = self._animated and (view.waits or view.activity)
             if self._ended.is_set() or not shown:
                 self._hide()
                 return
@@ -169,7 +182,7 @@ class Live(Plain):
 def drawing(view: View, width: int, height: int, console: Console) -> list[Text]:
     """Return the table, at most `height` lines of at most `width` cells."""
     if not view.waits:
-        return [cut(f"asking AWS what is there: {duration(view.seconds)}", width)]
+        return [cut(f"{view.activity}: {duration(view.active_seconds)}", width)]
     foot = footer(view, width, console)
     steps = max(4, *(cell_len(wait.step) for wait in view.waits))
     head = cut(columns("step", "AWS says", "time", "", steps, width), width, "bold")

@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING, TextIO
 
 from provision.engine.events import Display, Pace, Summary
 from provision.errors import ProvisionError
+from provision.resources.base import CreatableResource
+from provision.views.parts import LONG_SECONDS, PartsUnderWay, counted, parts_of, slowest
 from provision.views.progress import Progress, View, Wait
 from provision.views.visible import one_line, printable
 from provision.views.words import (
     duration,
     error_lines,
     failure_line,
+    folded,
     plan_lines,
+    plan_result,
     summary_lines,
     table_lines,
     time_left,
@@ -34,7 +38,13 @@ HEARTBEAT_SECONDS = 60.0
 
 
 class Plain(Display):
-    """Lines for a person. `clock` counts seconds; `beats`: a thread calls `beat` each minute."""
+    """Lines for a person. `clock` counts seconds; `beats`: a thread calls `beat` each minute.
+
+    `brief`: of a run that goes well, a line for each part of the environment is enough, as for a
+    rehearsal; `verbose` undoes it.
+    """
+
+    folds = False  # whether a plan that is about to be carried out is shown by parts
 
     def __init__(
         self,
@@ -43,7 +53,13 @@ class Plain(Display):
         *,
         clock: Callable[[], float] = time.monotonic,
         beats: bool = True,
+        verbose: bool = False,
+        brief: bool = False,
     ) -> None:
+        self.verbose = verbose
+        self._brief = brief and not verbose
+        self._under_way = PartsUnderWay((), {})
+        self._parts: dict[str, str] = {}
         self._out = out or sys.stdout
         self._err = progress or sys.stderr
         self._lock = threading.RLock()
@@ -59,7 +75,8 @@ class Plain(Display):
     def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
         self._command = command
         self._progress.speed, self._progress.earlier = pace.speed, pace.earlier
-        self._progress.start(resources, asking=True)
+        self._progress.start(resources, activity="asking AWS what exists")
+        self._parts = parts_of(resources)
         self._tell([f"{command}: {about}"])
         if self._beats and self._heart is None:
             self._heart = threading.Thread(target=self._run, daemon=True)
@@ -67,25 +84,50 @@ class Plain(Display):
 
     def planned(self, plan: Plan) -> None:
         self._progress.planned(plan)
-        show = self._print if self._command == "plan" else self._tell
-        show(plan_lines(plan))
+        self._under_way = PartsUnderWay([each.resource for each in plan.to_do], self._parts)
+        if self._command == "plan":
+            self._print(plan_lines(plan))  # its result is the end of the summary
+        elif self._brief:
+            self._tell([plan_result(plan)])
+        else:
+            folded = self._parts if self.folds and not self.verbose else {}
+            self._tell([*plan_lines(plan, folded), plan_result(plan)])
 
     def removing(self, resources: Sequence[Resource]) -> None:
         self._progress.removing(resources)
+        self._under_way = PartsUnderWay(resources, self._parts)
 
     def began(self, resource: Resource, doing: str) -> None:
-        if self._progress.began(resource, doing):
+        if self._progress.began(resource, doing) and not self._brief:
             self._stamped(f"{resource.step}: {doing}")
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
-        if self._progress.status(resource, status, reason) and status:
+        if self._progress.status(resource, status, reason) and status and not self._brief:
             self._stamped(f"{resource.step}: {said(status, reason)}")
 
     def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
         self._progress.finished(resource, action)
-        if action != "unchanged":
+        if self._brief:
+            self._part_finished(resource, action)
+        elif action != "unchanged":
             took = f" in {duration(seconds)}" if seconds >= 1 else ""
             self._stamped(f"{resource.step}: {action}{took}  {identity}".rstrip())
+
+    def _part_finished(self, resource: Resource, action: str) -> None:
+        """Say that a part of the environment has ended, if it has with this step."""
+        if part := self._under_way.ended(resource.step):
+            resources = self._under_way.of(part)
+            what = counted(resources)
+            if action == "deleted":
+                what = f"{sum(isinstance(each, CreatableResource) for each in resources)} deleted"
+            usual = slowest(resources, action)
+            pace = f" ({duration(usual)} at AWS)" if usual >= LONG_SECONDS else ""
+            self._stamped(f"{part}: {what}{pace}")
+
+    def activity(self, text: str) -> None:
+        self._progress.active(text)
+        if text and not self._brief:
+            self._stamped(text)
 
     def failed(self, resource: Resource, error: ProvisionError) -> None:
         self._progress.failed(resource)
@@ -112,8 +154,9 @@ class Plain(Display):
 
     def summary(self, summary: Summary) -> None:
         view = self._progress.view()
-        if view.waits and not summary.ok:
-            self._tell(["not waited for to the end: " + ", ".join(map(in_brief, view.waits))])
+        begun = [wait for wait in view.waits if wait.status != "waiting"]
+        if begun and not summary.ok:
+            self._tell(["not waited for to the end: " + ", ".join(map(in_brief, begun))])
         self._progress.start(())
         if not summary.silent:
             self._print(["", *summary_lines(summary)])
@@ -135,7 +178,8 @@ class Plain(Display):
             self.beat()
 
     def _stamped(self, text: str) -> None:
-        self._tell([f"{duration(self._progress.seconds):>7}  {text}"])
+        line = f"{duration(self._progress.seconds):>7}  {text}"
+        self._tell(folded(line, self._table_width, " " * 9) if self._brief else [line])
 
     def _tell(self, lines: Iterable[str]) -> None:
         """Write lines of progress."""

@@ -52,7 +52,8 @@ class View:
     """A run at one moment."""
 
     seconds: float  # since the command began
-    asking: bool  # AWS is asked what is there; nothing is under way yet
+    activity: str  # what the command itself is at, e.g. that AWS is asked what exists; or ""
+    active_seconds: float  # since that began
     done: int
     total: int
     waits: tuple[Wait, ...]  # what takes longest comes first
@@ -87,11 +88,11 @@ class Progress:
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def start(self, resources: Sequence[Resource], *, asking: bool = False) -> None:
+    def start(self, resources: Sequence[Resource], *, activity: str = "") -> None:
         """A command begins: everything before it is forgotten."""
         with self._lock:
             self._began = self.clock()
-            self._asking = asking
+            self._activity, self._active_since = activity, self._began
             self._resources = {each.step: each for each in resources}
             self._needs: dict[str, set[str]] = {}
             self._doing: dict[str, str] = {}  # what every step is to go through, once it begins
@@ -104,7 +105,7 @@ class Progress:
         """What is going to be made or changed."""
         words = {Action.CREATE: "creating", Action.REPLACE: "creating"}
         with self._lock:
-            self._asking = False
+            self._activity = ""
             self._resources |= {each.step: each.resource for each in plan.steps}
             self._doing = {each.step: words.get(each.action, "updating") for each in plan.to_do}
             self._needs = {each.step: created_before(each.resource) for each in plan.steps}
@@ -112,22 +113,22 @@ class Progress:
     def removing(self, resources: Sequence[Resource]) -> None:
         """What is going to be deleted."""
         with self._lock:
-            self._asking = False
+            self._activity = ""
             self._resources |= {each.step: each for each in resources}
             self._doing = {each.step: "deleting" for each in resources}
             self._needs = {each.step: deleted_before(each, resources) for each in resources}
 
-    def answered(self) -> None:
-        """AWS has said what is there."""
+    def active(self, activity: str) -> None:
+        """The command itself is at something; or at nothing any more, with ""."""
         with self._lock:
-            self._asking = False
+            self._activity, self._active_since = activity, self.clock()
 
     def began(self, resource: Resource, doing: str) -> bool:
         """A step begins. Returns whether that counts: nothing is made by a data source."""
         if isinstance(resource, DataSource):
             return False
         with self._lock:
-            self._asking = False
+            self._activity = ""
             self._resources.setdefault(resource.step, resource)
             self._doing.setdefault(resource.step, doing)
             self._done.pop(resource.step, None)
@@ -184,7 +185,8 @@ class Progress:
             counted = set(self._doing)
             return View(
                 seconds=now - self._began,
-                asking=self._asking,
+                activity=self._activity,
+                active_seconds=now - self._active_since,
                 done=len(counted & set(self._done)),
                 total=len(counted),
                 waits=tuple(waits),

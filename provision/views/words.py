@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from provision.engine.events import Summary
 from provision.engine.plan import Action
-from provision.errors import AwsCallError, ProvisionError
-from provision.resources.base import HIDDEN, Change, CreatableResource, ManagedResource
+from provision.errors import AwsCallError, CheckFailed, ProvisionError
+from provision.resources.base import HIDDEN, Change, ManagedResource
+from provision.views.parts import folded_lines
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan, Planned
@@ -70,30 +72,30 @@ def time_left(low: float, high: float) -> str:
 # --- plans ----------------------------------------------------------------------------------------
 
 
-def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield a plan: a line for each step at which there is something to do, its changes below."""
-    kept = [f"  keep     {text}" for text in plan.kept]
-    if not plan.to_do:
-        yield from kept
-        yield "nothing to do: everything is as it should be"
-        return
-    width = max(len(each.step) for each in plan.to_do)
-    for each in plan.to_do:
+def plan_lines(plan: Plan, folded: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield a line for each step at which there is something to do, its changes below.
+
+    With `folded`, the part of each step, what is created is shown by parts.
+    """
+    if folded:
+        yield from folded_lines(plan, folded)
+    shown = [each for each in plan.to_do if not (folded and each.action is Action.CREATE)]
+    width = max((len(each.step) for each in shown), default=0)
+    for each in shown:
         yield step_line(each, width)
         for change in each.changes:
             yield from (f"      {line}" for line in change_lines(change))
-    yield from kept
-    counts = {action: sum(each.action is action for each in plan.steps) for action in Action}
-    some = ", ".join(
-        f"{counts[action]} to {action.value}"
-        for action in VERBS
-        if counts[action] and action is not Action.NONE
+    yield from (f"  keep     {text}" for text in plan.kept)
+
+
+def plan_result(plan: Plan) -> str:
+    """Return what a plan comes to, in figures."""
+    counts = Counter(each.action for each in plan.counted)
+    adopted = f"{counts[Action.ADOPT]} to adopt, " if counts[Action.ADOPT] else ""
+    return (
+        f"Plan: {counts[Action.CREATE]} to create, {adopted}{counts[Action.UPDATE]} to change, "
+        f"{counts[Action.REPLACE]} to replace, {counts[Action.NONE]} unchanged"
     )
-    left = sum(
-        each.action is Action.NONE and isinstance(each.resource, CreatableResource)
-        for each in plan.steps
-    )
-    yield f"plan: {some}" + (f", {left} to leave" if left else "")
 
 
 def step_line(planned: Planned, width: int = 0) -> str:
@@ -225,26 +227,26 @@ def table_lines(
     last = " " * sum(cells + 2 for cells in widths[:-1])
     for row in lines:
         line = "  ".join(map(str.ljust, row, widths)).rstrip()
-        if width is None or len(line) <= width:
-            yield line
-        else:
-            yield from textwrap.wrap(
-                line,
-                width,
-                subsequent_indent=last,
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+        yield from folded(line, width, last)
+
+
+def folded(line: str, width: int | None, margin: str) -> list[str]:
+    """Return a line in lines of at most `width` cells, from word to word; None: as it is."""
+    if width is None or len(line) <= width:
+        return [line]
+    return textwrap.wrap(
+        line,
+        width,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def summary_lines(summary: Summary) -> Iterator[str]:
     """Yield how a command ended: what happened, the URLs, what it costs, what to type next."""
-    verdict = "done" if summary.ok else "NOT DONE"
-    happened = counts_in_words(summary)
-    yield f"{summary.command}: {verdict} in {duration(summary.seconds)}" + (
-        f": {happened}" if happened else ""
-    )
-    if summary.url:
+    yield summary.verdict or f"{summary.command}: {ending(summary)}"
+    if summary.url and summary.lasting:
         yield f"  password login  {summary.url}/func1"
         yield f"  IAM login       {summary.url}/func2"
     yield from (f"  {note}" for note in summary.notes)
@@ -253,6 +255,15 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         width = max(len(command) for command, _ in summary.next_commands)
         for command, does in summary.next_commands:
             yield f"  {command:<{width}}  {does}"
+
+
+def ending(summary: Summary) -> str:
+    """Return how a command ended, in words: `done in 12 s: 36 created`."""
+    how = "done in" if summary.ok else "failed after"
+    if isinstance(summary.error, CheckFailed) and summary.error.verdict:
+        how = f"{summary.error.verdict}, after"
+    happened = counts_in_words(summary)
+    return f"{how} {duration(summary.seconds)}" + (f": {happened}" if happened else "")
 
 
 def counts_in_words(summary: Summary) -> str:

@@ -183,7 +183,7 @@ def test_what_nobody_foresaw_is_one_line_and_a_traceback_in_a_file(
     path = Path(found[1])
     assert "in fails" in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert result.stdout.count("NOT DONE") + result.stderr.count("NOT DONE") == 1
+    assert result.stdout.count("failed after") + result.stderr.count("failed after") == 1
 
 
 def test_with_v_the_traceback_is_shown(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:

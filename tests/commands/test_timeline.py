@@ -143,7 +143,7 @@ def test_a_failure_is_told_with_its_reason(resources: Template) -> None:
     failed = step(1, 2, action="failed", error="db-instance: CreateDBInstance said no")
     run = timeline({**UP, "ok": False, "steps": {"db-instance": failed}}, resources)
     lines = list(timeline_lines(run, 80))
-    assert "NOT DONE" in lines[0]
+    assert "failed after" in lines[0]
     assert any(line.endswith(" 1.0 s!") for line in lines)
     assert "db-instance FAILED: CreateDBInstance said no" in lines
 

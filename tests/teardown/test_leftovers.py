@@ -59,6 +59,10 @@ class Told(Display):
             self.left[values["kind"]] = values["left"]
 
     def table(self, title: str, columns: Any, rows: Any) -> None:
+        if not rows:
+            assert title == "nothing is left at AWS (15 kinds of resource searched)"
+            self.rows = dict.fromkeys(self.left, ("0", ""))
+            return
         assert (title, len(columns)) == ("left at AWS:", 3)
         self.rows = {kind: (count, words) for kind, count, words in rows}
 

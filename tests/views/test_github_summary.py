@@ -45,9 +45,7 @@ DONE = Summary("up", ok=True, created=37, seconds=551.0)
 
 def test_a_run_that_worked() -> None:
     assert markdown(DONE, [PASSWORD], ["costs about $0.1 an hour"]) == (
-        "### up: done in 9m11s\n"
-        "\n"
-        "37 created.\n"
+        "### up: done in 9m11s: 37 created\n"
         "\n"
         "| route | login | works | TLS | login ms | whole ms | rows |\n"
         "| --- | --- | --- | --- | --- | --- | --- |\n"
@@ -62,7 +60,7 @@ def test_a_run_that_failed() -> None:
     error = ProvisionError("iam login:\nno ~~~~ policy", next_step="python -m provision up")
     summary = Summary("check", ok=False, seconds=2.0, error=error)
     shown = markdown(summary, [PASSWORD, IAM], [])
-    assert shown.startswith("### check: NOT DONE in 2.0 s\n")
+    assert shown.startswith("### check: failed after 2.0 s\n")
     assert (
         "| GET /func2 | iam | NO: no policy &#124; allows rds-db:connect | - | - | 41 | - |"
         in shown
@@ -199,7 +197,7 @@ def test_a_check_without_an_environment(commands: Commands, tmp_path: Path) -> N
     result = at_github(commands, path).run("provision", "check", "--output", "plain")
     assert result.code == 1
     shown = path.read_text()
-    assert shown.startswith("### check: NOT DONE")
+    assert shown.startswith("### check: failed after")
     assert "nothing to call" in shown
 
 

@@ -298,7 +298,7 @@ def test_nothing_is_drawn_while_somebody_is_asked() -> None:
     output = Watched(console())
     output.start("teardown", RESOURCES, ABOUT, Pace())
     output.refresh()
-    assert "asking AWS what is there" in output.terminal
+    assert "asking AWS what exists" in output.terminal
     output.table("2 to delete:", ("step",), [("vpc",), ("stage",)])
     before = output.terminal
     output.time += 5
@@ -317,8 +317,8 @@ def test_without_a_terminal_progress_is_lines() -> None:
     output.close()
     assert output.terminal.splitlines() == [
         f"up: {ABOUT}",
-        "  create   vpc  VPC",
-        "plan: 1 to create, 35 to leave",
+        "  create   network  VPC",
+        "Plan: 1 to create, 0 to change, 0 to replace, 35 unchanged",
         "  0.0 s  vpc: creating",
         f"  0.0 s  vpc: pending: {REASON}",
         f"  0.0 s  vpc: created in 2.0 s  {LONG_ARN}",

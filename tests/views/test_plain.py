@@ -54,7 +54,7 @@ def test_a_run_is_told_line_by_line(output: Watched) -> None:
         "  create   db-instance  DB instance rds-proxy-auth-database",
         "  update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
         "      RequireTLS: false -> true",
-        "plan: 1 to create, 1 to update, 34 to leave",
+        "Plan: 1 to create, 1 to change, 0 to replace, 34 unchanged",
         "  0.0 s  db-instance: creating",
         "  5.0 s  db-instance: creating",
         f"  5m05s  db-instance: backing-up: {REASON}",
@@ -67,7 +67,7 @@ def test_a_run_is_told_line_by_line(output: Watched) -> None:
 def test_what_plan_finds_is_its_result(output: Watched) -> None:
     output.start("plan", RESOURCES, ABOUT, Pace())
     output.planned(plan_of(["vpc"]))
-    assert output.written()[0] == ["  create   vpc  VPC", "plan: 1 to create, 35 to leave"]
+    assert output.written()[0] == ["  create   vpc  VPC"]
 
 
 def test_the_heartbeat_says_how_far_and_what_is_waited_for_and_why(output: Watched) -> None:
@@ -127,7 +127,7 @@ def test_a_failure_names_the_call_and_what_was_not_done(output: Watched) -> None
         "next:  Delete a VPC, or ask for more.",
         "not waited for to the end: secret (creating, 0.0 s)",
     ]
-    assert stdout == ["", "up: NOT DONE in 1.0 s"]
+    assert stdout == ["", "up: failed after 1.0 s"]
 
 
 def test_an_interruption_says_what_is_still_under_way(output: Watched) -> None:

@@ -23,7 +23,7 @@ class Story:
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.clock)
-        self.progress.start(RESOURCES, asking=True)
+        self.progress.start(RESOURCES, activity="asking AWS what exists")
 
     def began(self, *steps: str, doing: str = "creating") -> None:
         for step in steps:
@@ -50,7 +50,7 @@ def story() -> Story:
 
 def test_before_the_plan_aws_is_asked_and_nothing_is_counted(story: Story) -> None:
     view = story.view
-    assert view.asking
+    assert view.activity == "asking AWS what exists"
     assert (view.done, view.total, view.waits) == (0, 0, ())
 
 
@@ -58,7 +58,7 @@ def test_only_what_has_something_to_do_is_counted(story: Story) -> None:
     change = Change("RequireTLS", False, True)
     story.progress.planned(plan_of(["route-func1"], [("proxy-iam", change)]))
     story.finished("vpc", action="unchanged")
-    assert (story.view.done, story.view.total, story.view.asking) == (0, 2, False)
+    assert (story.view.done, story.view.total, story.view.activity) == (0, 2, "")
     story.finished("proxy-iam", action="updated")
     assert (story.view.done, story.view.total) == (1, 2)
 

@@ -16,6 +16,7 @@ from provision.views.words import (
     error_lines,
     failure_line,
     plan_lines,
+    plan_result,
     summary_lines,
     table_lines,
     time_left,
@@ -159,12 +160,13 @@ def test_a_plan_has_a_line_for_each_step_and_its_changes_below() -> None:
         "  update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
         "      RequireTLS: false -> true",
         "  create   route-func1  route GET /func1",
-        "plan: 2 to create, 1 to update, 1 to replace, 32 to leave",
     ]
+    assert plan_result(plan) == "Plan: 2 to create, 1 to change, 1 to replace, 32 unchanged"
 
 
 def test_a_plan_with_nothing_to_do_says_so() -> None:
-    assert list(plan_lines(plan_of())) == ["nothing to do: everything is as it should be"]
+    assert list(plan_lines(plan_of())) == []
+    assert plan_result(plan_of()) == "Plan: 0 to create, 0 to change, 0 to replace, 36 unchanged"
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -256,7 +258,7 @@ def test_a_summary_has_urls_notes_and_what_to_type_next() -> None:
             "up: done in 0.0 s: nothing changed, 36 as they should be",
         ),
         (Summary("status", True), "status: done in 0.0 s"),
-        (Summary("up", False, created=1), "up: NOT DONE in 0.0 s: 1 created"),
+        (Summary("up", False, created=1), "up: failed after 0.0 s: 1 created"),
     ],
 )
 def test_a_summary_says_what_happened(summary: Summary, line: str) -> None:

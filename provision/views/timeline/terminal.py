@@ -70,7 +70,7 @@ def heading(timeline: Timeline) -> str:
     took = duration(timeline.seconds)
     ended = {
         True: f"done in {took}",
-        False: f"NOT DONE in {took}",
+        False: f"failed after {took}",
         None: f"KILLED, or still under way; recorded up to {took}",
     }[timeline.ok]
     return f"{timeline.command}, {moment(timeline.began_at)}: {ended}"
