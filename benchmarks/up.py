@@ -346,6 +346,7 @@ def states(place: Place, fresh: int, rounds: int) -> Iterator[Row]:
         return measured
 
     file, s3 = in_turn((fresh_up(), fresh_up(*in_s3)), fresh)
+    place.seen += s3
     yield from beside(f"fresh up, {STATE_LATENCY * 1000:.0f} ms a call", file, s3, STATE_SECONDS)
     for flags in ((), in_s3):
         place.up(*polls, *flags)  # the second finds it by its tags

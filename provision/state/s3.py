@@ -148,14 +148,13 @@ class S3Requests:
         except boto_errors.IncompleteReadError as error:
             lost = AwsAnswer("GetObject", type(error).__name__, str(error))
             raise UnsureError("", lost) from error
+        modified = answer["LastModified"].timestamp()
         date = answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")
-        return Found(
-            began,
-            body,
-            answer["ETag"],
-            answer["LastModified"].timestamp(),
-            parsedate_to_datetime(date).timestamp(),
-        )
+        try:
+            s3_now = parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            s3_now = modified  # as if no time had passed: nothing is taken over by a guess
+        return Found(began, body, answer["ETag"], modified, s3_now)
 
     def _refused(self, request: Request, error: AwsCallError, began: float) -> S3Answer:
         """Return what AWS's error means for the logic. Raises it, explained, when it is final."""

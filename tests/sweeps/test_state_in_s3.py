@@ -18,6 +18,7 @@ from tests.sweeps.world import KILLED, SLOW, SPEED, Ended, Place, Running
 
 pytestmark = pytest.mark.slow
 KEY = "demo.json"
+INTERRUPTED = 130
 LEASE = 5  # seconds, the shortest; a margin of 2 s comes on top
 FLAGS = ("--state", f"s3://{BUCKET}/{{name}}.json")
 SHORT = ("--set", f"state.lock_lease_seconds={LEASE}")  # of a run that is not to survive it
@@ -167,6 +168,18 @@ def test_a_run_that_wakes_says_who_has_taken_its_lock_over(
     assert_lost(stopped.end(), f"up, process {running.pid} on {socket.gethostname()}")
     place.account.passes(SPEED)
     assert running.end().code == 0
+    place.holds_one_of_everything()
+    assert_settled(s3)
+
+
+def test_ctrl_c_gives_the_lock_back(place: Place, other: Place, s3: Account) -> None:
+    place.account.passes(SLOW)
+    running = start(place, "up", faults=[])
+    assert at_work(running)
+    running.send(signal.SIGINT)
+    assert running.end().code == INTERRUPTED
+    place.account.passes(SPEED)
+    assert run(other, "up").code == 0  # at once
     place.holds_one_of_everything()
     assert_settled(s3)
 
