@@ -7,8 +7,10 @@ import re
 import botocore.session
 import pytest
 from botocore.model import StructureShape
+from sqlalchemy.dialects.mysql.reserved_words import RESERVED_WORDS_MYSQL
 
 from provision.config import LOG_RETENTION_DAYS, checked
+from provision.config.reserved_words import MYSQL_RESERVED
 from provision.errors import ConfigError
 
 SESSION = botocore.session.Session()
@@ -84,6 +86,28 @@ def test_tags_that_aws_takes_are_taken(tags: dict[str, str]) -> None:
 )
 def test_names_and_versions_that_rds_takes_are_taken(key: str, value: str) -> None:
     assert getattr(checked({"database": {key: value}}, source="test").database, key) == value
+
+
+# SQLAlchemy's list has every version of MySQL in one. These it has beside those of 8.4: reserved in
+# an earlier version, or never (MySQL 8.4 Reference Manual, "Keywords and Reserved Words").
+NOT_IN_8_4 = {
+    *("admin", "array", "general", "get_master_public_key", "ignore_server_ids", "master_bind"),
+    *("master_heartbeat_period", "master_ssl_verify_server_cert", "member", "parse_gcol_expr"),
+    *("persist", "persist_only", "role", "slow", "sql_after_gtids", "sql_before_gtids"),
+}
+SINCE_8_4 = {"manual", "tablesample"}
+
+
+def test_reserved_words_are_those_of_mysql() -> None:
+    assert NOT_IN_8_4 <= RESERVED_WORDS_MYSQL
+    assert (RESERVED_WORDS_MYSQL - NOT_IN_8_4) | SINCE_8_4 == MYSQL_RESERVED
+
+
+def test_reserved_words_are_refused_as_names_whatever_their_case() -> None:
+    for word in MYSQL_RESERVED:
+        for key in ("name", "username"):
+            with pytest.raises(ConfigError):
+                checked({"database": {key: word.upper()}}, source="test")
 
 
 BOUNDS = [

@@ -20,8 +20,19 @@ from provision.rehearsal.aws.world import Proceed, World
 
 Answer = dict[str, Any]
 
-_BLOCKED = {"python2.7", "python3.6", "python3.7", "python3.8", "python3.9"}
-"""Python runtimes that no function can be made with any more."""
+CREATE_BLOCKED = {
+    "python2.7": "2021-07-15",
+    "python3.6": "2022-07-18",
+    "python3.7": "2024-01-09",
+    "python3.8": "2027-02-01",
+    "python3.9": "2027-02-01",
+    "python3.10": "2027-02-01",
+    "python3.11": "2027-07-31",
+    "python3.12": "2028-11-30",
+    "python3.13": "2029-07-31",
+    "python3.14": "2029-07-31",
+}
+"""From when on no function can be made with a Python runtime (Lambda's guide, "Runtimes")."""
 _RESERVED = ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _IN_A_VPC = {
     "ec2:CreateNetworkInterface": "CreateNetworkInterface",
@@ -197,7 +208,7 @@ def _check_settings(world: World, call: Call) -> None:
             f"Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum "
             f"value set: [{', '.join(known)}] or be a valid ARN"
         )
-    if runtime in _BLOCKED:
+    if f"{world.clock.date():%Y-%m-%d}" >= CREATE_BLOCKED.get(runtime or "", "9999"):
         raise _invalid(
             f"The runtime parameter of {runtime} is no longer supported for creating or updating "
             "AWS Lambda functions. We recommend you use a supported runtime while creating or "

@@ -10,7 +10,7 @@ from provision.rehearsal.aws.world import Proceed, World
 
 Answer = dict[str, Any]
 
-_RETENTION_DAYS = (
+RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827),
     *(2192, 2557, 2922, 3288, 3653),
 )
@@ -20,10 +20,10 @@ _RETENTION_DAYS = (
 def put_retention_policy(world: World, call: Call, proceed: Proceed) -> None:
     """Only certain numbers of days."""
     days = call.get("retentionInDays")
-    if world.behaviours.refusals and days not in _RETENTION_DAYS:
+    if world.behaviours.refusals and days not in RETENTION_DAYS:
         message = (
             f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy "
-            f"constraint: Member must satisfy enum value set: {list(_RETENTION_DAYS)}"
+            f"constraint: Member must satisfy enum value set: {list(RETENTION_DAYS)}"
         )
         raise AwsError("InvalidParameterException", message, 400)
 
