@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 ARGS ?=
-SWEEPS ?= all
+SWEEPS ?=
 UPGRADE ?= --upgrade
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run test sweeps lint format bench bench-login screenshots packages constraints clean
+.PHONY: help dry-run test sweeps coverage mutants lint format bench bench-login screenshots packages constraints clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,7 +23,14 @@ test: $(VENV)/.dev packages  ## Run the tests, of each sweep a sample; ARGS="-k 
 	@$(PYTEST) $(ARGS)
 
 sweeps: $(VENV)/.dev packages  ## Run every test of the sweeps, and record their figures; SWEEPS=0.3 takes a share
-	@$(PYTEST) -m sweep --sweeps $(SWEEPS) --figures docs/figures/sweeps.json $(ARGS)
+	@$(PYTEST) -m sweep --sweeps $(or $(SWEEPS),all) --figures docs/figures/sweeps.json $(ARGS)
+	@$(BIN)/python -m docs.write_figures
+
+coverage: $(VENV)/.dev packages  ## Run the tests with more of the sweeps, and measure what they cover
+	@$(PYTEST) --sweeps $(or $(SWEEPS),0.4) --cov --cov-report=term --cov-report=html $(ARGS)
+
+mutants: $(VENV)/.dev  ## Put small faults into what must not fail, and see that tests notice (ARGS=MODULE)
+	@$(BIN)/python -m tests.mutants $(ARGS)
 	@$(BIN)/python -m docs.write_figures
 
 lint: $(VENV)/.dev  ## Check style and types
@@ -67,7 +74,7 @@ constraints:  ## Pin the newest versions that pyproject.toml allows; UPGRADE= on
 
 clean:  ## Remove what the targets made; the state in .provision/ stays
 	rm -rf $(VENV) $(VENV)-uv layer/.cache build dist *.egg-info bench.json
-	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is out of date when one of these files changed, or when the venv's Python did.

@@ -11,34 +11,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-from provision.rehearsal import Rehearsal, Remote, environ
+from provision.rehearsal import Remote, environ
 from tests.support.account import Account
+from tests.support.built import Built, commands_at
 from tests.support.commands import ROOT, Commands
-from tests.support.servers import REGION, Silence, rehearsal_server
+from tests.support.names import REGION
+from tests.support.servers import Silence, rehearsal_server
 
 pytest_plugins = ("pytester", "tests.support.sampling", "tests.sweeps.figures")
 
 # A machine that others use too is slow at times; what must be quick is measured by `make bench`.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
-
-CONFIG = """\
-[environment]
-name = "{name}"
-region = "{region}"
-tags = {{ team = "blue" }}
-
-[wait]
-poll_seconds = 0.02
-timeout_minutes = 1
-"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,25 +41,6 @@ def no_credentials() -> Iterator[None]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
-
-
-def commands_at(
-    place: Rehearsal | Remote | str,
-    folder: Path,
-    *,
-    name: str = "rds-proxy-auth",
-    region: str = REGION,
-) -> Commands:
-    """Return the commands at work on a rehearsal, or on what listens at a URL, from `folder`.
-
-    The folder gets a config.toml with the environment's name and polls that wait for little.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.toml").write_text(CONFIG.format(name=name, region=region))
-    (folder / "home").mkdir(exist_ok=True)
-    home = {"HOME": str(folder / "home"), "TMPDIR": os.environ.get("TMPDIR", "/tmp")}  # noqa: S108
-    reach = environ(place, region) if isinstance(place, str) else place.environ()
-    return Commands(folder, home | reach)
 
 
 # --- an empty account -----------------------------------------------------------------------------
@@ -116,15 +87,6 @@ def unheard(tmp_path: Path, silence: Silence) -> Iterator[Commands]:
 
 
 # --- an environment that is up --------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Built:
-    """An environment that is up and as it should be, and who looks at it."""
-
-    commands: Commands
-    account: Account
-    remote: Remote
 
 
 class _Builder:

@@ -17,8 +17,7 @@ from provision.resources.rds import DBInstance
 from provision.state import local
 from tests.support.account import Account
 from tests.support.commands import Commands, Result
-
-NAME = "rds-proxy-auth"
+from tests.support.names import NAME
 
 
 @dataclass

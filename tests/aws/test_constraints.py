@@ -8,10 +8,10 @@ import botocore.session
 import pytest
 
 from provision.rehearsal import Remote
-from tests.commands.test_drift import FIRST, THIRD
 from tests.support.account import Account
 from tests.support.commands import Commands, Result
 from tests.support.constraints import Request, recorded
+from tests.support.drifts import FIRST, THIRD
 
 SESSION = botocore.session.Session()
 VALUES = 1500  # texts and numbers, at the least: with fewer, something was not recorded

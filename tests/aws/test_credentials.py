@@ -23,7 +23,7 @@ import botocore.tokens
 import pytest
 
 from provision.rehearsal import Override, Remote
-from tests.conftest import commands_at
+from tests.support.built import commands_at
 from tests.support.commands import Commands, Result
 from tests.support.credential_sources import (
     CALLER,

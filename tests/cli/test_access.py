@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from provision.rehearsal import Fault, Remote
-from tests.conftest import commands_at
+from tests.support.built import commands_at
 from tests.support.commands import Commands, Result
-from tests.support.servers import REGION, Silence
+from tests.support.names import REGION
+from tests.support.servers import Silence
 
 FOR_GOOD = 10_000  # calls: more than any run makes
 COMMANDS = {

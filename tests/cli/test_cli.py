@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from provision.rehearsal import Remote, environ
-from tests.conftest import Built
 from tests.support.account import Account
+from tests.support.built import Built
 from tests.support.commands import ROOT, Commands, Result
 from tests.support.servers import Silence
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Remote
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands
 
 PLAN = ("provision", "plan", "--output", "plain")

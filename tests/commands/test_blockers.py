@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Override, Remote
-from tests.commands.test_ownership import NAME, quiet
 from tests.support.account import Account
 from tests.support.commands import Commands, Result
-from tests.support.servers import REGION
+from tests.support.names import NAME, REGION
+from tests.support.servers import quiet
 
 pytestmark = pytest.mark.slow
 SOON = ("--set", "wait.timeout_minutes=0.03")

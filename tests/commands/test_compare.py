@@ -29,7 +29,7 @@ from provision.errors import Interrupted
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.verify.http_client import Answer
 from provision.waiting.poll import PollPolicy
-from tests.conftest import commands_at
+from tests.support.built import commands_at
 from tests.support.commands import Commands
 from tests.support.servers import http_api
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Fault, Remote
-from tests.conftest import Built
 from tests.support.account import Account
+from tests.support.built import Built
 from tests.support.commands import Commands, Result
 
 NAME, REGION = "rds-proxy-auth", "ap-northeast-1"

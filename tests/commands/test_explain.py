@@ -14,7 +14,7 @@ from botocore import xform_name
 
 from provision.rehearsal import Fault, Remote
 from provision.views.explain import PAGES, UnsentAnswer, explained, quoted
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands, Result
 
 NAME, REGION = "rds-proxy-auth", "ap-northeast-1"

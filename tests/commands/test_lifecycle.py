@@ -11,19 +11,14 @@ from provision.commands.policy_document import policies
 from provision.config import load
 from provision.rehearsal import Remote
 from provision.rehearsal.aws.calls import is_mutating
-from tests.commands.test_drift import extra_policy, less_tls, no_route
-from tests.conftest import Built
 from tests.support.account import Account
+from tests.support.built import Built
 from tests.support.commands import Commands
+from tests.support.drifts import extra_policy, less_tls, no_route
+from tests.support.names import MADE, NAME
+from tests.support.servers import mutating
 
 pytestmark = pytest.mark.slow
-NAME = "rds-proxy-auth"
-MADE = 36
-
-
-def mutating(remote: Remote, since: int) -> list[str]:
-    """Return the calls since then that may have changed something."""
-    return [each.operation for each in remote.journal()[since:] if each.mutating]
 
 
 # --- up, again, and down --------------------------------------------------------------------------

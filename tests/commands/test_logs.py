@@ -14,10 +14,10 @@ import pytest
 
 from provision.rehearsal import Fault
 from provision.verify.request_log import LoggedRequest, Requests
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands, Result
+from tests.support.names import NAME
 
-NAME = "rds-proxy-auth"
 FAILED = {
     "login": "iam",
     "stage": "login",

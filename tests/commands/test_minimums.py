@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Result
+from tests.support.names import NAME
 
 pytestmark = pytest.mark.slow
-NAME = "rds-proxy-auth"
 MODIFY = 600.0  # AWS's seconds after which RDS has applied a change
 
 

@@ -6,22 +6,20 @@ and to leave alone what is not proven to be ours.
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 
 import pytest
 
 from provision.rehearsal import Fault, Override, Remote
-from tests.conftest import Built
 from tests.support.account import Account
+from tests.support.built import Built
 from tests.support.commands import Commands, Result
-from tests.support.servers import REGION
+from tests.support.names import NAME, REGION
+from tests.support.servers import quiet
 
 pytestmark = pytest.mark.slow
-NAME = "rds-proxy-auth"
 LATER = 3600.0  # AWS's seconds after which all that was made is seen everywhere
 MODIFY = 600.0
 MARKS = {"provision:environment": NAME}
@@ -211,14 +209,6 @@ def zipped() -> bytes:
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("index.py", "def handler(event, context): return event")
     return content.getvalue()
-
-
-@contextlib.contextmanager
-def quiet(remote: Remote) -> Iterator[None]:
-    """Let what is made in the block be seen at once."""
-    remote.set_manners(consistency=False)
-    yield
-    remote.set_manners(consistency=True)
 
 
 def test_teardown_takes_ours_and_leaves_all_that_only_looks_like_it(

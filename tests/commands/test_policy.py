@@ -11,10 +11,11 @@ import pytest
 
 from provision.aws.advice import DENIED
 from provision.rehearsal import Remote
-from tests.commands import test_drift as drift
-from tests.conftest import Built, commands_at
+from tests.support import drifts as drift
 from tests.support.account import Account
+from tests.support.built import Built, commands_at
 from tests.support.commands import Commands, Result
+from tests.support.names import NAME
 from tests.support.servers import rehearsal_server
 
 LONGEST = "a-name-of-28-characters-is-l"  # as long as a name may be
@@ -269,12 +270,10 @@ def api_lost(account: Account) -> None:
 
 
 def other_subnets(account: Account) -> None:
-    found = account.rds.describe_db_subnet_groups(DBSubnetGroupName=f"{drift.NAME}-database")
+    found = account.rds.describe_db_subnet_groups(DBSubnetGroupName=f"{NAME}-database")
     ids = [each["SubnetIdentifier"] for each in found["DBSubnetGroups"][0]["Subnets"]]
-    more = account.tagged("subnets", "subnet-function", drift.NAME)["SubnetId"]
-    account.rds.modify_db_subnet_group(
-        DBSubnetGroupName=f"{drift.NAME}-database", SubnetIds=[*ids, more]
-    )
+    more = account.tagged("subnets", "subnet-function", NAME)["SubnetId"]
+    account.rds.modify_db_subnet_group(DBSubnetGroupName=f"{NAME}-database", SubnetIds=[*ids, more])
 
 
 @pytest.mark.slow

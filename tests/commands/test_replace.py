@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Fault
-from tests.commands.test_lifecycle import mutating
-from tests.conftest import Built
 from tests.support.account import Account
+from tests.support.built import Built
 from tests.support.commands import Commands
-from tests.test_environment import Described, differing
+from tests.support.design import Described, differing
+from tests.support.names import NAME
+from tests.support.servers import mutating
 
 pytestmark = pytest.mark.sweep
-NAME = "rds-proxy-auth"
 NEW_INSTANCE = {"db-instance", "target-password", "target-iam"}  # and what registers it
 
 

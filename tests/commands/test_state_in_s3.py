@@ -13,8 +13,8 @@ import pytest
 from provision.aws.advice import DENIED
 from provision.rehearsal import Fault, Override, Remote
 from provision.state.s3_errors import BLOCKED
-from tests.conftest import commands_at
 from tests.support.account import Account
+from tests.support.built import commands_at
 from tests.support.commands import Commands
 from tests.support.s3_state import (
     BUCKET,

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Fault, Remote
-from tests.conftest import Built
 from tests.support.account import Account
+from tests.support.built import Built
 from tests.support.commands import Commands, Result
+from tests.support.names import NAME
 
 pytestmark = pytest.mark.slow
-NAME = "rds-proxy-auth"
 MADE = 36
 
 

@@ -25,10 +25,11 @@ from provision.views.timeline.model import Timeline, longest_chain, needs_of, ti
 from provision.views.timeline.page import POLICY
 from provision.views.timeline.terminal import coloured, timeline_lines
 from provision.views.timeline.things import Level, network_passages, passages, things_in_state
-from tests.conftest import Built, commands_at
+from tests.support.built import Built, commands_at
 from tests.support.commands import Commands
+from tests.support.names import REGION
 from tests.support.outputs import STEP
-from tests.support.servers import REGION, Silence
+from tests.support.servers import Silence
 from tests.support.timelines import UP, all_ready, step, whole_page
 
 HOSTILE = """<script>alert('&"x"')</script>"""

@@ -20,7 +20,7 @@ from provision.environment import environment
 from provision.errors import ConfigError, UsageError
 from provision.rehearsal import Remote
 from provision.resources.template import Template
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import ROOT, Commands
 from tests.support.refusals import plan, refused, with_environ
 

@@ -12,7 +12,7 @@ from provision.engine import outputs
 from provision.engine.outputs import Blocked, StepOutputs
 from provision.errors import Interrupted
 
-SECONDS = 30  # far more than a wait that ends takes; one that does not fails the test
+SECONDS = 10  # far more than a wait that ends takes; one that does not fails the test
 
 
 @pytest.fixture

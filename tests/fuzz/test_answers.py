@@ -16,7 +16,7 @@ import pytest
 from botocore.model import ListShape, Shape, StructureShape
 
 from provision.rehearsal import Override
-from tests.conftest import Built
+from tests.support.built import Built
 
 COMMANDS = (("provision", "plan"), ("provision", "status"), ("provision", "doctor"))
 SEED = 7  # which members are tried: all of them would take minutes

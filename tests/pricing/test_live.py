@@ -9,7 +9,7 @@ import pytest
 
 from provision.pricing.live import queries
 from provision.rehearsal import Remote
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands
 
 LIVE = ("--prices", "live")

@@ -12,9 +12,10 @@ from provision.aws.account import Aws, make_session
 from provision.rehearsal import Override
 from provision.resources.rds import DBProxyTarget
 from provision.waiting.poll import PollResult, Verdict
-from tests.rehearsal.aws.control_plane import REGION, Account, frozen
+from tests.rehearsal.aws.control_plane import PlayedAccount, frozen
 from tests.rehearsal.aws.control_plane import account as rehearsed
-from tests.rehearsal.aws.test_rds import ready
+from tests.rehearsal.aws.databases import ready
+from tests.support.names import REGION
 
 MINUTE = 60.0
 TARGET = DBProxyTarget(
@@ -28,7 +29,7 @@ TARGET = DBProxyTarget(
 
 
 @contextmanager
-def early(reason: str) -> Iterator[Account]:
+def early(reason: str) -> Iterator[PlayedAccount]:
     """A target registered while its instance is `creating`, which RDS reports so."""
     with rehearsed(frozen(registers_while_creating=True)) as aws:
         network = ready(aws)
@@ -42,7 +43,7 @@ def early(reason: str) -> Iterator[Account]:
         yield aws
 
 
-def look(aws: Account) -> PollResult:
+def look(aws: PlayedAccount) -> PollResult:
     """What a wait makes of the target now."""
     with (
         aws.rehearsal.applied(),

@@ -16,7 +16,7 @@ REASON = "The function is being created [1/2]."
 LONG_ARN = "arn:aws:rds-db:ap-northeast-1:123456789012:dbuser:prx-0123456789abcdef0/" + "u" * 40
 
 
-class Clock:
+class ViewClock:
     """Seconds that pass only when they are told to."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Clock:
     def __call__(self) -> float:
         return self.now
 
-    def __iadd__(self, seconds: float) -> Clock:
+    def __iadd__(self, seconds: float) -> ViewClock:
         self.now += seconds
         return self
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.support.account import Account
-from tests.support.servers import REGION
+from tests.support.names import REGION
 
 BUCKET = "team-state"
 KEY = "demo/rds-proxy-auth.json"

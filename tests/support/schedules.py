@@ -23,6 +23,8 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from provision.errors import LeaseLost, Locked, ProvisionError
 from provision.state.conditional_write import Overtaken, read, write
 from provision.state.lease import Holder, Lease, acquire, parse, release, renew
@@ -70,7 +72,7 @@ class Run:
     """One run, with its own clock."""
 
     name: str
-    world: World
+    world: Simulation
     lease: Lease
     offset: float
     rate: float
@@ -175,7 +177,7 @@ class Run:
                 yield Pause(0.2)
 
 
-class World:
+class Simulation:
     """Simulated time, S3, and who is at work."""
 
     def __init__(self, seed: int) -> None:
@@ -320,7 +322,25 @@ def void(answer: S3Answer) -> None:
 
 def play(seed: int) -> Counter[str]:
     """Play the schedule of a seed. Returns what happened in it, counted. Raises AssertionError."""
-    world = World(seed)
+    world = Simulation(seed)
     world.play()
     world.check_end()
     return world.counts
+
+
+SAMPLE = 150  # schedules that every run of the tests plays
+EVERYTHING = {
+    "took", "took over", "locked", "lost", "killed", "paused", "changed", "ended well",
+    "cut", "late", "slow", "busy",
+}  # fmt: skip
+
+
+def played(seeds: range) -> Counter[str]:
+    """Play schedules; the seed of one that fails is in the error."""
+    counts: Counter[str] = Counter()
+    for seed in seeds:
+        try:
+            counts += play(seed)
+        except AssertionError as error:
+            pytest.fail(f"schedule {seed}: {error}")
+    return counts

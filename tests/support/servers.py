@@ -18,7 +18,7 @@ from provision.cli.clean_environ import cleaned
 from provision.rehearsal import UNWANTED, Remote
 from tests.support.commands import ROOT
 
-REGION = "ap-northeast-1"
+SERVED = "REHEARSALS"
 
 # moto's own server, as anybody would start it: nothing of ours is in it.
 PLAIN_MOTO = """
@@ -32,13 +32,37 @@ server.stop()
 """
 
 
+# A rehearsed AWS, 2000 times faster than AWS, without functions that can be invoked.
+REHEARSAL = (
+    "-m", "provision.rehearsal", "--speed", "2000", "--no-data-plane", "--control", "--typical",
+)  # fmt: skip
+_served: list[Mapping[str, Any]] = json.loads(os.environ.pop(SERVED, "[]"))
+
+
 @contextlib.contextmanager
 def rehearsal_server(*flags: str) -> Iterator[Remote]:
-    """A rehearsed AWS, 2000 times faster than AWS, without functions that can be invoked."""
-    module = ["-m", "provision.rehearsal", "--speed", "2000", "--no-data-plane"]
-    module += ["--control", "--typical"]
-    with _serving([*module, *flags]) as about:
+    """A rehearsed AWS (see REHEARSAL), started with `flags` beside, or one that is served already.
+
+    The environment variable REHEARSALS names those: what each prints when it starts, as JSON.
+    """
+    if _served and not flags:
+        yield Remote(_served.pop())
+        return
+    with _serving([*REHEARSAL, *flags]) as about:
         yield Remote(about)
+
+
+@contextlib.contextmanager
+def quiet(remote: Remote) -> Iterator[None]:
+    """Let what is made in the block be seen at once."""
+    remote.set_manners(consistency=False)
+    yield
+    remote.set_manners(consistency=True)
+
+
+def mutating(remote: Remote, since: int) -> list[str]:
+    """Return the calls since then that may have changed something."""
+    return [each.operation for each in remote.journal()[since:] if each.mutating]
 
 
 @contextlib.contextmanager

@@ -8,26 +8,29 @@ from pathlib import Path
 import pytest
 
 from tests.sweeps.figures import NAME
-from tests.sweeps.world import SLOW, Account, Commands, Place
+from tests.sweeps.world import SLOW, ForkedCommands, Place, RehearsedAccount
 
 
 @pytest.fixture(scope="session")
-def account() -> Iterator[Account]:
-    rehearsed = Account()
+def account() -> Iterator[RehearsedAccount]:
+    rehearsed = RehearsedAccount()
     yield rehearsed
     rehearsed.close()
 
 
 @pytest.fixture(scope="session")
-def commands() -> Iterator[Commands]:
-    forking = Commands()
+def commands() -> Iterator[ForkedCommands]:
+    forking = ForkedCommands()
     yield forking
     forking.close()
 
 
 @pytest.fixture
 def place(
-    account: Account, commands: Commands, tmp_path: Path, record_property: Callable[..., None]
+    account: RehearsedAccount,
+    commands: ForkedCommands,
+    tmp_path: Path,
+    record_property: Callable[..., None],
 ) -> Iterator[Place]:
     """An empty account, and a folder to work on it from."""
     account.remote.reset()

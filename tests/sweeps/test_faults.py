@@ -6,7 +6,7 @@ import pytest
 
 from provision.rehearsal import Fault
 from provision.rehearsal.aws.faults import Kind
-from tests.sweeps.test_kill_anywhere import DOWN, UP
+from tests.sweeps.calls import DOWN, UP
 from tests.sweeps.world import Place
 
 pytestmark = pytest.mark.sweep

@@ -8,8 +8,8 @@ import pytest
 
 from provision.rehearsal import Fault
 from provision.rehearsal.aws.faults import Kind
-from tests.sweeps.test_by_hand import client
-from tests.sweeps.test_kill_anywhere import WHEN
+from tests.sweeps.by_hand import client
+from tests.sweeps.calls import WHEN
 from tests.sweeps.world import KILLED, UNHURRIED, Place
 
 pytestmark = pytest.mark.sweep

@@ -11,8 +11,9 @@ from dataclasses import replace
 import pytest
 
 from tests.support.account import Account as Everything
-from tests.sweeps.test_by_hand import Client, client
-from tests.sweeps.world import REGION, Place
+from tests.support.names import REGION
+from tests.sweeps.by_hand import Client, client
+from tests.sweeps.world import Place
 
 pytestmark = pytest.mark.sweep
 

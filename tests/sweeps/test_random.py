@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from provision.rehearsal import Fault
 from provision.rehearsal.aws.faults import Kind
-from tests.sweeps.test_by_hand import DELETED, client
+from tests.sweeps.by_hand import DELETED, client
 from tests.sweeps.world import KILLED, Place
 
 pytestmark = pytest.mark.sweep

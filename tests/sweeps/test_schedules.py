@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.state.test_schedules import EVERYTHING, SAMPLE, played
+from tests.support.schedules import EVERYTHING, SAMPLE, played
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 SCHEDULES, PARTS = 10_000, 10
 
 

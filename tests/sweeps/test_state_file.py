@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweeps.world import REGION, SLOW, SPEED, Ended, Place
+from tests.support.names import REGION
+from tests.sweeps.world import SLOW, SPEED, Ended, Place
 
 pytestmark = pytest.mark.sweep
 SAMPLES = Path(__file__).parents[1] / "state_samples"

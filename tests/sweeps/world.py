@@ -1,8 +1,9 @@
 """The harness of the sweeps: a rehearsed AWS in another process, and the two commands run at it.
 
-`Commands` runs `python -m provision` and `python -m teardown`, each in a process of its own, in a
-folder of its own, with nothing of the caller's environment. `Account` is the rehearsed AWS: faults,
-resets, and an inventory that asks AWS itself and shares no code with the product.
+`ForkedCommands` runs `python -m provision` and `python -m teardown`, each in a process of its own,
+in a folder of its own, with nothing of the caller's environment. `RehearsedAccount` is the AWS of
+the rehearsal: faults, resets, and an inventory that asks AWS itself and shares no code with the
+product.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from typing import Any
 
 from provision.cli.clean_environ import cleaned
 from provision.rehearsal import Entry, Fault, Remote
+from tests.support.names import REGION
 from tests.sweeps.inventory import Inventory
 
 ROOT = Path(__file__).parents[2]
-REGION = "ap-northeast-1"
 SPEED = 3000.0  # of the rehearsed AWS: its minutes take milliseconds
 SLOW = 30.0  # the same, for tests that want to be there while AWS is at work
 UNHURRIED = 100.0  # the same, for tests in which a command meets AWS at work, and waits for it
@@ -82,7 +83,7 @@ class Ended:
 class Running:
     """A run of a command that has not ended yet; it begins with `go`."""
 
-    commands: Commands
+    commands: ForkedCommands
     pid: int
     _gate: int
     _streams: dict[int, bytearray]  # of stdout and stderr: what was read, by descriptor
@@ -137,7 +138,7 @@ class Running:
         return bytes([*closed, *self._streams.values()][index]).decode(errors="replace")
 
 
-class Commands:
+class ForkedCommands:
     """Runs the two commands, each run in a process forked from one that has imported everything."""
 
     def __init__(self) -> None:
@@ -192,7 +193,7 @@ class Commands:
         self._process.wait()
 
 
-class Account:
+class RehearsedAccount:
     """A rehearsed AWS account in a process of its own."""
 
     def __init__(self) -> None:
@@ -231,8 +232,8 @@ class Account:
 class Place:
     """A folder from which a person runs the commands on one environment of the account."""
 
-    account: Account
-    commands: Commands
+    account: RehearsedAccount
+    commands: ForkedCommands
     folder: Path
     name: str = "demo"
     found: Counter[str] = field(default_factory=Counter)  # inventories, copies, leftovers so far

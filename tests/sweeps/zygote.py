@@ -1,7 +1,7 @@
 """A process that has imported everything and forks a child for each run of a command.
 
 A run then costs what its calls cost, and no imports. It stays single-threaded, so forking is safe.
-Started by `Commands` (world.py), it takes requests on a socket, a line of JSON each:
+Started by `ForkedCommands` (world.py), it takes requests on a socket, a line of JSON each:
 
     run    {"module", "argv", "environ", "cwd", "speed", "file_bytes", "humble"} and three
            descriptors: stdout, stderr and a gate, which the child reads to its end before it

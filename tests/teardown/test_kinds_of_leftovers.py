@@ -15,9 +15,8 @@ from provision.environment import environment
 from provision.resources.template import Template
 from teardown.leftovers import SWEEPS, Leftover, Search
 from tests.rehearsal.aws.control_plane import (
-    REGION,
-    Account,
     Network,
+    PlayedAccount,
     frozen,
     instance_parameters,
     trust,
@@ -28,6 +27,7 @@ from tests.rehearsal.aws.control_plane import (
 )
 from tests.support.account import Account as Clients
 from tests.support.commands import Commands
+from tests.support.names import REGION
 
 NAME = "demo"
 TEMPLATE = environment(Config(EnvironmentSettings(name=NAME, region=REGION)), packed=False)
@@ -37,7 +37,7 @@ INSTANCE = TEMPLATE.db_instance.name
 class Estate:
     """One thing of each kind under the names of the environment `demo`, marked as `whose`."""
 
-    def __init__(self, account: Account, whose: str, template: Template = TEMPLATE) -> None:
+    def __init__(self, account: PlayedAccount, whose: str, template: Template = TEMPLATE) -> None:
         self.account, self.template = account, template
         self.tags = {"provision:environment": whose, "provision:step": "x"}
         self.tag_list = [{"Key": key, "Value": value} for key, value in self.tags.items()]

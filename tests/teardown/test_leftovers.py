@@ -17,11 +17,11 @@ from provision.errors import LeftBehind
 from provision.rehearsal import Remote
 from provision.resources.base import Seen
 from teardown.leftovers import SWEEPS, Leftover, check_nothing_left
-from tests.conftest import Built
 from tests.support.account import Account
+from tests.support.built import Built
 from tests.support.commands import Commands
+from tests.support.names import NAME
 
-NAME = "rds-proxy-auth"
 MINE = {"provision:environment": NAME}
 OTHERS = {"provision:environment": f"{NAME}-2", "team": "theirs"}
 UP = {  # what an environment that is up leaves where nobody takes it away

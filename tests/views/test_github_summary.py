@@ -18,7 +18,7 @@ from provision.views.github_summary import (
     text,
     with_step_summary,
 )
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands
 
 PASSWORD: dict[str, Any] = {

@@ -22,7 +22,7 @@ from tests.support.outputs import (
     REASON,
     RESOURCES,
     STEP,
-    Clock,
+    ViewClock,
     everything,
     plan_of,
 )
@@ -67,7 +67,7 @@ class Watched(Live):
     """The live output with a clock to set; it draws only when `refresh` is called."""
 
     def __init__(self, on: Console) -> None:
-        self.time = Clock()
+        self.time = ViewClock()
         self.stdout = io.StringIO()
         super().__init__(on, self.stdout, clock=self.time, beats=False)
 
@@ -340,7 +340,7 @@ def test_a_thread_draws_until_the_output_is_closed() -> None:
 
 
 def test_a_view_without_a_plan_can_be_drawn() -> None:
-    progress = Progress(Clock())
+    progress = Progress(ViewClock())
     progress.began(STEP["vpc"], "deleting")
     lines = drawing(progress.view(), 79, 23, console())
     assert lines[1].plain.startswith("  vpc   deleting")

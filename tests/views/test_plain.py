@@ -11,14 +11,14 @@ from provision.errors import AwsAnswer, AwsCallError, Interrupted
 from provision.resources.base import Change
 from provision.views import plain
 from provision.views.plain import Plain
-from tests.support.outputs import ABOUT, LONG_ARN, REASON, RESOURCES, STEP, Clock, plan_of
+from tests.support.outputs import ABOUT, LONG_ARN, REASON, RESOURCES, STEP, ViewClock, plan_of
 
 
 class Watched(Plain):
     """Plain output with a clock to set, and what it has written."""
 
     def __init__(self) -> None:
-        self.time = Clock()
+        self.time = ViewClock()
         self.stdout, self.stderr = io.StringIO(), io.StringIO()
         super().__init__(self.stdout, self.stderr, clock=self.time, beats=False)
 

@@ -9,7 +9,7 @@ import pytest
 
 from provision.resources.base import Change, CreatableResource, DeletableResource
 from provision.views.progress import Progress, View
-from tests.support.outputs import RESOURCES, STEP, Clock, everything, plan_of
+from tests.support.outputs import RESOURCES, STEP, ViewClock, everything, plan_of
 
 MINUTE = 60.0
 
@@ -18,7 +18,7 @@ MINUTE = 60.0
 class Story:
     """A run that is told step by step."""
 
-    clock: Clock = field(default_factory=Clock)
+    clock: ViewClock = field(default_factory=ViewClock)
     progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from provision.views.live import Live
 from provision.views.plain import Plain
 from provision.views.timeline.svg import element
 from provision.views.visible import one_line, printable, visible
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands
 
 CONTROLS = [*range(0x20), 0x7F, *range(0x80, 0xA0)]

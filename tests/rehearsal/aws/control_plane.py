@@ -15,8 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from provision.rehearsal import Behaviours, Rehearsal
+from tests.support.names import REGION
 
-REGION = "ap-northeast-1"
 ONCE = Config(retries={"total_max_attempts": 1}, proxies={})
 VPC_POLICY = "arn:aws:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
 FROZEN = 1e-6
@@ -72,7 +72,7 @@ class Network:
     database: str
 
 
-class Account:
+class PlayedAccount:
     """A rehearsed account and its clients, which try once."""
 
     def __init__(self, rehearsal: Rehearsal) -> None:
@@ -211,13 +211,15 @@ def permission(source: str, port: int = 3306) -> dict[str, Any]:
 
 
 @contextmanager
-def account(behaviours: Behaviours | None = None, **options: Any) -> Iterator[Account]:
+def account(behaviours: Behaviours | None = None, **options: Any) -> Iterator[PlayedAccount]:
     """An empty account for one test."""
     with Rehearsal(behaviours or frozen(), data_plane=False, **options) as rehearsal:
-        yield Account(rehearsal)
+        yield PlayedAccount(rehearsal)
 
 
-def looks(call: Callable[[], Any], tries: int = 5, passing: Account | None = None) -> list[str]:
+def looks(
+    call: Callable[[], Any], tries: int = 5, passing: PlayedAccount | None = None
+) -> list[str]:
     """The codes of the refusals before `call` is answered.
 
     In the account `passing`, a minute passes after each.

@@ -11,7 +11,7 @@ import pytest
 from provision.rehearsal.aws.authorization import Check, checks
 from provision.rehearsal.aws.behaviours import iam_roles
 from provision.rehearsal.aws.calls import Call
-from tests.rehearsal.aws.control_plane import Account, account, frozen, policy, refused
+from tests.rehearsal.aws.control_plane import PlayedAccount, account, frozen, policy, refused
 
 PREFIX = "arn:aws:{}:ap-northeast-1:123456789012:"
 ROLE = "arn:aws:iam::123456789012:role/r"
@@ -19,19 +19,19 @@ TAGS = [{"Key": "a", "Value": "b"}]
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Account]:
+def aws() -> Iterator[PlayedAccount]:
     """An account, shared."""
     with account(frozen(refusals=False)) as opened:
         yield opened
 
 
 @pytest.fixture(autouse=True)
-def emptied(aws: Account) -> None:
+def emptied(aws: PlayedAccount) -> None:
     """Let each test have an empty account, and no policy."""
     aws.rehearsal.reset()
 
 
-def asked(aws: Account, service: str, operation: str, **params: Any) -> list[Check]:
+def asked(aws: PlayedAccount, service: str, operation: str, **params: Any) -> list[Check]:
     """What IAM is asked about a call."""
     return checks(aws.rehearsal.world, Call(service, operation, params, "ap-northeast-1", "AKIA"))
 
@@ -69,7 +69,7 @@ def asked(aws: Account, service: str, operation: str, **params: Any) -> list[Che
     ],
 )  # fmt: skip
 def test_actions(
-    aws: Account, service: str, operation: str, params: dict[str, Any], actions: list[str]
+    aws: PlayedAccount, service: str, operation: str, params: dict[str, Any], actions: list[str]
 ) -> None:
     assert [each.action for each in asked(aws, service, operation, **params)] == actions
 
@@ -91,21 +91,21 @@ def test_actions(
     ],
 )  # fmt: skip
 def test_resources(
-    aws: Account, service: str, operation: str, params: dict[str, Any], resources: list[str]
+    aws: PlayedAccount, service: str, operation: str, params: dict[str, Any], resources: list[str]
 ) -> None:
     found = [each.resource for each in asked(aws, service, operation, **params)]
     own = [each for each in found if each.startswith(PREFIX.format(service))]
     assert own == [PREFIX.format(service) + each for each in resources]
 
 
-def test_a_secret_that_does_not_exist_is_known_by_its_bare_name(aws: Account) -> None:
+def test_a_secret_that_does_not_exist_is_known_by_its_bare_name(aws: PlayedAccount) -> None:
     (before,) = asked(aws, "secretsmanager", "DescribeSecret", SecretId="late")
     arn = aws.secretsmanager.create_secret(Name="late", SecretString="x")["ARN"]
     (after,) = asked(aws, "secretsmanager", "DescribeSecret", SecretId="late")
     assert (before.resource, after.resource) == ("late", arn)
 
 
-def test_conditions_of_a_request(aws: Account) -> None:
+def test_conditions_of_a_request(aws: PlayedAccount) -> None:
     vpc = aws.ec2.create_vpc(
         CidrBlock="10.0.0.0/16",
         TagSpecifications=[{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v"}]}],
@@ -137,7 +137,7 @@ BOUNDARY = "arn:aws:iam::123456789012:policy/boundary"
 RDS = {"Effect": "Allow", "Principal": {"Service": "rds.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
-def role(aws: Account, *actions: str, **settings: Any) -> str:
+def role(aws: PlayedAccount, *actions: str, **settings: Any) -> str:
     """A role with an inline policy, through AWS's own interface; its ARN."""
     trust = settings.pop("trust", {"Statement": [RDS]})
     made = aws.iam.create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(trust), **settings)
@@ -148,7 +148,7 @@ def role(aws: Account, *actions: str, **settings: Any) -> str:
     return arn
 
 
-def bound(aws: Account, *actions: str) -> dict[str, str]:
+def bound(aws: PlayedAccount, *actions: str) -> dict[str, str]:
     """A customer managed policy as a boundary: CreateRole's parameter."""
     found = aws.iam.create_policy(
         PolicyName="boundary", PolicyDocument=json.dumps(policy(*actions))
@@ -156,7 +156,7 @@ def bound(aws: Account, *actions: str) -> dict[str, str]:
     return {"PermissionsBoundary": found["Policy"]["Arn"]}
 
 
-def test_a_role_may_what_its_policies_and_its_boundary_allow(aws: Account) -> None:
+def test_a_role_may_what_its_policies_and_its_boundary_allow(aws: PlayedAccount) -> None:
     arn = role(aws, "ec2:*", "rds:*", **bound(aws, "ec2:*", "s3:*"))
     world = aws.rehearsal.world
     assert iam_roles.may(world, arn, "ec2:DescribeVpcs")
@@ -166,7 +166,7 @@ def test_a_role_may_what_its_policies_and_its_boundary_allow(aws: Account) -> No
     assert iam_roles.may(world, arn, "rds:DescribeDBInstances")
 
 
-def test_a_boundary_that_does_not_exist_is_refused(aws: Account) -> None:
+def test_a_boundary_that_does_not_exist_is_refused(aws: PlayedAccount) -> None:
     aws.rehearsal.set_manners(refusals=True)
     try:
         with refused("NoSuchEntity", match="boundary does not exist or is not attachable"):
@@ -187,7 +187,7 @@ def test_a_boundary_that_does_not_exist_is_refused(aws: Account) -> None:
     ],
 )  # fmt: skip
 def test_a_service_assumes_a_role_for_its_account(
-    aws: Account, condition: dict[str, Any], assumed: bool
+    aws: PlayedAccount, condition: dict[str, Any], assumed: bool
 ) -> None:
     arn = role(aws, "ec2:*", trust={"Statement": [RDS | {"Condition": condition}]})
     assert iam_roles.trusts(aws.rehearsal.world, arn, "rds.amazonaws.com") is assumed
@@ -196,7 +196,7 @@ def test_a_service_assumes_a_role_for_its_account(
 # --- denials --------------------------------------------------------------------------------------
 
 
-def test_a_denial_is_worded_as_aws_words_it(aws: Account) -> None:
+def test_a_denial_is_worded_as_aws_words_it(aws: PlayedAccount) -> None:
     documents = [
         policy("logs:DescribeLogGroups", "rds:*"),
         policy("lambda:*"),
@@ -221,7 +221,7 @@ def test_a_denial_is_worded_as_aws_words_it(aws: Account) -> None:
         aws.ec2.describe_vpcs()
 
 
-def test_get_function_leaves_the_tags_out_that_the_caller_may_not_list(aws: Account) -> None:
+def test_get_function_leaves_the_tags_out_that_the_caller_may_not_list(aws: PlayedAccount) -> None:
     aws.rehearsal.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument="{}")
     aws.rehearsal.client("lambda").create_function(
         FunctionName="f", Role=ROLE, Runtime="python3.13", Handler="index.handler",
@@ -235,7 +235,7 @@ def test_get_function_leaves_the_tags_out_that_the_caller_may_not_list(aws: Acco
     assert "lambda:ListTags" in answer["TagsError"]["Message"]
 
 
-def test_what_has_allowed_a_call_is_known(aws: Account) -> None:
+def test_what_has_allowed_a_call_is_known(aws: PlayedAccount) -> None:
     documents = [policy("logs:*"), policy("ec2:*", "lambda:*")]
     aws.rehearsal.policy = documents
     aws.ec2.describe_vpcs()

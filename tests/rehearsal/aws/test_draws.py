@@ -11,7 +11,7 @@ from provision.rehearsal.aws.clock import Spread
 from provision.rehearsal.aws.draws import Draws, new_seed
 
 from .control_plane import account, frozen
-from .test_rds import ready, status
+from .databases import ready, status
 
 SPREADS = {name: value for name, value in vars(Durations()).items() if isinstance(value, Spread)}
 

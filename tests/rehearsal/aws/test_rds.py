@@ -11,59 +11,13 @@ from provision.rehearsal import Behaviours
 from provision.rehearsal.aws.behaviours import target_health
 
 from .control_plane import (
-    Account,
-    Network,
     account,
     frozen,
     instance_parameters,
     permission,
-    policy,
     refused,
 )
-
-MINUTE = 60.0
-
-
-def ready(aws: Account) -> Network:
-    """A network, and RDS's own role."""
-    aws.rds_ready()
-    return aws.network()
-
-
-def status(aws: Account) -> str:
-    """The database's status."""
-    return str(aws.rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"])
-
-
-def health(aws: Account) -> dict[str, Any]:
-    """The health of the proxy's target."""
-    (target,) = aws.rds.describe_db_proxy_targets(DBProxyName="proxy")["Targets"]
-    found: dict[str, Any] = target["TargetHealth"]
-    return found
-
-
-def proven(aws: Account, **changes: Any) -> Network:
-    """A database and a proxy, both available."""
-    network = ready(aws)
-    secret = aws.secret()
-    role = aws.role(
-        "proxy",
-        "rds.amazonaws.com",
-        policy("secretsmanager:GetSecretValue", resource=secret),
-    )
-    aws.instance(network, **changes)
-    aws.proxy(network, secret, role)
-    aws.pass_time(8 * MINUTE)
-    return network
-
-
-def registered(aws: Account, **changes: Any) -> Network:
-    """`proven`, with the database registered, and the proxy's capacity grown."""
-    network = proven(aws, **changes)
-    aws.rds.register_db_proxy_targets(DBProxyName="proxy", DBInstanceIdentifiers=["database"])
-    aws.pass_time(3 * MINUTE)
-    return network
-
+from .databases import MINUTE, health, proven, ready, registered, status
 
 # Offers
 

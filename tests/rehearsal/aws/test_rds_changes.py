@@ -12,8 +12,8 @@ import pytest
 from provision.rehearsal import Behaviours
 
 from .control_plane import (
-    Account,
     Network,
+    PlayedAccount,
     account,
     frozen,
     instance_parameters,
@@ -21,7 +21,7 @@ from .control_plane import (
     policy,
     refused,
 )
-from .test_rds import health, proven, ready, registered, status
+from .databases import health, proven, ready, registered, status
 
 MINUTE = 60.0
 SECRET = "arn:aws:secretsmanager:ap-northeast-1:123456789012:secret:login-AbCdEf"
@@ -29,7 +29,7 @@ DATABASE = {"DBInstanceIdentifier": "database"}
 
 
 @contextmanager
-def existing(behaviours: Behaviours | None = None, **changes: Any) -> Iterator[Account]:
+def existing(behaviours: Behaviours | None = None, **changes: Any) -> Iterator[PlayedAccount]:
     """An account with an instance that is available."""
     with account(behaviours) as aws:
         aws.instance(ready(aws), **changes)
@@ -38,14 +38,14 @@ def existing(behaviours: Behaviours | None = None, **changes: Any) -> Iterator[A
         yield aws
 
 
-def seen(aws: Account) -> dict[str, Any]:
+def seen(aws: PlayedAccount) -> dict[str, Any]:
     """The one instance."""
     (instance,) = aws.rds.describe_db_instances()["DBInstances"]
     found: dict[str, Any] = instance
     return found
 
 
-def change(aws: Account, **changes: Any) -> dict[str, Any]:
+def change(aws: PlayedAccount, **changes: Any) -> dict[str, Any]:
     """Change the instance at once; the answer."""
     answer = aws.rds.modify_db_instance(**DATABASE, ApplyImmediately=True, **changes)
     instance: dict[str, Any] = answer["DBInstance"]
@@ -288,7 +288,7 @@ def test_a_fresh_role_is_refused_for_a_proxy_in_one_of_two_ways() -> None:
     assert found == {"InvalidParameterValue", "InvalidClientTokenId"}
 
 
-def ready_slowly(aws: Account) -> Network:
+def ready_slowly(aws: PlayedAccount) -> Network:
     """A network that everybody sees, in an account with RDS's service-linked role."""
     aws.rehearsal.set_manners(consistency=False)
     network = ready(aws)

@@ -10,11 +10,12 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from provision.rehearsal import Fault, Override
+from tests.support.names import REGION
 
-from .control_plane import REGION, Account, account, frozen, policy, refused
+from .control_plane import PlayedAccount, account, frozen, policy, refused
 
 
-def bucket(aws: Account, name: str = "states") -> str:
+def bucket(aws: PlayedAccount, name: str = "states") -> str:
     """A bucket; its name."""
     where = {"LocationConstraint": REGION}
     aws.s3.create_bucket(Bucket=name, CreateBucketConfiguration=where)

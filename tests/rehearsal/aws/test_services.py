@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Behaviours
+from tests.support.names import REGION
 
 from .control_plane import (
-    REGION,
     VPC_POLICY,
-    Account,
     Network,
+    PlayedAccount,
     account,
     frozen,
     looks,
@@ -27,7 +27,7 @@ MINUTE = 60.0
 CANNOT_BE_ASSUMED = "role defined for the function cannot be assumed by Lambda"
 
 
-def interfaces(aws: Account, network: Network) -> list[Any]:
+def interfaces(aws: PlayedAccount, network: Network) -> list[Any]:
     """The network interfaces in the VPC."""
     filters = [{"Name": "vpc-id", "Values": [network.vpc]}]
     found: list[Any] = aws.ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]
@@ -619,12 +619,12 @@ def test_a_scheduled_deletion_can_be_forced() -> None:
 # HTTP APIs
 
 
-def api(aws: Account) -> dict[str, str]:
+def api(aws: PlayedAccount) -> dict[str, str]:
     """An API, as the parameter that names it."""
     return {"ApiId": aws.apigatewayv2.create_api(Name="a", ProtocolType="HTTP")["ApiId"]}
 
 
-def integration(aws: Account, one: dict[str, str]) -> str:
+def integration(aws: PlayedAccount, one: dict[str, str]) -> str:
     """An integration; its id."""
     made = aws.apigatewayv2.create_integration(
         **one,

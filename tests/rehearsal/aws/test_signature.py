@@ -21,20 +21,21 @@ from botocore.credentials import Credentials
 from provision.rehearsal import AccessKey, Behaviours, environ
 from provision.rehearsal.aws.signature import check_signature, read_signature
 from provision.rehearsal.http_server import Request
+from tests.support.names import REGION
 
-from .control_plane import ONCE, REGION, Account, account, policy, refused, trust
+from .control_plane import ONCE, PlayedAccount, account, policy, refused, trust
 
 IDENTITY = "Action=GetCallerIdentity&Version=2011-06-15"
 FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture(scope="module")
-def aws() -> Iterator[Account]:
+def aws() -> Iterator[PlayedAccount]:
     with account(Behaviours.plain()) as made:
         yield made
 
 
-def client(aws: Account, service: str, key: AccessKey) -> Any:
+def client(aws: PlayedAccount, service: str, key: AccessKey) -> Any:
     """A client that signs with this key."""
     return boto3.client(
         service,  # type: ignore[call-overload]
@@ -52,7 +53,7 @@ def credentials(key: AccessKey) -> Credentials:
 
 
 def signed(
-    aws: Account,
+    aws: PlayedAccount,
     key: AccessKey | None = None,
     *,
     at: datetime | None = None,
@@ -69,7 +70,7 @@ def signed(
     return request
 
 
-def presigned(aws: Account, *, at: datetime | None = None, seconds: int = 60) -> str:
+def presigned(aws: PlayedAccount, *, at: datetime | None = None, seconds: int = 60) -> str:
     """A presigned GetCallerIdentity: its path and query."""
     request = AWSRequest("GET", f"{aws.rehearsal.endpoint_url}/?{IDENTITY}")
     with clock(at):
@@ -84,14 +85,14 @@ def clock(at: datetime | None) -> Any:
     return mock.patch.object(botocore.auth, "get_current_datetime", return_value=moment)
 
 
-def send(aws: Account, request: AWSRequest) -> tuple[int, str]:
+def send(aws: PlayedAccount, request: AWSRequest) -> tuple[int, str]:
     """The answer's status and body."""
     target = str(request.url).removeprefix(aws.rehearsal.endpoint_url)
     return send_raw(aws, str(request.method), target, dict(request.headers.items()), request.data)
 
 
 def send_raw(
-    aws: Account, method: str, target: str, headers: dict[str, str], body: Any = None
+    aws: PlayedAccount, method: str, target: str, headers: dict[str, str], body: Any = None
 ) -> tuple[int, str]:
     connection = http.client.HTTPConnection(urlsplit(aws.rehearsal.endpoint_url).netloc, timeout=20)
     connection.request(method, target, body, headers)
@@ -119,7 +120,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize("service", UNKNOWN)
 def test_an_unknown_key_and_a_wrong_secret_are_refused_in_the_services_words(
-    aws: Account, service: str
+    aws: PlayedAccount, service: str
 ) -> None:
     operation, unknown, wrong = UNKNOWN[service]
     before = len(aws.rehearsal.journal)
@@ -131,12 +132,12 @@ def test_an_unknown_key_and_a_wrong_secret_are_refused_in_the_services_words(
 
 
 @pytest.mark.parametrize("name", ["AKIAREHEARSALINSIDE0", "AKIAREHEARSALOUTSIDE"])
-def test_the_fixed_keys_of_before_open_nothing(aws: Account, name: str) -> None:
+def test_the_fixed_keys_of_before_open_nothing(aws: PlayedAccount, name: str) -> None:
     with refused("UnrecognizedClientException"):
         client(aws, "lambda", AccessKey(name, "rehearsal")).list_functions()
 
 
-def test_a_session_is_known_with_its_token_alone(aws: Account) -> None:
+def test_a_session_is_known_with_its_token_alone(aws: PlayedAccount) -> None:
     role = aws.iam.create_role(RoleName="session", AssumeRolePolicyDocument=trust("x"))["Role"]
     given = aws.sts.assume_role(RoleArn=role["Arn"], RoleSessionName="me")["Credentials"]
     key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
@@ -148,7 +149,7 @@ def test_a_session_is_known_with_its_token_alone(aws: Account) -> None:
         client(aws, "sts", replace(aws.rehearsal.key(), session_token="x")).get_caller_identity()
 
 
-def test_a_session_ends(aws: Account) -> None:
+def test_a_session_ends(aws: PlayedAccount) -> None:
     role = aws.iam.create_role(RoleName="ends", AssumeRolePolicyDocument=trust("x"))["Role"]
     given = aws.sts.assume_role(RoleArn=role["Arn"], RoleSessionName="me")["Credentials"]
     key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
@@ -158,7 +159,7 @@ def test_a_session_ends(aws: Account) -> None:
         client(aws, "sts", key).get_caller_identity()
 
 
-def test_a_users_key_is_good_while_it_is_active(aws: Account) -> None:
+def test_a_users_key_is_good_while_it_is_active(aws: PlayedAccount) -> None:
     aws.iam.create_user(UserName="joe")
     given = aws.iam.create_access_key(UserName="joe")["AccessKey"]
     key = AccessKey(given["AccessKeyId"], given["SecretAccessKey"])
@@ -168,7 +169,7 @@ def test_a_users_key_is_good_while_it_is_active(aws: Account) -> None:
         client(aws, "sts", key).get_caller_identity()
 
 
-def test_a_policy_holds_for_whoever_signs(aws: Account) -> None:
+def test_a_policy_holds_for_whoever_signs(aws: PlayedAccount) -> None:
     aws.rehearsal.policy = policy("ec2:*")
     try:
         with refused("AccessDeniedException"):
@@ -180,7 +181,7 @@ def test_a_policy_holds_for_whoever_signs(aws: Account) -> None:
 # --- what is signed ---
 
 
-def test_what_came_is_what_was_signed(aws: Account) -> None:
+def test_what_came_is_what_was_signed(aws: PlayedAccount) -> None:
     assert send(aws, signed(aws))[0] == 200
     spoiled = {}
     for name in ("body", "header", "method", "path", "query"):
@@ -196,20 +197,20 @@ def test_what_came_is_what_was_signed(aws: Account) -> None:
         assert "SignatureDoesNotMatch" in text
 
 
-def test_an_amazon_header_that_is_not_signed_is_refused(aws: Account) -> None:
+def test_an_amazon_header_that_is_not_signed_is_refused(aws: PlayedAccount) -> None:
     request = signed(aws)
     request.headers["X-Amz-Target"] = "secretsmanager.GetSecretValue"
     assert send(aws, request)[0] == 403
 
 
-def test_the_digest_in_a_header_must_be_the_bodys(aws: Account) -> None:
+def test_the_digest_in_a_header_must_be_the_bodys(aws: PlayedAccount) -> None:
     request = signed(aws, headers={"X-Amz-Content-SHA256": "0" * 64})
     assert send(aws, request)[0] == 403
     request = signed(aws, headers={"X-Amz-Content-SHA256": "UNSIGNED-PAYLOAD"})
     assert send(aws, request)[0] == 403
 
 
-def test_a_request_is_for_its_service_region_and_host(aws: Account) -> None:
+def test_a_request_is_for_its_service_region_and_host(aws: PlayedAccount) -> None:
     request = signed(aws, service="ec2")
     text = str(request.headers["Authorization"]).replace("/ec2/", "/sts/")
     request.headers.replace_header("Authorization", text)
@@ -224,7 +225,9 @@ def test_a_request_is_for_its_service_region_and_host(aws: Account) -> None:
     ("minutes", "answer"),
     [(0, 200), (-4.9, 200), (4.9, 200), (-5.1, 403), (5.1, 403), (-3000, 403)],
 )
-def test_a_signature_is_good_for_five_minutes(aws: Account, minutes: float, answer: int) -> None:
+def test_a_signature_is_good_for_five_minutes(
+    aws: PlayedAccount, minutes: float, answer: int
+) -> None:
     at = datetime.now(UTC) + timedelta(minutes=minutes)
     code, text = send(aws, signed(aws, at=at))
     assert code == answer
@@ -232,7 +235,7 @@ def test_a_signature_is_good_for_five_minutes(aws: Account, minutes: float, answ
         assert ("not yet current" if minutes > 0 else "Signature expired") in text
 
 
-def test_ec2_words_an_old_signature_its_own_way(aws: Account) -> None:
+def test_ec2_words_an_old_signature_its_own_way(aws: PlayedAccount) -> None:
     at = datetime.now(UTC) - timedelta(minutes=6)
     assert "RequestExpired" in send(aws, signed(aws, at=at, service="ec2"))[1]
 
@@ -248,7 +251,7 @@ def test_ec2_words_an_old_signature_its_own_way(aws: Account) -> None:
         "AWS4-HMAC-SHA256 Credential=a/20261126/r/s/x, SignedHeaders=h, Signature=" + "0" * 64,
     ],
 )  # fmt: skip
-def test_a_signature_that_cannot_be_read_is_refused(aws: Account, header: str) -> None:
+def test_a_signature_that_cannot_be_read_is_refused(aws: PlayedAccount, header: str) -> None:
     headers = {"Authorization": header, "X-Amz-Date": "20261126T000000Z", "Content-Type": FORM}
     code, text = send_raw(aws, "POST", "/", headers if header else {}, IDENTITY)
     assert code in (400, 403)
@@ -259,7 +262,7 @@ def test_a_signature_that_cannot_be_read_is_refused(aws: Account, header: str) -
     ("stamp", "code"),
     [("", 400), ("20269999T000000Z", 400), ("20261126T000000", 400), ("yesterday", 400)],
 )
-def test_a_date_that_is_none_is_refused(aws: Account, stamp: str, code: int) -> None:
+def test_a_date_that_is_none_is_refused(aws: PlayedAccount, stamp: str, code: int) -> None:
     request = signed(aws)
     request.headers.replace_header("X-Amz-Date", stamp)
     text = str(request.headers["Authorization"])
@@ -270,7 +273,7 @@ def test_a_date_that_is_none_is_refused(aws: Account, stamp: str, code: int) -> 
 
 
 def test_signed_garbage_is_an_answer_and_no_traceback(
-    aws: Account, capfd: pytest.CaptureFixture[str]
+    aws: PlayedAccount, capfd: pytest.CaptureFixture[str]
 ) -> None:
     for service, body in (("lambda", "{"), ("secretsmanager", "{nonsense"), ("logs", "\xff")):
         host = urlsplit(aws.rehearsal.endpoint_url).netloc
@@ -285,7 +288,7 @@ def test_signed_garbage_is_an_answer_and_no_traceback(
 # --- presigned ---
 
 
-def test_a_presigned_request_is_good_for_as_long_as_it_says(aws: Account) -> None:
+def test_a_presigned_request_is_good_for_as_long_as_it_says(aws: PlayedAccount) -> None:
     assert send_raw(aws, "GET", presigned(aws), {})[0] == 200
     before = datetime.now(UTC) - timedelta(seconds=59)
     assert send_raw(aws, "GET", presigned(aws, at=before, seconds=100), {})[0] == 200
@@ -311,14 +314,14 @@ def test_a_presigned_request_is_good_for_as_long_as_it_says(aws: Account) -> Non
     ],
 )
 def test_a_presigned_request_that_was_changed_is_refused(
-    aws: Account, old: str, new: str, code: int
+    aws: PlayedAccount, old: str, new: str, code: int
 ) -> None:
     whole = presigned(aws)
     assert old in whole
     assert send_raw(aws, "GET", whole.replace(old, new, 1), {})[0] == code
 
 
-def test_two_signatures_are_one_too_many(aws: Account) -> None:
+def test_two_signatures_are_one_too_many(aws: PlayedAccount) -> None:
     header = str(signed(aws).headers["Authorization"])
     assert send_raw(aws, "GET", presigned(aws), {"Authorization": header})[0] == 400
 
@@ -340,7 +343,7 @@ def test_botocore_signs_and_the_check_agrees(service: str, path: str) -> None:
     check_signature(given, read_signature(given), {key.id: key}.get)
 
 
-def test_what_another_process_exports_lets_it_in(aws: Account) -> None:
+def test_what_another_process_exports_lets_it_in(aws: PlayedAccount) -> None:
     names = aws.rehearsal.environ("exported")
     assert names["AWS_ACCESS_KEY_ID"] == aws.rehearsal.key("exported").id
     assert environ(aws.rehearsal.endpoint_url, REGION) != names  # a made-up key

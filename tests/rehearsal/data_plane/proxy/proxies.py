@@ -23,8 +23,8 @@ from provision.rehearsal.data_plane.proxy.stand_in import Authorizer, Limits, Se
 from provision.rehearsal.data_plane.proxy.token import SessionKey
 from provision.rehearsal.data_plane.proxy.wire import OFFERED, Capability, counted
 from provision.rehearsal.data_plane.report import Report
+from tests.support.names import REGION
 
-REGION = "ap-northeast-1"
 ENDPOINT = f"iam.proxy-c0ffee.{REGION}.rds.amazonaws.com"
 PROXY_ID = "prx-0123456789abcdef0"
 DBUSERS = f"arn:aws:rds-db:{REGION}:123456789012:dbuser"

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provision.rehearsal.data_plane.proxy.token import Audience, TokenRefusedError, check_token
-from tests.rehearsal.data_plane.proxy.proxies import ENDPOINT, KEY, REGION, token
+from tests.rehearsal.data_plane.proxy.proxies import ENDPOINT, KEY, token
+from tests.support.names import REGION
 
 AUDIENCE = Audience(ENDPOINT, 3306, "testdb", REGION)
 
