@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from provision.rehearsal import Remote
-from tests.conftest import commands_at
 from tests.support.account import Account
+from tests.support.built import commands_at
 from tests.support.commands import Commands
 
 pytestmark = pytest.mark.slow

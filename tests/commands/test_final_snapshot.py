@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands
 from tests.support.refusals import refused
 

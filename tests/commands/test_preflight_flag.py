@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from provision.rehearsal import Override, Remote
-from tests.conftest import Built
+from tests.support.built import Built
 from tests.support.commands import Commands
 
 DENIED = "User: x is not authorized to perform: it because no identity-based policy allows it"
