@@ -16,7 +16,7 @@ from provision.aws import fence
 from provision.aws.account import Aws, calling, make_session
 from provision.errors import LeaseLost
 from provision.rehearsal import Fault, Remote
-from tests.support.servers import REGION
+from tests.support.names import REGION
 
 
 @pytest.fixture
