@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -118,10 +119,8 @@ def snapshot_name(text: str) -> str:
 
 def positive(text: str) -> float:
     """Return a number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
+    plain = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}", text)
+    number = float(text) if plain else 0.0
     if not 0 < number < MOST_SECONDS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
     return number
@@ -129,14 +128,14 @@ def positive(text: str) -> float:
 
 def seed(text: str) -> int:
     """Return a whole number, 0 or more."""
-    if not (text.isdecimal() and text.isascii()):
+    if not re.fullmatch(r"[0-9]{1,18}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, 0 or more")
     return int(text)
 
 
 def whole(text: str) -> int:
     """Return a whole number from 1 to 10000."""
-    if not (text.isdecimal() and 1 <= int(text) <= MOST_COUNTED):
+    if not (re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= MOST_COUNTED):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
     return int(text)
 

@@ -209,3 +209,18 @@ def test_a_traceback_that_can_be_written_nowhere(
     result = commands.run("provision", "plan", "--output", "json")
     assert result.code == 1
     assert "is shown with -v" in result.error["next"]
+
+
+@pytest.mark.parametrize("value", ["٣", "1_000", "nan", "inf", "1e3", "-1", " 1", "", "9" * 5000])
+@pytest.mark.parametrize(
+    "flag",
+    [("compare", "--requests"), ("logs", "--since"), ("up", "--dry-run", "--speed"),
+     ("up", "--dry-run", "--seed")],
+)  # fmt: skip
+def test_a_number_of_a_flag_is_written_in_plain_digits(
+    unheard: Commands, flag: tuple[str, ...], value: str
+) -> None:
+    *words, name = flag
+    result = unheard.run("provision", *words, f"{name}={value}", "--output", "json")
+    assert result.code == 2, result
+    assert name in result.error["message"]
