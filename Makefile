@@ -84,9 +84,10 @@ $(VENV)/.rehearsal: $(BIN)/python pyproject.toml constraints/rehearsal.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml constraints/dev.txt
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints/dev.txt constraints/axe.txt
 	@echo "Installing what the tests need into $(VENV) (about a minute, once) ..."
 	@$(PIP) --require-hashes --requirement constraints/dev.txt
+	@$(PIP) --require-hashes --no-deps --requirement constraints/axe.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.rehearsal
 
