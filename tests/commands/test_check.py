@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from provision.cli.options import Options
+from provision.cli.options import Options, Stop
 from provision.commands.check import check, prove_logins
 from provision.context import opened
 from provision.engine.events import Display as Silent
@@ -346,7 +346,7 @@ def test_a_target_that_warms_up_is_waited_for(environment: Environment) -> None:
 
 
 def test_an_interrupted_check_ends_at_once(whole: Environment) -> None:
-    stop = threading.Event()
+    stop = Stop()
     stop.set()
     options = Options(config=whole.commands.folder / "config.toml", stop=stop)
     with whole.rehearsal.applied(), pytest.raises(Interrupted):
