@@ -16,7 +16,8 @@ import pytest
 
 from provision.rehearsal import environ
 from tests.support.commands import Commands, Result
-from tests.support.servers import REGION, Silence
+from tests.support.names import REGION
+from tests.support.servers import Silence
 
 pytestmark = pytest.mark.slow
 SERVE = ("up", "--dry-run", "--serve", "--speed", "2000")
