@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from provision.errors import Interrupted, ProvisionError, ResourceFailed, WaitTimeout
+from provision.errors import Interrupted, ResourceFailed, WaitTimeout
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -118,6 +118,7 @@ def until(
     """
     import tenacity
 
+    began = time.monotonic()
     suspect_since: float | None = None
 
     def pending(seen: PollResult) -> bool:
@@ -137,7 +138,7 @@ def until(
     out_of_time = tenacity.stop_after_delay(poll_policy.budget(poll_policy.timeout_seconds))
     polling = tenacity.Retrying(
         retry=tenacity.retry_if_result(pending),
-        wait=lambda state: poll_policy.gap(state.seconds_since_start or 0.0, usual),
+        wait=lambda _: poll_policy.gap(time.monotonic() - began, usual),
         stop=out_of_time | tenacity.stop_when_event_set(poll_policy.stop),
         sleep=tenacity.sleep_using_event(poll_policy.stop),
         before_sleep=before_sleep,
@@ -190,21 +191,21 @@ def until_accepted(
     import tenacity
 
     began = time.monotonic()
+    refusal: tuple[BaseException, NotYet] | None = None
 
     def again(error: BaseException) -> bool:
+        nonlocal refusal
         known = passing(error)
+        refusal = (error, known) if known else None
         return known is not None and time.monotonic() - began < poll_policy.budget(known.seconds)
 
-    def before_sleep(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        known = passing(error) if error else None
-        if known and isinstance(error, ProvisionError):
-            report("waiting", f"{error.message} - {known.because}")
+    def gap(_: RetryCallState) -> float:
+        return poll_policy.gap(time.monotonic() - began, refusal[1].usual if refusal else 0.0)
 
-    def gap(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        known = passing(error) if error else None
-        return poll_policy.gap(state.seconds_since_start or 0.0, known.usual if known else 0.0)
+    def before_sleep(_: RetryCallState) -> None:
+        if refusal:
+            error, known = refusal
+            report("waiting", f"{error} - {known.because}")
 
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(again),
@@ -212,11 +213,8 @@ def until_accepted(
         stop=tenacity.stop_when_event_set(poll_policy.stop),
         sleep=tenacity.sleep_using_event(poll_policy.stop),
         before_sleep=before_sleep,
-        reraise=False,
     )
     try:
         return retrying(call)
-    except tenacity.RetryError as error:
-        if poll_policy.stop.is_set():
-            raise interrupted() from None
-        raise error.last_attempt.exception() from None  # type: ignore[misc]
+    except tenacity.RetryError:
+        raise interrupted() from None

@@ -53,6 +53,12 @@ def test_what_is_known_is_not_waited_for(step_outputs: StepOutputs) -> None:
     assert step_outputs.known() == {"aws": {"region": "eu-west-1"}, "vpc": {"id": "vpc-1"}}
 
 
+def test_what_everything_is_done_of_is_not_waited_for() -> None:
+    step_outputs = StepOutputs(threading.Event())
+    step_outputs.wait_for_steps(["aws"])
+    assert step_outputs.known() == {"aws": {}}
+
+
 def test_an_output_is_enough_the_step_need_not_be_done(step_outputs: StepOutputs) -> None:
     """A proxy's id is known minutes before the proxy is ready."""
     ended = waiting(

@@ -36,7 +36,8 @@ def main() -> int:
     if unknown:
         raise SystemExit(f"not in targets.toml: {', '.join(sorted(unknown))}")
     reasons = read("survivors.toml")
-    good, figures = True, []
+    good = True
+    figures: list[dict[str, Any]] = []
     with Runner(options.jobs, rehearsals=not options.quick) as runner:
         if not options.paths:
             faults = list(known(quick=options.quick))
@@ -49,10 +50,12 @@ def main() -> int:
             if options.paths and target["path"] not in options.paths:
                 continue
             total, survivors = tried(runner, target)
-            figures.append(figure(target["path"], total, len(survivors)))
-            good &= told(target["path"], total, survivors, reasons.get(target["path"], {}))
-    if good and not options.paths and not options.known:
-        RECORD.write_text(json.dumps({"modules": figures}, indent=1) + "\n")
+            if told(target["path"], total, survivors, reasons.get(target["path"], {})):
+                killed = total - len(survivors)
+                figures.append({"path": target["path"], "mutants": total, "killed": killed})
+            else:
+                good = False
+    record(figures, [each["path"] for each in targets])
     return 0 if good else 1
 
 
@@ -126,9 +129,13 @@ def survivors_of(runs: Iterable[tuple[Job, Outcome]]) -> Iterator[str]:
             yield job.name
 
 
-def figure(path: str, total: int, survivors: int) -> dict[str, Any]:
-    """Return what is recorded of a module."""
-    return {"path": path, "mutants": total, "killed": total - survivors}
+def record(figures: list[dict[str, Any]], paths: list[str]) -> None:
+    """Record the modules that did well beside those of earlier runs, in the order of `paths`."""
+    before = json.loads(RECORD.read_text(encoding="utf-8"))["modules"] if RECORD.exists() else []
+    by_path = {each["path"]: each for each in [*before, *figures]}
+    modules = [by_path[path] for path in paths if path in by_path]
+    if modules:
+        RECORD.write_text(json.dumps({"modules": modules}, indent=1) + "\n", encoding="utf-8")
 
 
 def told(path: str, total: int, survivors: list[tuple[int, str]], reasons: dict[str, str]) -> bool:

@@ -2,7 +2,7 @@
 
 What is mutated: comparisons, conditions (also those of comprehensions), `and`, `or`, `not`,
 arithmetic, numbers, codes and names in strings, statements that are left out, values that are not
-returned, keyword arguments that are not given. Annotations, docstrings and sentences stay.
+returned, keyword arguments that are not given. Annotations, decorators, enums and sentences stay.
 
 Why not a library: cosmic-ray mutates no comprehension's condition, no statement and no return;
 mutmut leaves out every decorated function and what stands at a module's top level. Most of what is
@@ -39,7 +39,8 @@ ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitAnd: ast.BitOr,
     ast.Pow: ast.Mult,
 }
-TYPES_ONLY = {"annotation", "returns", "type_params"}  # fields that no code reads
+# Fields that no code reads, or that only make a class what it is (`frozen`, `contextmanager`).
+LEFT = {"annotation", "returns", "type_params", "decorator_list"}
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,10 @@ def _places(node: ast.AST, within: str) -> Iterator[_Place]:
     """Yield every fault that can be put into what stands below a node."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         within = f"{within}.{node.name}".lstrip(".")
-    if isinstance(node, ast.JoinedStr) or _is_for_types(node):
+    if isinstance(node, ast.JoinedStr) or _says_nothing(node):
         return
     for name, value in ast.iter_fields(node):
-        if name in TYPES_ONLY:
+        if name in LEFT:
             continue
         if isinstance(value, list):
             yield from _in_list(node, value, within)
@@ -105,13 +106,16 @@ def _places(node: ast.AST, within: str) -> Iterator[_Place]:
             yield from _places(value, within)
 
 
-def _is_for_types(node: ast.AST) -> bool:
-    """Return whether no code reads what stands here: imports for types, and names of types."""
-    if isinstance(node, ast.If):
-        return ast.unparse(node.test) == "TYPE_CHECKING"
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-        name = node.targets[0].id
-        return name != name.upper() and name[0].isupper()
+def _says_nothing(node: ast.AST) -> bool:
+    """Return whether no code reads what stands here: types, docstrings, the values of an enum."""
+    match node:
+        case ast.If():
+            return ast.unparse(node.test) == "TYPE_CHECKING"
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            is_type = name != name.upper() and name[0].isupper()
+            return is_type or ast.unparse(node.value).startswith("TypeVar(")
+        case ast.ClassDef(bases=[ast.Name(id=base)]):
+            return base.endswith("Enum")
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 

@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("boto3", "botocore.session", "hypothesis", "rich.console", "tenacity", "unittest.mock")
 # How tests start a rehearsal; asked of another process: this one imports nothing of the project.
 ASK = "import json; from tests.support.servers import REHEARSAL; print(json.dumps(REHEARSAL))"
-FACTOR, MARGIN = 4.0, 10.0  # a mutant may use so much more CPU (seconds) than the tests as they are
+FACTOR, MARGIN = 4.0, 3.0  # a mutant may use so much more CPU (seconds) than the tests as they are
 BROKEN = 70  # the exit code of a fork that did not get as far as pytest
 NO_RUN = (BROKEN, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
 WALL_SECONDS = 300.0  # a run that waits for ever uses no CPU

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -178,6 +179,43 @@ def test_an_error_of_a_look_is_no_wait(clock: Clock) -> None:
     assert clock.now == 0
 
 
+def test_the_grace_ends_on_the_second(clock: Clock) -> None:
+    with pytest.raises(ResourceFailed):
+        until(looks(suspect(3)), what="x", poll_policy=clock.poll_policy(), report=Told())
+    assert clock.now == 3
+
+
+def test_without_a_grace_a_suspect_state_ends_it_at_once(clock: Clock) -> None:
+    seen = looks(PollResult(Verdict.SUSPECT, "UNAVAILABLE"), READY)
+    with pytest.raises(ResourceFailed):
+        until(seen, what="x", poll_policy=clock.poll_policy(), report=Told())
+    assert clock.now == 0
+
+
+def test_the_advice_of_the_last_look_comes_first(clock: Clock) -> None:
+    own = "Ask for more capacity."
+    failed = PollResult(Verdict.FAILED, "failed", advice=own)
+    policy = clock.poll_policy(timeout=30)
+    with pytest.raises(ResourceFailed) as caught:
+        until(looks(failed), what="x", poll_policy=policy, report=Told(), advice="Look there.")
+    assert caught.value.next_step == own
+    waits = PollResult(Verdict.WAIT, "creating", advice=own)
+    for late, seen, said in (("Later.", waits, own), ("Later.", CREATING, "Later.")):
+        with pytest.raises(WaitTimeout) as out_of_time:
+            until(looks(seen), what="x", poll_policy=policy, report=Told(), late=late)
+        assert out_of_time.value.next_step == said
+
+
+def test_a_wait_counts_from_its_own_beginning(clock: Clock) -> None:
+    """Not from when the machine was started: gaps grow with what was waited."""
+    clock.now = 10_000.0
+    seen = looks(*[CREATING] * 9, READY)
+    until(seen, what="x", poll_policy=clock.poll_policy(), report=Told())
+    assert clock.now - 10_000 == pytest.approx(
+        1 + 1 + 1 + 1 + 1 + 1.25 + 1.5625 + 1.953 + 2.441, rel=1e-3
+    )
+
+
 # --- until_accepted -------------------------------------------------------------------------------
 
 
@@ -258,6 +296,64 @@ def test_ctrl_c_ends_the_repeating_too(clock: Clock) -> None:
     assert clock.now == 20
 
 
+def test_a_call_is_repeated_as_sparsely_as_one_looks(clock: Clock) -> None:
+    """Dense at first, then sparser; dense again when what is usual for the refusal is due."""
+    clock.now = 10_000.0
+    asked: list[float] = []
+
+    def call() -> str:
+        asked.append(clock.now - 10_000)
+        if asked[-1] >= 420:
+            return "done"
+        raise refusal()
+
+    def known(error: BaseException) -> Soon:
+        assert isinstance(error, AwsCallError)
+        return Soon(seconds=3600, usual=420)
+
+    until_accepted(call, passing=known, poll_policy=clock.poll_policy(), report=Told())
+    gaps = [after - before for before, after in itertools.pairwise(asked)]
+    assert gaps[:3] == [1, 1, 1]
+    assert {gap for at, gap in zip(asked, gaps, strict=False) if 30 <= at < 205} == {5.0}
+    assert {gap for at, gap in zip(asked, gaps, strict=False) if at >= 210} == {2.0}
+
+
+def test_without_a_usual_time_nothing_is_due(clock: Clock) -> None:
+    asked: list[float] = []
+
+    def call() -> str:
+        asked.append(clock.now)
+        raise refusal()
+
+    with pytest.raises(AwsCallError):
+        until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), report=Told())
+    gaps = [after - before for before, after in itertools.pairwise(asked)]
+    assert max(gaps) == gaps[-1] == 5.0
+
+
+def test_a_refusals_budget_ends_on_the_second_and_counts_from_the_first_call(clock: Clock) -> None:
+    clock.now = 10_000.0
+    with pytest.raises(AwsCallError):
+        until_accepted(
+            calls([refusal()] * 99),
+            passing=lambda _: Soon(seconds=3),
+            poll_policy=clock.poll_policy(),
+            report=Told(),
+        )
+    assert clock.now == 10_003
+
+
+def test_a_call_that_is_refused_for_good_while_the_run_stops_says_why(clock: Clock) -> None:
+    clock.set()
+    with pytest.raises(AwsCallError, match="LimitExceeded"):
+        until_accepted(
+            calls([refusal("LimitExceeded")]),
+            passing=soon,
+            poll_policy=clock.poll_policy(),
+            report=Told(),
+        )
+
+
 # --- the poll policy ----------------------------------------------------------------------------
 
 
@@ -269,11 +365,16 @@ def test_ctrl_c_ends_the_repeating_too(clock: Clock) -> None:
         (PollPolicy(speed=300), 0.05 / 3, 6.0),  # a rehearsal: AWS is quicker, our own work is not
         (PollPolicy(speed=5000), 0.01, 6.0),
         (PollPolicy(poll_seconds=0.001), 0.01, 600.0),
+        (PollPolicy(timeout_seconds=900), 5.0, 600.0),
     ],
 )
 def test_a_pace_in_seconds(poll_policy: PollPolicy, poll: float, budget: float) -> None:
     assert poll_policy.poll == pytest.approx(poll)
     assert poll_policy.budget(600.0) == pytest.approx(budget)
+
+
+def test_an_hour_is_the_most_by_default() -> None:
+    assert PollPolicy().budget(1e9) == 3600
 
 
 def test_budgets_shrink_a_hundredfold_at_most() -> None:
