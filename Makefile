@@ -11,13 +11,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run test sweeps coverage mutants lint format bench bench-login screenshots packages constraints clean
+.PHONY: help dry-run playground test sweeps coverage mutants lint format bench bench-login screenshots packages constraints clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 dry-run: $(VENV)/.rehearsal packages  ## Rehearse it all here: up, both logins, teardown; no AWS
 	@$(BIN)/python -m teardown --dry-run --yes $(ARGS)
+
+playground: $(VENV)/.rehearsal packages  ## Rehearse `up`, and keep it up to look around in
+	@$(BIN)/python -m provision up --dry-run --serve $(ARGS)
 
 test: $(VENV)/.dev packages  ## Run the tests, of each sweep a sample; ARGS="-k token" picks some
 	@$(PYTEST) $(ARGS)
@@ -84,9 +87,10 @@ $(VENV)/.rehearsal: $(BIN)/python pyproject.toml constraints/rehearsal.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml constraints/dev.txt
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints/dev.txt constraints/axe.txt
 	@echo "Installing what the tests need into $(VENV) (about a minute, once) ..."
 	@$(PIP) --require-hashes --requirement constraints/dev.txt
+	@$(PIP) --require-hashes --no-deps --requirement constraints/axe.txt
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.rehearsal
 

@@ -38,7 +38,7 @@ SLOWLY = 15  # so slow that the live table has what AWS usually takes, too
 PAGES = {  # of the page: what is hidden, dark or light, height of the window (pixels)
     "page-light": ("", False, 1040),
     "page-dark": ("", True, 1040),
-    "page-timeline": ("body > :has(~ #run) { display: none }", False, 900),
+    "page-timeline": ("header, #glance, #environment { display: none }", False, 900),
 }
 # Rich's own window, but for its fonts, which would be fetched from elsewhere.
 WINDOW = """\

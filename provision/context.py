@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from provision.aws.account import Aws, make_session
 from provision.cli.memory import resume_collecting
@@ -111,6 +112,26 @@ class Run:
                 if record := self.recorder.run(self.command, ok=ok):
                     self.state.add_run(record)
                 self.state.flush()
+
+    def remember_check(self, check: dict[str, Any]) -> None:
+        """Keep how the logins were found in this run's record, or else in the newest one's.
+
+        That is a help for the timeline's page and nothing more: a state that is in S3, held by
+        another run or not to be written stays as it is.
+        """
+        self.recorder.checked(check)
+        if self.state.writes or self.state.store.distant or not self.state.runs:
+            return
+        with (
+            contextlib.suppress(ProvisionError),
+            self.state.store.lock(self.command, self.poll_policy.stop.set),
+        ):
+            self.state.reload()
+            self.state.writes = True
+            try:
+                self.state.add_check(check)
+            finally:
+                self.state.writes = False
 
     def then(self, command: str) -> Run:
         """Return the same environment at work on a further command, which counts anew."""

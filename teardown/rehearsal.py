@@ -23,7 +23,7 @@ def up_and_down(options: Options, output: Display, arguments: argparse.Namespace
     """Rehearse `up`, then the teardown. Returns the teardown's summary."""
     snapshot = arguments.final_snapshot or ""
     with (
-        rehearsed(options, output, **flags_of(arguments)) as inner,
+        rehearsed(options, output, **flags_of(arguments)) as (inner, _),
         opened(inner, "up --dry-run", output, final_snapshot=snapshot) as run,
     ):
         made = bring_up(run, yes=True)

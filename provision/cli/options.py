@@ -19,6 +19,12 @@ from provision.state.location import Location, location
 CONFIG = Path("config.toml")
 
 
+class Stop(threading.Event):
+    """Set when the command is to end. `expected`: that is how it ends, and needs no explanation."""
+
+    expected = False
+
+
 @dataclass(frozen=True)
 class Options:
     """The flags that every command takes."""
@@ -29,7 +35,7 @@ class Options:
     profile: str | None = None
     region: str | None = None
     speed: float = 1.0  # of a rehearsal: how many times faster than AWS
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=Stop)
     call_log: Callable[[str, str, str, float], None] | None = None
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from provision.cli.version import ShowVersion
 from provision.errors import UsageError
+from provision.views.spelling import spelled
 
 ENVIRONMENT = """
 environment variables:
@@ -22,7 +23,10 @@ MOST_COUNTED = 10_000
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with our own error for bad usage."""
+    """argparse, with our own error for bad usage, and our commands spelled as they were typed."""
+
+    def format_help(self) -> str:
+        return spelled(super().format_help())
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, next_step=f"`{self.prog} --help` shows what there is.")
@@ -38,6 +42,7 @@ def parser(prog: str, description: str, epilog: str) -> Parser:
         allow_abbrev=False,
     )
     made.add_argument("--version", action=ShowVersion, nargs=0, help="show the version, and exit")
+    made.set_defaults(rehearsal=False)
     return made
 
 
@@ -63,9 +68,18 @@ def add_common_flags(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument("--profile", metavar="NAME", help="the AWS profile (default: boto3's own)")
     group.add_argument("--region", metavar="NAME", help="overrides environment.region")
+    add_rehearsal_flag(group, default=argparse.SUPPRESS)
     group.add_argument(
         "-v", "--verbose", action="store_true",
-        help="show each AWS call, without its parameters, on stderr",
+        help="show every step, and each AWS call without its parameters",
+    )  # fmt: skip
+
+
+def add_rehearsal_flag(to: argparse._ActionsContainer, *, default: object = False) -> None:
+    """Add `--rehearsal`: of a command and, before it, of the program."""
+    to.add_argument(
+        "--rehearsal", action="store_true", default=default,
+        help="reach the rehearsal that `up --dry-run --serve` keeps up, and nothing else",
     )  # fmt: skip
 
 

@@ -7,21 +7,23 @@ nothing was changed; 3 `plan --exit-code` found something to do; 130 interrupted
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.memory import one_heap, stop_collecting
-from provision.cli.options import Options, configuration
+from provision.cli.options import Options, Stop, configuration
 from provision.cli.parser import json_asked_for
 from provision.cli.streams import finish, make_usable
-from provision.errors import ProvisionError
+from provision.errors import ProvisionError, UsageError
+from provision.views.spelling import lead_to_rehearsal
 
 if TYPE_CHECKING:
     from provision.engine.events import Display, Summary
@@ -42,7 +44,8 @@ class Job:
 def execute(prepare: Callable[[], Job], command: str) -> int:
     """Run a command from arguments to exit code. Nothing escapes as a traceback."""
     began = time.monotonic()
-    stop = threading.Event()
+    stop = Stop()
+    lead_to_rehearsal(False)
     output: Display | None = None
     try:
         job = prepare()
@@ -57,9 +60,9 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
 
             output = with_step_summary(output)
         options = make_options(job.arguments, stop)
-        if job.reads_config:
-            configuration(options)  # a bad value is refused before anything slow is imported
-        with stopping_on_signals(stop, output):
+        with reaching(options, job.arguments) as options, stopping_on_signals(stop, output):
+            if job.reads_config:
+                configuration(options)  # a bad value is refused before anything slow is imported
             summary, code = job.work(options, output, job.arguments)
         output.summary(summary)
         return code
@@ -79,6 +82,28 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
     finally:
         if output is not None:
             output.close()
+
+
+@contextlib.contextmanager
+def reaching(options: Options, arguments: argparse.Namespace) -> Iterator[Options]:
+    """Let the block reach what the flags say: with `--rehearsal` the one that is up, else AWS.
+
+    Yields the options to work with. Raises UsageError when no rehearsal is up.
+    """
+    if not arguments.rehearsal:
+        yield options
+        return
+    from provision.cli.playground import joined
+
+    if getattr(arguments, "dry_run", False):
+        raise UsageError(
+            "--rehearsal does not go with --dry-run",
+            next_step="--dry-run starts a rehearsal of its own, --rehearsal reaches the one that "
+            "is up already.",
+        )
+    with joined(options) as there:
+        lead_to_rehearsal(True)
+        yield there
 
 
 def report(error: ProvisionError, output: Display | None, command: str, seconds: float) -> int:
@@ -112,7 +137,7 @@ def make_output(name: str, *, verbose: bool = False, brief: bool = False) -> Dis
     return Plain(verbose=verbose, brief=brief)
 
 
-def make_options(arguments: argparse.Namespace, stop: threading.Event) -> Options:
+def make_options(arguments: argparse.Namespace, stop: Stop) -> Options:
     """Return what the common flags say."""
     return Options(
         config=arguments.config,
@@ -155,7 +180,7 @@ class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_o
     The state file is true either way: it is replaced as a whole, before and after each call.
     """
 
-    def __init__(self, stop: threading.Event, output: Display) -> None:
+    def __init__(self, stop: Stop, output: Display) -> None:
         self._stop = stop
         self._output = output
         self._before: dict[int, object] = {}
@@ -172,6 +197,8 @@ class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_o
         if self._stop.is_set() and number == signal.SIGINT:
             os._exit(INTERRUPTED)
         self._stop.set()
+        if self._stop.expected:
+            return
         # Shown from a thread: the main thread may hold the output's lock at this very moment.
         threading.Thread(
             target=self._output.note,

@@ -12,6 +12,7 @@ from provision.aws.account import calling
 from provision.cli.options import Options
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
+from provision.engine.history import LoginRecord, check_record
 from provision.errors import CheckFailed, ProvisionError
 from provision.verify.diagnosis import Cause, weak_settings
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute
@@ -65,9 +66,21 @@ def prove_logins(run: Run) -> None:
     proof.call_all()
     proof.call_all()  # once more: warm, and each login then sees what the other has stored
     show(run.output, proof)
+    run.remember_check(check_record(found(proof)))
     if failed := failures(proof):
         raise check_failed(run, failed)
     run.output.note("both logins work, and each sees the rows that the other stores")
+
+
+def found(proof: Proof) -> dict[str, LoginRecord]:
+    """Return each login as its last call found it."""
+    failing = {route.login for route in proof.failing()}
+    return {
+        route.login: LoginRecord(
+            route.login not in failing, answer.tls, answer.login_ms, round(answer.ms, 1)
+        )
+        for route, answer in proof.answers.items()
+    }
 
 
 def failures(proof: Proof) -> list[Failure]:

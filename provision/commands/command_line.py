@@ -13,6 +13,7 @@ from provision.cli.parser import (
     add_common_flags,
     add_dry_run_flags,
     add_explain_flag,
+    add_rehearsal_flag,
     parser,
     positive,
     whole,
@@ -56,6 +57,7 @@ def prepare() -> Job:
 def arguments_of(argv: list[str]) -> argparse.Namespace:
     """Return the parsed arguments, with `work` to be called. Raises UsageError."""
     top = parser("python -m provision", DESCRIPTION, EXAMPLES)
+    add_rehearsal_flag(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
     for name, words, add_flags, work in COMMANDS:
         command = commands.add_parser(

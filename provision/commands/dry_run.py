@@ -8,13 +8,23 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from provision.cli.options import Options, configuration
+from provision.cli.options import Options, config_path, configuration
+from provision.cli.playground import Playground, folder, published
 from provision.context import opened
 from provision.engine.events import Display, Summary
 from provision.errors import UsageError
+from provision.views.spelling import program
 
+if TYPE_CHECKING:
+    from provision.context import Run
+    from provision.rehearsal import Rehearsal
+
+EXPORTED = (
+    "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "NO_PROXY",
+)  # fmt: skip
+UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
 SPEED = 300.0  # how many times faster than AWS, when nothing else is asked for
 
 
@@ -26,8 +36,8 @@ def rehearsed(
     speed: float | None = None,
     seed: int | None = None,
     database: str | None = None,
-) -> Iterator[Options]:
-    """Rehearse AWS for the block. Yields the options to work with there.
+) -> Iterator[tuple[Options, Rehearsal]]:
+    """Rehearse AWS for the block. Yields the options to work with there, and the rehearsal.
 
     `speed` is how many times faster than AWS (default SPEED); `seed` is what chance is drawn by
     (default a new one); `database` a server behind the proxies, as HOST:PORT (default SQLite).
@@ -66,7 +76,7 @@ def rehearsed(
         )
         output.note(f"rehearsal: {rehearsal.protection}")
         state = str(Path(folder) / "state.json")
-        yield replace(options, profile=None, state=state, speed=speed)
+        yield replace(options, profile=None, state=state, speed=speed), rehearsal
 
 
 def flags_of(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -93,21 +103,82 @@ def up(
     from provision.commands.up import bring_up
 
     with (
-        rehearsed(options, output, **flags_of(arguments)) as inner,
+        rehearsed(options, output, **flags_of(arguments)) as (inner, rehearsal),
         opened(inner, "up --dry-run", output) as run,
     ):
         summary = bring_up(run, **settings, yes=True)
         if arguments.serve:
-            output.summary(summary)
-            output.note("serving until Ctrl-C")
-            inner.stop.wait()
-            inner.stop.clear()
+            return serve(run, inner, rehearsal, summary)
         return replace(
             summary,
             notes=(),
             lasting=False,
             next_commands=[
+                ("python -m provision up --dry-run --serve", "keep it up, and look around in it"),
                 ("python -m provision plan", "what a real `up` would do (reads only)"),
                 ("python -m provision up", "build it at AWS"),
             ],
         )
+
+
+# --- the playground -------------------------------------------------------------------------------
+
+
+def serve(run: Run, options: Options, rehearsal: Rehearsal, summary: Summary) -> Summary:
+    """Keep a rehearsal up until Ctrl-C, for other processes too. Returns the summary to end with.
+
+    What reaches it is shown, and published for the commands with `--rehearsal`.
+    """
+    run.output.summary(replace(summary, notes=(), next_commands=()))
+    with published(playground(run, options, rehearsal)) as reachable:
+        run.output.document("\n".join(["", *how_to_reach(run, rehearsal, reachable=reachable)]))
+        options.stop.expected = True
+        options.stop.wait()
+        options.stop.clear()
+    run.output.note("the rehearsal has ended: nothing of it is kept")
+    return replace(summary, silent=True)
+
+
+def playground(run: Run, options: Options, rehearsal: Rehearsal) -> Playground:
+    """Return where the rehearsal is, and with which flags the commands find its environment."""
+    from provision.rehearsal import UNWANTED
+
+    state = str(options.state)
+    config = config_path(options)
+    if config is None:  # whoever reaches it from another folder must not meet the one there
+        config = Path(state).with_name("config.toml")
+        config.touch()
+    return Playground(
+        environ=rehearsal.environ(),
+        unset=UNWANTED,
+        config=str(config.absolute()),
+        overrides=options.overrides,
+        region=run.config.environment.region,
+        state=state,
+        speed=options.speed,
+    )
+
+
+def how_to_reach(run: Run, rehearsal: Rehearsal, *, reachable: bool) -> Iterator[str]:
+    """Yield how to reach a rehearsal from another terminal."""
+    yield "The rehearsal is up until Ctrl-C. In a second terminal:"
+    if reachable:
+        yield f"  {program('provision')} --rehearsal status"
+        yield "      and so plan, check, doctor, logs, compare, timeline, up"
+        yield f"  {program('teardown')} --rehearsal"
+    else:
+        yield "  (`--rehearsal` does not lead here: another rehearsal of yours is up, or the folder"
+        yield f"  {folder()} is not yours alone)"
+    if run.url:
+        yield f"  curl {run.url}/func1    # logs in with the password"
+        yield f"  curl {run.url}/func2    # logs in with IAM"
+    yield ""
+    yield "For the AWS CLI and boto3 (these keys are good for this rehearsal only):"
+    yield f"  unset {' '.join(UNSET)}"
+    environ = rehearsal.environ()
+    for name in EXPORTED:
+        yield f"  export {name}={environ[name]}"
+    proxy = run.template.proxies["iam"].name
+    yield "Break something by hand, for example, and ask the doctor:"
+    yield f"  aws rds modify-db-proxy --db-proxy-name {proxy} --no-require-tls"
+    yield f"  {program('provision')} --rehearsal doctor"

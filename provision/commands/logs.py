@@ -35,6 +35,7 @@ def logs(
         run.start()
         since = int((time.time() - since_minutes * 60) * 1000)
         readers = {login: LogReader(run, login, since) for login in LOGINS}
+        options.stop.expected = follow  # Ctrl-C is how it ends
         shown = show(run, read(run, readers))
         while follow and not run.poll_policy.stop.wait(run.poll_policy.poll):
             shown += show(run, read(run, readers))

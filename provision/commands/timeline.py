@@ -11,15 +11,11 @@ from typing import Any
 
 from provision.aws.account import Aws, make_session
 from provision.cli.options import Options, configuration, state_location
-from provision.commands.status import Standing, stand
+from provision.commands.timeline_page import asked, glance, write
 from provision.config import Config
-from provision.context import opened
 from provision.engine.events import Display, Summary
-from provision.engine.plan import compare
 from provision.environment import environment
 from provision.errors import StateError, UsageError
-from provision.resources.base import Resource
-from provision.resources.references import bind
 from provision.state.local import LocalStore
 from provision.state.open import store_at
 from provision.state.state import State
@@ -28,10 +24,7 @@ from provision.views.timeline import terminal
 from provision.views.timeline.model import Span, Timeline
 from provision.views.timeline.model import timeline as made_of
 from provision.views.timeline.page import page
-from provision.views.timeline.things import Level, Thing, Things, things_in_state
-from provision.waiting.poll import Verdict
-
-LEVELS = {Verdict.READY: Level.READY, Verdict.FAILED: Level.FAILED}
+from provision.views.timeline.things import things_in_state
 
 
 def timeline(
@@ -62,11 +55,11 @@ def timeline(
         things, source = asked(options, output), "as AWS has them now"
     else:
         steps = {name: vars(step) for name, step in state.steps.items()}
-        things = things_in_state(template, steps)
+        things = things_in_state(template, steps, settings.region)
         source = f"as of the last run, from the state file {Path(state.store.where).name}"
     about = f"{settings.name}: account {state.account}, {state.region}"
     said = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
-    write(html, page(about, said, run, template, things))
+    write(html, page(about, said, run, template, things, glance(config, state, template)))
     output.record("page", path=str(html))
     return Summary("timeline", ok=True, notes=(f"written: {html}",))
 
@@ -149,42 +142,3 @@ def charset() -> str:
         "█▒░▚─━·".encode(sys.stdout.encoding or "ascii")
         return "unicode"
     return "ascii"
-
-
-# --- the page -------------------------------------------------------------------------------------
-
-
-def asked(options: Options, output: Display) -> Things:
-    """Return every resource as AWS has it. Raises what AWS refuses."""
-    with opened(options, "timeline", output) as run:
-        run.start()
-        seen = run.look()
-        plan = compare(run.aws, run.template, seen, run.state)
-        known = run.state.known()
-        known |= {step: dict(there.outputs) for step, there in seen.items() if there}
-        drawn = stand(run, plan, seen)
-        return Things({each.resource.step: standing(each, known) for each in drawn})
-
-
-def standing(each: Standing, known: Mapping[str, Mapping[str, str]]) -> Thing[Resource]:
-    """Return a resource as `status` has it, for the drawing."""
-    resource = bind(each.resource, known)
-    if each.seen is None:
-        return Thing(resource, "", "not there", Level.ABSENT)
-    level = LEVELS.get(each.resource.look(each.seen).verdict, Level.BUSY)
-    if each.drift:
-        level = Level.DIFFERS
-    return Thing(
-        resource, each.identity, each.status, Level.FAILED if not each.whose.ours else level
-    )
-
-
-def write(path: Path, text: str) -> None:
-    """Write the page. Raises UsageError."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"--html {path}: cannot be written: {error.strerror}",
-            next_step="Name a file in a folder that is there and can be written to.",
-        ) from error

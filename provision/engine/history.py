@@ -9,12 +9,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from provision.engine.events import Watcher
 from provision.errors import ProvisionError
 from provision.resources.base import Resource
 from provision.state.document import now
+
+
+@dataclass(frozen=True)
+class LoginRecord:
+    """How a check found a login; times in milliseconds, None where there was none."""
+
+    works: bool
+    tls: str
+    login_ms: float | None
+    ms: float | None
 
 
 class RunRecorder(Watcher):
@@ -28,6 +39,12 @@ class RunRecorder(Watcher):
         self._began_at = now()
         self._lock = threading.Lock()
         self._steps: dict[str, dict[str, Any]] = {}
+        self._check: dict[str, Any] = {}
+
+    def checked(self, check: dict[str, Any]) -> None:
+        """Keep how the logins were found, as `check_record` has it, beside the steps."""
+        with self._lock:
+            self._check = {"check": check}
 
     def began(self, resource: Resource, doing: str) -> None:
         with self._lock:
@@ -70,6 +87,7 @@ class RunRecorder(Watcher):
                 for name, step in self._steps.items()
                 if "doing" in step
             }
+            check = dict(self._check)
         if not steps:
             return None
         return {
@@ -78,7 +96,36 @@ class RunRecorder(Watcher):
             "seconds": self._at(),
             "ok": ok,
             "steps": steps,
+            **check,
         }
+
+
+def check_record(logins: Mapping[str, LoginRecord]) -> dict[str, Any]:
+    """Return how a check found each login, for the record of a run; nothing of it is secret."""
+    return {"at": now(), "logins": {login: vars(record) for login, record in logins.items()}}
+
+
+def last_check(runs: Sequence[Mapping[str, Any]]) -> tuple[str, dict[str, LoginRecord]] | None:
+    """Return when a check last found what of the logins; None when there is no sound record.
+
+    What was found before a teardown is nothing any more.
+    """
+    for run in reversed(runs):
+        match run.get("check"):
+            case {"at": str(at), "logins": dict() as logins}:
+                return at, {name: found for name, each in logins.items() if (found := sound(each))}
+        if run["command"] == "teardown":
+            return None
+    return None
+
+
+def sound(record: Any) -> LoginRecord | None:
+    """Return the record of a login, or None for what has not its form."""
+    match record:
+        case {"works": bool(works), "tls": str(tls), "login_ms": login_ms, "ms": ms}:
+            times = [each if isinstance(each, int | float) else None for each in (login_ms, ms)]
+            return LoginRecord(works, tls, *times)
+    return None
 
 
 def usual_seconds(runs: Sequence[Mapping[str, Any]], doing: str) -> dict[str, float]:

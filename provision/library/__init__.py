@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from provision.cli.options import Options, refuse_without_config
+from provision.cli.options import Options, Stop, refuse_without_config
 from provision.cli.process import stopping_on_signals
 from provision.commands.check import prove_logins
 from provision.commands.dry_run import rehearsed
@@ -62,7 +62,7 @@ class Environment:
             state=os.fspath(state) if state is not None else None,
             overrides=tuple(f"{key}={as_toml(value)}" for key, value in (settings or {}).items()),
             profile=profile,
-            stop=threading.Event(),
+            stop=Stop(),
         )
         self._dry_run = dry_run
         self._speed = speed
@@ -92,7 +92,7 @@ class Environment:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             if self._dry_run:
-                self._options = stack.enter_context(
+                self._options, _ = stack.enter_context(
                     rehearsed(self._options, self._output, speed=self._speed, database=None)
                 )
             elif self._speed is not None:

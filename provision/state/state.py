@@ -134,6 +134,14 @@ class State:
             self.runs = [*self.runs, dict(run)][-RUNS_KEPT:]
         self._save(wait=True)
 
+    def add_check(self, check: Mapping[str, Any]) -> None:
+        """Keep how a check found the logins, in the record of the newest run."""
+        with self._lock:
+            if not self.runs:
+                return
+            self.runs = [*self.runs[:-1], {**self.runs[-1], "check": dict(check)}]
+        self._save(wait=True)
+
     def check_writable(self) -> None:
         """Write the document once. Raises StateError, before anything is asked of AWS."""
         self._save(wait=True)

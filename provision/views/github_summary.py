@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.engine.events import Display, Reporter, Summary, Watcher
+from provision.views.spelling import spelled
 from provision.views.visible import one_line, printable
 from provision.views.words import ending
 
@@ -79,7 +80,7 @@ class StepSummary(Reporter):
         logins, self._logins = self._logins, []
         if summary.command.split()[0] not in COMMANDS:
             return
-        section = markdown(summary, logins, summary.notes)
+        section = spelled(markdown(summary, logins, summary.notes))
         try:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(section)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from provision.engine.events import Display, Summary
 from provision.errors import ProvisionError
 from provision.resources.base import CreatableResource
+from provision.views.spelling import spelled
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan
@@ -26,7 +27,7 @@ class JsonLines(Display):
         self._lock = threading.Lock()
 
     def record(self, event: str, **values: Any) -> None:
-        line = json.dumps({"event": event} | values, default=str)
+        line = spelled(json.dumps({"event": event} | values, default=str))
         with self._lock:
             self._stream.write(line + "\n")
             self._stream.flush()

@@ -22,6 +22,7 @@ from provision.engine.events import Pace, Summary
 from provision.resources.base import Resource
 from provision.views.plain import Plain, holding_up, said
 from provision.views.progress import View, Wait
+from provision.views.spelling import spelled
 from provision.views.visible import printable
 from provision.views.words import duration, time_left
 
@@ -168,7 +169,8 @@ class Live(Plain):
 
     def _tell(self, lines: Iterable[str]) -> None:
         with self._lock:
-            self._console.print(Text("\n".join(map(printable, lines))), soft_wrap=True)
+            shown = (printable(spelled(line)) for line in lines)
+            self._console.print(Text("\n".join(shown)), soft_wrap=True)
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         with self._lock:

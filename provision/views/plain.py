@@ -17,6 +17,7 @@ from provision.errors import ProvisionError
 from provision.resources.base import CreatableResource
 from provision.views.parts import LONG_SECONDS, PartsUnderWay, counted, parts_of, slowest
 from provision.views.progress import Progress, View, Wait
+from provision.views.spelling import spelled
 from provision.views.visible import one_line, printable
 from provision.views.words import (
     duration,
@@ -140,7 +141,7 @@ class Plain(Display):
     # --- results ----------------------------------------------------------------------------------
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        cells = [[one_line(cell) for cell in row] for row in rows]
+        cells = [[one_line(spelled(cell)) for cell in row] for row in rows]
         self._print(["", *table_lines(title, columns, cells, width=self._table_width)])
 
     def document(self, text: str) -> None:
@@ -159,7 +160,7 @@ class Plain(Display):
             self._tell(["not waited for to the end: " + ", ".join(map(in_brief, begun))])
         self._progress.start(())
         if not summary.silent:
-            self._print(["", *summary_lines(summary)])
+            self._print(["", *map(spelled, summary_lines(summary))])
 
     def close(self) -> None:
         self._ended.set()
@@ -184,13 +185,16 @@ class Plain(Display):
     def _tell(self, lines: Iterable[str]) -> None:
         """Write lines of progress."""
         with self._lock:
-            print("\n".join(map(printable, lines)), file=self._err, flush=True)
+            for line in lines:
+                print(printable(spelled(line)), file=self._err)
+            self._err.flush()
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         """Write lines of a result."""
         with self._lock:
-            shown = (printable(line, coloured=coloured) for line in lines)
-            print("\n".join(shown), file=self._out, flush=True)
+            for line in lines:
+                print(printable(line, coloured=coloured), file=self._out)
+            self._out.flush()
 
 
 def said(status: str, reason: str) -> str:

@@ -14,6 +14,7 @@ from provision.engine.plan import Action
 from provision.errors import AwsCallError, CheckFailed, ProvisionError
 from provision.resources.base import HIDDEN, Change, ManagedResource
 from provision.views.parts import folded_lines
+from provision.views.spelling import spelled
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan, Planned
@@ -252,8 +253,9 @@ def summary_lines(summary: Summary) -> Iterator[str]:
     yield from (f"  {note}" for note in summary.notes)
     if summary.next_commands:
         yield "next:"
-        width = max(len(command) for command, _ in summary.next_commands)
-        for command, does in summary.next_commands:
+        commands = [(spelled(command), does) for command, does in summary.next_commands]
+        width = max(len(command) for command, _ in commands)
+        for command, does in commands:
             yield f"  {command:<{width}}  {does}"
 
 

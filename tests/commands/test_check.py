@@ -20,13 +20,14 @@ from typing import Any
 
 import pytest
 
-from provision.cli.options import Options
+from provision.cli.options import Options, Stop
 from provision.commands.check import check, prove_logins
 from provision.context import opened
 from provision.engine.events import Display as Silent
 from provision.errors import CheckFailed, Interrupted
 from provision.packaging.zips import certificate, function_package
 from provision.rehearsal import Behaviours, Rehearsal
+from provision.state.local import LocalStore
 from tests.support.commands import Commands, Result
 
 pytestmark = pytest.mark.sweep
@@ -245,6 +246,19 @@ def test_both_logins_are_proven(whole: Environment) -> None:
     assert rows == [rows[0], rows[0] + 1, rows[0] + 2]
     assert result.summary["ok"] is True
     assert result.summary["url"].startswith("http://127.0.0.1:")
+    kept = whole.commands.state()["runs"][-1]["check"]["logins"]  # for the timeline's page
+    assert {login: (each["works"], each["tls"]) for login, each in kept.items()} == {
+        "password": (True, "TLSv1.3"),
+        "iam": (True, "TLSv1.3"),
+    }
+    assert all(0 < each["login_ms"] < each["ms"] for each in kept.values())
+
+
+def test_a_check_of_a_state_that_another_run_holds_leaves_it(whole: Environment) -> None:
+    before = whole.commands.state()
+    with LocalStore(whole.commands.state_path()).lock("up", lambda: None):
+        assert whole.check().code == 0
+    assert whole.commands.state() == before
 
 
 def test_a_person_sees_a_table(whole: Environment) -> None:
@@ -332,7 +346,7 @@ def test_a_target_that_warms_up_is_waited_for(environment: Environment) -> None:
 
 
 def test_an_interrupted_check_ends_at_once(whole: Environment) -> None:
-    stop = threading.Event()
+    stop = Stop()
     stop.set()
     options = Options(config=whole.commands.folder / "config.toml", stop=stop)
     with whole.rehearsal.applied(), pytest.raises(Interrupted):

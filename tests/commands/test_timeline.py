@@ -13,18 +13,19 @@ import pytest
 from rich.console import Console
 
 from provision.config import Config
-from provision.engine.history import RunRecorder
+from provision.engine.history import RunRecorder, last_check
 from provision.environment import environment
 from provision.rehearsal import Fault, Remote
 from provision.resources.template import Template
+from provision.state import state as recorded
 from provision.state.document import READY
 from provision.state.local import LocalStore
-from provision.state.state import State
+from provision.views.condition import Condition
 from provision.views.live import Live
 from provision.views.timeline.model import Timeline, longest_chain, needs_of, timeline
-from provision.views.timeline.page import POLICY
-from provision.views.timeline.terminal import coloured, timeline_lines
-from provision.views.timeline.things import Level, network_passages, passages, things_in_state
+from provision.views.timeline.page import POLICY, Glance, LoginFacts
+from provision.views.timeline.terminal import coloured, fills_for, timeline_lines
+from provision.views.timeline.things import network_passages, passages, things_in_state
 from tests.support.built import Built, commands_at
 from tests.support.commands import Commands
 from tests.support.names import REGION
@@ -124,14 +125,26 @@ def test_no_line_is_wider_than_the_terminal(up: Timeline, width: int, charset: s
         assert "\n".join(lines).isascii()
 
 
-def test_each_status_has_its_own_fill_and_the_chain_its_mark(up: Timeline) -> None:
+def test_each_meaning_has_its_own_fill_and_the_chain_its_mark(up: Timeline) -> None:
     lines = list(timeline_lines(up, 80))
     row = next(line for line in lines if "target-iam " in line and "1m15s" in line)
     assert row.startswith("* target-iam")
-    (legend,) = (line for line in lines if line.startswith("bars: "))
-    fills = {part[2:].rstrip(","): part[0] for part in legend.removeprefix("bars: ").split(", ")}
-    assert len(set(fills.values())) == len(fills)
-    assert row.index(fills["waiting"]) < row.index(fills["UNAVAILABLE"])
+    legend = next(line for line in lines if line.startswith("bars: "))
+    for part in ("─ calling", "█ creating (UNAVAILABLE)", "= ready,"):
+        assert part in legend
+    assert row.index("░") < row.index("█")
+
+
+@pytest.mark.parametrize("charset", ["unicode", "ascii"])
+def test_a_fill_means_the_same_in_every_run(resources: Template, charset: str) -> None:
+    """However long each was: a short deletion after a long creation, and the other way round."""
+    fills = []
+    for middle in (20, 80):
+        said = (2, "deleting", ""), (middle, "creating", ""), (99, "who-knows", "")
+        run = timeline({**UP, "steps": {"db-instance": step(1, 100, *said)}}, resources)
+        fills.append(fills_for(run.bars, charset))
+    assert fills[0] == fills[1]
+    assert len(set(fills[0].values())) == 4
 
 
 def test_a_bar_shorter_than_a_cell_is_seen(resources: Template) -> None:
@@ -190,9 +203,11 @@ def test_colours_are_for_a_terminal_that_wants_them(
 # --- what is recorded -----------------------------------------------------------------------------
 
 
-def recording(path: Path) -> tuple[State, RunRecorder]:
+def recording(path: Path) -> tuple[recorded.State, RunRecorder]:
     """A state that is written, and who records the run."""
-    state = State.load(LocalStore(path), environment="demo", account="123456789012", region=REGION)
+    state = recorded.State.load(
+        LocalStore(path), environment="demo", account="123456789012", region=REGION
+    )
     recorder = RunRecorder()
     state.under_way = lambda: recorder.run("up", ok=None)
     return state, recorder
@@ -290,19 +305,52 @@ class Reader(HTMLParser):
 
 
 def test_no_request_leaves_the_page(up: Timeline, resources: Template) -> None:
-    text = whole_page(up, resources, {})
+    text = whole_page(up, resources, all_ready(resources))
     reader = Reader(text)
     assert not reader.open
-    assert not {"script", "link", "img", "iframe", "object", "a", "image"} & set(reader.tags)
+    assert not {"script", "link", "img", "iframe", "object", "image", "use"} & set(reader.tags)
     names = {name for name, _ in reader.attributes}
-    assert not {"src", "href", "xlink:href", "srcset", "style", "action"} & names
+    assert not {"src", "xlink:href", "srcset", "action", "ping"} & names
     assert not [name for name in names if name.startswith("on")]
     assert ("content", POLICY) in reader.attributes
+    assert reader.tags.count("a") == [name for name, _ in reader.attributes].count("href")
+    assert all(value.startswith("https://") for name, value in reader.attributes if name == "href")
+    places = [value for name, value in reader.attributes if name == "style"]
+    assert all(re.fullmatch(r"left: [\d.]+%", place) for place in places)
     loaded = [value for _, value in reader.attributes if "url(" in value]
     assert all(value.startswith("url(#") for value in loaded)
     style = text[text.index("<style>") : text.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd"])
+def test_what_is_no_web_url_is_no_link(up: Timeline, resources: Template, url: str) -> None:
+    glance = Glance((LoginFacts("Password login", url, None),), ())
+    reader = Reader(whole_page(up, resources, {}, glance=glance))
+    assert url in reader.text
+    assert url not in [value for _, value in reader.attributes]
+
+
+def test_ids_lead_to_the_console(up: Timeline, resources: Template) -> None:
+    steps = all_ready(resources)
+    steps["vpc"]["outputs"]["id"] = "vpc-0123456789abcdef0"
+    for login in ("password", "iam"):
+        steps[f"proxy-{login}"]["outputs"]["proxy"] = f"rds-proxy-auth-{login}"
+    role = "arn:aws:iam::1:role/aws-service-role/rds.amazonaws.com/AWSServiceRoleForRDS"
+    steps["service-linked-role"]["outputs"]["arn"] = role
+    links = dict(re.findall(r'href="([^"]+)" rel="noreferrer">([^<]+)<', whole_page(
+        up, resources, steps)))  # fmt: skip
+    host = "https://ap-northeast-1.console.aws.amazon.com"
+    vpc = f"{host}/vpcconsole/home?region=ap-northeast-1#VpcDetails:VpcId=vpc-0123456789abcdef0"
+    assert links[vpc] == "vpc-0123456789abcdef0"
+    unlinked = {
+        each.step
+        for each in things_in_state(resources, steps, "ap-northeast-1").values()
+        if not each.console
+    }
+    assert unlinked == set()
+    assert not [each for each in things_in_state(resources, {}, REGION).values() if each.console]
 
 
 def test_everything_is_escaped(resources: Template) -> None:
@@ -315,14 +363,11 @@ def test_everything_is_escaped(resources: Template) -> None:
     assert HOSTILE in reader.text
 
 
-def test_each_drawing_says_what_it_is_to_who_cannot_see_it(
-    up: Timeline, resources: Template
-) -> None:
+def test_each_bar_says_what_it_is_to_who_cannot_see_it(up: Timeline, resources: Template) -> None:
     reader = Reader(whole_page(up, resources, {}))
-    assert reader.tags.count("desc") == 2
-    values = dict.fromkeys(value for _, value in reader.attributes)
-    for name in ("topology", "timeline"):
-        assert {f"{name}-title", f"{name}-description"} <= values.keys()
+    labels = [value for name, value in reader.attributes if name == "aria-label"]
+    assert "db-instance: calling (1.0 s); creating (1m03s)" in labels
+    assert len(labels) == len(up.bars)
     assert "Longest chain: vpc 2.0 s, subnet-database-1 2.0 s" in reader.text
 
 
@@ -330,29 +375,29 @@ def test_a_failure_is_told_on_the_page(resources: Template) -> None:
     steps = {"vpc": step(1, 2, action="failed", error="AWS said no"), "secret": step(1, None)}
     run = timeline({**UP, "ok": False, "steps": steps}, resources)
     text = Reader(whole_page(run, resources, {})).text
-    assert "vpc failed: AWS said no" in text
+    assert "✗ vpc failed: AWS said no" in text
     assert "Under way at the end: secret" in text
 
 
 def test_what_is_not_there_is_said_to_be_absent(resources: Template) -> None:
     things = things_in_state(resources, {})
-    assert {thing.level for thing in things.values()} == {Level.ABSENT}
-    assert {each.level for each in passages(resources, things)} == {Level.ABSENT}
+    assert {thing.state for thing in things.values()} == {Condition.MISSING}
+    assert {each.state for each in passages(resources, things)} == {Condition.MISSING}
 
 
 def test_half_made_is_neither_ready_nor_absent(up: Timeline, resources: Template) -> None:
     made = {"phase": "made", "outputs": {"id": "vpc-half"}, "since": ""}
     text = Reader(whole_page(up, resources, {"vpc": made})).text
-    assert "◐ vpc-half  made, not ready yet" in text
-    assert "○ not there" in text
+    assert "vpc-half◐ creating" in text
+    assert "○ missing" in text
 
 
 def test_only_the_path_to_the_database_is_open(resources: Template) -> None:
     found = network_passages(resources, things_in_state(resources, all_ready(resources)))
     group = "security-group-"
-    assert {(each.source, each.target, each.how, each.level) for each in found} == {
-        (f"{group}function", f"{group}proxy", "tcp 3306", Level.READY),
-        (f"{group}proxy", f"{group}database", "tcp 3306", Level.READY),
+    assert {(each.source, each.target, each.how, each.state) for each in found} == {
+        (f"{group}function", f"{group}proxy", "tcp 3306", Condition.READY),
+        (f"{group}proxy", f"{group}database", "tcp 3306", Condition.READY),
     }
 
 
@@ -374,7 +419,7 @@ def test_the_roles_allow_what_the_chain_needs_and_no_more(resources: Template) -
 def test_a_passage_with_one_end_missing_is_not_open(resources: Template, lost: str) -> None:
     things = things_in_state(resources, all_ready(resources, lost))
     first = next(network_passages(resources, things))
-    assert first.level is Level.ABSENT
+    assert first.state is Condition.MISSING
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -499,10 +544,48 @@ def test_the_page_after_a_teardown_has_nothing_there(offline: Commands, silence:
     assert silence.calls == 0
     assert result.of("page") == [{"event": "page", "path": "page.html"}]
     text = Reader((offline.folder / "page.html").read_text()).text
-    marks = "●◐≠✕○"
-    assert {each[0] for each in re.findall(f"[{marks}] (?!ready|under|not as|failed)", text)} == {
-        "○"
+    after = text[text.index("HTTP API") :]
+    assert set(re.findall("[✓◐◑◒≠✗○]", after)) == {"○"}
+    assert "Cost per hournothing now" in text
+    assert text.count("no URL yet") == 2
+
+
+def test_the_page_shows_both_logins_and_the_cost(offline: Commands) -> None:
+    logins = {
+        "password": {"works": True, "tls": "TLSv1.3", "login_ms": 12.4, "ms": 31.0},
+        "iam": {"works": False, "tls": "", "login_ms": None, "ms": 40.2},
     }
+    up = {**UP, "check": {"at": "2026-11-24T08:02:00Z", "logins": logins}}
+    api = {"phase": "ready", "outputs": {"id": "a1", "endpoint": "https://a1.example.test"}}
+    since = {"phase": "ready", "outputs": {}, "since": "2026-11-24T08:01:00Z"}
+    keep(offline, up, {**UP, "steps": {}}, steps={"api": api, "db-instance": since})
+    result = offline.run("provision", "timeline", "--output", "json", "--html", "page.html")
+    assert result.code == 0, result.stdout
+    text = Reader((offline.folder / "page.html").read_text()).text
+    assert "Password loginhttps://a1.example.test/func1✓ worksLogin takes12 ms" in text
+    assert "IAM loginhttps://a1.example.test/func2✗ does not workWhole request40 ms" in text
+    assert text.count("Checked2026-11-24 08:02:00 UTC") == 2
+    assert re.search(r"Cost per hourabout \$0\.\d+", text)
+    assert re.search(r"Cost so farabout \$[\d.]+ by .* UTC, since 2026-11-24 08:01 UTC", text)
+
+
+@pytest.mark.parametrize(
+    "check",
+    ["x", {}, {"at": 1, "logins": {}}, {"at": "x", "logins": {"iam": {"works": "yes"}}},
+     {"at": "x", "logins": {"iam": {"works": True, "tls": "", "login_ms": "y", "ms": []}}}],
+)  # fmt: skip
+def test_an_odd_record_of_a_check_is_no_traceback(offline: Commands, check: Any) -> None:
+    api = {"phase": "ready", "outputs": {"id": "a1", "endpoint": "https://a1.example.test"}}
+    keep(offline, {**UP, "check": check}, steps={"api": api})
+    result = offline.run("provision", "timeline", "--output", "json", "--html", "page.html")
+    assert result.code == 0, result.stdout
+    assert "not checked" in (offline.folder / "page.html").read_text()
+
+
+def test_what_was_checked_before_a_teardown_is_not_shown() -> None:
+    check = {"at": "x", "logins": {"iam": {"works": True, "tls": "", "login_ms": 1, "ms": 2}}}
+    assert last_check([{**UP, "check": check}]) is not None
+    assert last_check([{**UP, "check": check}, {**UP, "command": "teardown"}, UP]) is None
 
 
 @pytest.mark.slow
@@ -522,8 +605,8 @@ def test_a_failed_run_and_a_half_made_environment(
     assert commands.run("provision", "timeline", *flags).code == 0
     text = Reader(file.read_text()).text
     assert commands.state()["steps"]["vpc"]["outputs"]["id"] in text
-    assert "target-iamproxy target-○ not there" in text
-    assert "db-instance failed: db-instance: CreateDBInstance answered" in text
+    assert re.search("target-iamproxy target.*○ missing", text)
+    assert "✗ db-instance failed: CreateDBInstance answered" in text
 
 
 @pytest.mark.slow
@@ -553,6 +636,7 @@ def test_the_page_of_what_is_up_has_its_ids(built: Built, tmp_path: Path) -> Non
         assert state["steps"]["vpc"]["outputs"]["id"] in text
         assert state["steps"]["security-group-proxy"]["outputs"]["id"] in text
         assert "not open" not in text
+        assert text.count("not checked") == 2
 
 
 @pytest.mark.slow
@@ -573,8 +657,8 @@ def test_live_shows_what_drifted_and_what_is_missing(built: Built, tmp_path: Pat
             "stage": "created",
         }
     text = Reader(file.read_text()).text
-    assert "≠ security-group-proxy may talk to security-group-database: tcp 3306" in text
-    assert "≠ security-group-function may talk" not in text
-    assert text.count("≠ there") == 1
-    assert "stage $default: not there" in text
-    assert "○ any client calls the API by HTTPS" in text
+    assert "tcp 3306≠ not open: differs" in text
+    assert "rules-databasesecurity group rules" in text
+    assert re.search(r"rules-databasesecurity group rules.*?≠ differs", text)
+    assert "Stage $default: ○ missing" in text
+    assert "→ HTTPS ○ missing" in text

@@ -109,7 +109,7 @@ class Commands:
         with (
             contextlib.chdir(self.folder),
             mock.patch.dict(os.environ, self.environ, clear=True),
-            mock.patch.object(sys, "argv", [program, *arguments]),
+            mock.patch.object(sys, "argv", [f"{program}/__main__.py", *arguments]),
             mock.patch.object(sys, "stdin", io.StringIO(stdin)),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),

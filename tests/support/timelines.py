@@ -6,7 +6,7 @@ from typing import Any
 
 from provision.resources.template import Template
 from provision.views.timeline.model import Timeline
-from provision.views.timeline.page import page
+from provision.views.timeline.page import Glance, LoginFacts, page
 from provision.views.timeline.things import things_in_state
 
 
@@ -40,8 +40,21 @@ UP: dict[str, Any] = {
 }
 
 
-def whole_page(up: Timeline, resources: Template, steps: Any, about: str = "x") -> str:
-    return page(about, "from the state file", up, resources, things_in_state(resources, steps))
+URL = "https://a1b2c3d4e5.execute-api.ap-northeast-1.amazonaws.com"
+GLANCE = Glance(
+    (
+        LoginFacts("Password login", f"{URL}/func1", True, (("Login takes", "12 ms"),)),
+        LoginFacts("IAM login", f"{URL}/func2", False, (("Login takes", "27 ms"),)),
+    ),
+    (("Cost per hour", "about $0.08"), ("Cost so far", "about $0.16")),
+)
+
+
+def whole_page(
+    up: Timeline, resources: Template, steps: Any, about: str = "x", glance: Glance = GLANCE
+) -> str:
+    things = things_in_state(resources, steps, "ap-northeast-1")
+    return page(about, "from the state file", up, resources, things, glance)
 
 
 def all_ready(resources: Template, *lost: str) -> dict[str, Any]:

@@ -14,12 +14,13 @@ from provision.environment import environment
 from provision.views.timeline.model import timeline
 from provision.views.timeline.page import POLICY
 from tests.support.browser import NAMES, Browser, find_browser
-from tests.support.timelines import UP, all_ready, whole_page
+from tests.support.timelines import UP, all_ready, step, whole_page
 
 pytestmark = pytest.mark.slow
 
 WHITE, DARK = (255, 255, 255), (20, 24, 29)  # the style sheet's --paper
 SIZE = (1000, 800)
+ANYTHING = "default-src * 'unsafe-inline'"
 # Each way in which a page makes a browser ask for something.
 FOREIGN = """\
 <img src="http://image.invalid/"><script src="http://script.invalid/"></script>
@@ -47,6 +48,22 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "page.html"
     text = whole_page(timeline(UP, resources), resources, all_ready(resources))
     path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def state_of_things(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a failed run of an environment in which things stand in every way, long names."""
+    resources = environment(Config(), packed=False)
+    steps = all_ready(resources, "target-iam", "stage")
+    for name, phase in (("proxy-iam", "made"), ("db-instance", "updating"), ("api", "deleting")):
+        steps[name]["phase"] = phase
+    steps["function-iam"]["outputs"]["id"] = "a" * 64
+    steps["vpc"]["outputs"]["id"] = "vpc-0123456789abcdef0"
+    failed = step(2, 3, (2.5, "failed", ""), action="failed", error=f"secret: {'e' * 200}")
+    run = timeline({**UP, "ok": False, "steps": {**UP["steps"], "secret": failed}}, resources)
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    path.write_text(whole_page(run, resources, steps, "n" * 40), encoding="utf-8")
     return path
 
 
@@ -89,6 +106,30 @@ def test_on_paper_it_is_dark_on_white_also_for_who_reads_it_dark(
     assert (230, 233, 237) not in colours
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_has_nothing_to_object_to_and_nothing_is_cut(
+    browser: Browser, state_of_things: Path, tmp_path: Path, width: int, dark: bool
+) -> None:
+    text = state_of_things.read_text(encoding="utf-8").replace(POLICY, ANYTHING)
+    page = tmp_path / "page.html"
+    page.write_text(text, encoding="utf-8")
+    seen = browser.examined(page, dark=dark, width=width)
+    assert seen.objections == []
+    assert seen.passed > 20
+    assert seen.judged > 200
+    assert seen.wide <= width
+    assert seen.cut == []
+
+
+def test_axe_would_object(browser: Browser, tmp_path: Path) -> None:
+    page = tmp_path / "bad.html"
+    page.write_text("<!DOCTYPE html><html><body><img src=''><p style='color:#eee'>pale</p></body>")
+    found = " ".join(browser.examined(page, width=390).objections)
+    for rule in ("image-alt", "color-contrast", "html-has-lang", "document-title", "landmark-one"):
+        assert rule in found
+
+
 def drawn(pdf: bytes) -> bytes:
     """Return all that is drawn in a PDF, uncompressed."""
     streams = re.findall(rb"/FlateDecode.*?stream\r?\n(.*?)endstream", pdf, re.DOTALL)
@@ -101,7 +142,7 @@ def test_even_foreign_parts_of_it_would_ask_for_nothing(
 ) -> None:
     text = file.read_text(encoding="utf-8").replace("</body>", f"{FOREIGN}</body>")
     if not protected:  # the same without the policy: so requests would be seen
-        text = text.replace(POLICY, "default-src * 'unsafe-inline'")
+        text = text.replace(POLICY, ANYTHING)
     page = tmp_path / "foreign.html"
     page.write_text(text, encoding="utf-8")
     asked = set(browser.picture(page, tmp_path / "page.png", size=SIZE))

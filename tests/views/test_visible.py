@@ -15,7 +15,7 @@ from provision.errors import ProvisionError
 from provision.rehearsal import Override, Remote
 from provision.views.live import Live
 from provision.views.plain import Plain
-from provision.views.timeline.svg import element
+from provision.views.timeline.markup import element
 from provision.views.visible import one_line, printable, visible
 from tests.support.built import Built
 from tests.support.commands import Commands

@@ -13,10 +13,12 @@ from typing import Any
 from provision.engine.graph import created_before, deleted_before
 from provision.engine.history import ended_at
 from provision.resources.base import DataSource, Resource
+from provision.views.condition import Condition, condition_of
 from provision.views.visible import one_line, visible
 
-ASKED = "asked"  # a call is under way, or AWS has said nothing of the resource yet
+CALLING = "asked"  # a call is under way, or AWS has said nothing of the resource yet
 THERE = "there"  # AWS shows the resource; its kind has no status
+WORDS = {CALLING: "calling", THERE: "ready"}  # for people; JSON events keep their values
 LEAST_GAP = 0.001  # seconds: the resolution of the record
 
 
@@ -125,7 +127,7 @@ def bar_of(step: str, entry: Mapping[str, Any], run_seconds: float) -> Bar:
 def phases_of(statuses: Sequence[Sequence[Any]], began: float, ended: float) -> Iterator[Phase]:
     """Yield what AWS said of a step, each with when it began and ended."""
     starts = [
-        (began, ASKED, ""),
+        (began, CALLING, ""),
         *((at, status or THERE, reason) for at, status, reason in statuses),
     ]
     ends = [*(at for at, _, _ in starts[1:]), ended]
@@ -181,14 +183,35 @@ def gaps_of(chain: Sequence[ChainStep], seconds: float) -> Iterator[Gap]:
         yield Gap(at, seconds, after, "")
 
 
-def time_by_status(bars: Sequence[Bar]) -> dict[str, float]:
-    """Return the seconds that steps spent in each status together, most first, but for ASKED."""
-    total: dict[str, float] = {}
-    for bar in bars:
-        for phase in bar.phases:
-            if phase.seconds > 0 and phase.status != ASKED:
-                total[phase.status] = total.get(phase.status, 0.0) + phase.seconds
-    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+def meanings(bars: Sequence[Bar]) -> dict[str, list[str]]:
+    """Return the run's statuses by what they mean, in words: `creating (backing-up)`.
+
+    The order is the same in every run: a call that is under way, the states, what is not known.
+    """
+    seen = {phase.status for bar in bars for phase in bar.phases}
+    order: list[Condition | None] = [*Condition, None]
+    found: dict[str, list[str]] = {}
+    for status in sorted(
+        seen, key=lambda each: (each != CALLING, order.index(condition_of(each)), each)
+    ):
+        found.setdefault(meaning(status), []).append(status)
+    named = {}
+    for word, statuses in found.items():
+        says_more = [each for each in map(worded, statuses) if each.lower() != word]
+        more = "" if word == Condition.READY.value else ", ".join(says_more)
+        named[f"{word} ({more})" if more else word] = statuses
+    return named
+
+
+def worded(status: str) -> str:
+    """Return a status as people read it."""
+    return WORDS.get(status, status)
+
+
+def meaning(status: str) -> str:
+    """Return the word for what a status means."""
+    state = condition_of(status)
+    return WORDS[CALLING] if status == CALLING else state.value if state else "another status"
 
 
 def ticks(seconds: float, most: int) -> list[float]:

@@ -6,23 +6,32 @@ import datetime
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from provision.views.timeline.model import ASKED, Bar, Gap, Phase, Timeline, ticks, time_by_status
+from provision.views.condition import Condition, condition_of
+from provision.views.timeline.model import CALLING, Bar, Gap, Phase, Timeline, meanings, ticks
 from provision.views.words import duration
 
 MINUTE = 60  # seconds
 LEAST_WIDTH = 60
 TIME_CELLS = 8
 LEAST_SHARE = 0.02  # of a run: a shorter gap is not worth a word
-FILLS = {  # for AWS's statuses, the longest first; then one for all others
-    "unicode": ("█", "▒", "░", "▚", "=", "+", "x", "o", "·"),
-    "ascii": ("#", "=", ":", "%", "+", "x", "o", "~", "."),
+CONDITIONS: tuple[Condition | None, ...] = (*Condition, None)  # None: of a status unknown to us
+FILLS = {  # in the order of the conditions
+    "unicode": dict(zip(CONDITIONS, "=█▒▚░≠xo+", strict=True)),
+    "ascii": dict(zip(CONDITIONS, "=#%x:~!o+", strict=True)),
 }
 CALL = {"unicode": "─", "ascii": "-"}
 CHAIN = {"unicode": "━", "ascii": "="}
 IDLE = {"unicode": "·", "ascii": "."}
 # In a terminal's own colours (ECMA-48, "select graphic rendition"), which suit its background.
 BOLD, DIM, RED = "1", "2", "31"
-COLOURS = ("36", "33", "35", "32", "34")  # of the fills, the longest first; the others have none
+COLOURS = {
+    Condition.CREATING: "36",
+    Condition.UPDATING: "33",
+    Condition.DELETING: "35",
+    Condition.WAITING: "34",
+    Condition.READY: "32",
+    Condition.FAILED: RED,
+}
 
 Paint = Callable[[str, str], str]  # text and a colour -> text
 
@@ -48,7 +57,7 @@ def timeline_lines(
     labels = max((len(bar.step) for bar in timeline.bars), default=0) + 2
     cells = width - labels - TIME_CELLS - 2
     fills = fills_for(timeline.bars, charset)
-    colours = {CALL[charset]: DIM} | dict(zip(FILLS[charset], COLOURS, strict=False))
+    colours = {CALL[charset]: DIM} | {FILLS[charset][state]: COLOURS[state] for state in COLOURS}
     yield paint(heading(timeline), BOLD if timeline.ok else RED)
     yield ""
     yield paint(f"{'':{labels}} {axis(timeline.seconds, cells)}".rstrip(), DIM)
@@ -59,7 +68,7 @@ def timeline_lines(
         yield f"{paint(label, look)} {line} {paint(f'{took(bar):>{TIME_CELLS}}', look)}"
     yield f"{'* longest chain':{labels}} {chain_line(timeline, cells, charset)}"
     yield ""
-    yield from wrapped("bars: ", legend(fills), width)
+    yield from wrapped("bars: ", legend(timeline.bars, fills), width)
     yield from wrapped("longest chain (*): ", chain_words(timeline), width)
     yield from wrapped("idle on it: ", idle_words(timeline) or ["nowhere"], width)
     yield from (paint(line, RED) for line in failures(timeline, width))
@@ -89,20 +98,16 @@ def moment(text: str) -> str:
 
 
 def fills_for(bars: Sequence[Bar], charset: str) -> dict[str, str]:
-    """Return the character of each status; those that took longest have one of their own."""
-    *own, other = FILLS[charset]
-    statuses = list(time_by_status(bars))
-    return {
-        ASKED: CALL[charset],
-        **dict(zip(statuses, own, strict=False)),
-        **dict.fromkeys(statuses[len(own) :], other),
-    }
+    """Return the character of each status: that of its meaning, the same in every run."""
+    statuses = {phase.status for bar in bars for phase in bar.phases} - {CALLING}
+    fills = {status: FILLS[charset][condition_of(status)] for status in statuses}
+    return {CALLING: CALL[charset], **fills}
 
 
-def legend(fills: Mapping[str, str]) -> Iterator[str]:
-    """Yield each character with the statuses that it stands for."""
-    for fill in dict.fromkeys(fills.values()):
-        yield f"{fill} " + " or ".join(status for status, own in fills.items() if own == fill)
+def legend(bars: Sequence[Bar], fills: Mapping[str, str]) -> Iterator[str]:
+    """Yield each character with what it means, and the statuses of the run that mean it."""
+    for words, statuses in meanings(bars).items():
+        yield f"{fills[statuses[0]]} {words}"
 
 
 def cells_of(phases: Sequence[Phase], seconds: float, cells: int, fills: Mapping[str, str]) -> str:
@@ -116,7 +121,7 @@ def cells_of(phases: Sequence[Phase], seconds: float, cells: int, fills: Mapping
                 line[cell] = fills[phase.status]
     if phases and not "".join(line).strip():
         longest = max(phases, key=lambda phase: phase.seconds)
-        line[min(cells - 1, int(longest.began / size))] = fills.get(longest.status, fills[ASKED])
+        line[min(cells - 1, int(longest.began / size))] = fills.get(longest.status, fills[CALLING])
     return "".join(line)
 
 
@@ -153,7 +158,7 @@ def chain_line(timeline: Timeline, cells: int, charset: str) -> str:
     """Return the longest chain as one bar, its idle gaps dotted."""
     phases = [Phase(link.began, link.ended, "chain") for link in timeline.chain]
     phases += [Phase(gap.began, gap.ended, "idle") for gap in timeline.gaps]
-    fills = {"chain": CHAIN[charset], "idle": IDLE[charset], ASKED: CHAIN[charset]}
+    fills = {"chain": CHAIN[charset], "idle": IDLE[charset], CALLING: CHAIN[charset]}
     total = sum(link.seconds for link in timeline.chain)
     line = cells_of(phases, timeline.seconds, cells, fills)
     return f"{line} {duration(total):>{TIME_CELLS}}"

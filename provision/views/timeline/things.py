@@ -5,36 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Generic, TypeVar, cast
 
+from provision.aws.console import console_url
 from provision.resources.base import AccountResource, CreatableResource, Resource
 from provision.resources.iam import Role
 from provision.resources.references import REFERENCE, bind
 from provision.resources.template import Template
 from provision.state import document as phases
+from provision.views.condition import Condition, in_words
 
 R = TypeVar("R", bound=Resource)
 R_co = TypeVar("R_co", bound=Resource, covariant=True)
 
-PHASES = {
-    phases.CREATING: "being made",
-    phases.MADE: "made, not ready yet",
-    phases.READY: "ready",
-    phases.UPDATING: "being changed",
-    phases.DELETING: "being deleted",
+STATES = {
+    phases.CREATING: Condition.CREATING,
+    phases.MADE: Condition.CREATING,
+    phases.READY: Condition.READY,
+    phases.UPDATING: Condition.UPDATING,
+    phases.DELETING: Condition.DELETING,
 }
 RULE = re.compile(r"(\S+ \S+) \$\{([a-z0-9-]+)\.id\}")  # protocol and port, the other group's step
-
-
-class Level(Enum):
-    """How a thing stands, from good to bad; the value is its mark."""
-
-    READY = "●"
-    BUSY = "◐"
-    DIFFERS = "≠"
-    FAILED = "✕"
-    ABSENT = "○"
 
 
 @dataclass(frozen=True)
@@ -43,13 +34,19 @@ class Thing(Generic[R_co]):
 
     resource: R_co  # every reference that is known replaced by its value
     identity: str  # "" when it is not there
-    state: str  # in words
-    level: Level
+    state: Condition
+    status: str = ""  # AWS's own
+    console: str = ""  # the URL of its page in the AWS console
 
     @property
     def step(self) -> str:
         """The step's name."""
         return self.resource.step
+
+    @property
+    def stands(self) -> str:
+        """How it stands, with its sign."""
+        return f"{self.state.sign} {in_words(self.state, self.status)}"
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ class Passage:
     source: str
     target: str
     how: str  # tcp 3306, or IAM actions
-    level: Level  # the worst of all that it takes
+    state: Condition  # the worst of all that it takes
 
 
 class Things(dict[str, Thing[Resource]]):
@@ -76,22 +73,28 @@ def drawn(resources: Sequence[Resource]) -> list[Resource]:
 
 
 def things_in_state(
-    resources: Sequence[Resource], steps: Mapping[str, Mapping[str, Any]]
+    resources: Sequence[Resource], steps: Mapping[str, Mapping[str, Any]], region: str = ""
 ) -> Things:
-    """Return each declared resource as the state file's `steps` have it."""
+    """Return each declared resource as the state file's `steps` have it, in a region."""
     known = {step: entry["outputs"] for step, entry in steps.items()}
 
     def thing(resource: Resource) -> Thing[Resource]:
         bound = bind(resource, known)
         if resource.step not in steps:
-            return Thing(bound, "", "not there", Level.ABSENT)
+            return Thing(bound, "", Condition.MISSING)
         phase = steps[resource.step]["phase"]
         if isinstance(resource, AccountResource) and phase == phases.MADE:
             phase = phases.READY  # the account's own: it is not waited for
-        level = Level.READY if phase == phases.READY else Level.BUSY
-        return Thing(bound, resource.identity(known[resource.step]), PHASES[phase], level)
+        identity = resource.identity(known[resource.step])
+        console = page_of(bound, identity, region)
+        return Thing(bound, identity, STATES[phase], console=console)
 
     return Things({each.step: thing(each) for each in drawn(resources)})
+
+
+def page_of(resource: Resource, identity: str, region: str) -> str:
+    """Return the URL of a bound resource's page in the AWS console, or ""."""
+    return console_url(resource.kind, identity, vars(resource), region)
 
 
 # --- what may talk to what ------------------------------------------------------------------------
@@ -99,8 +102,8 @@ def things_in_state(
 
 def passages(template: Template, things: Things) -> Iterator[Passage]:
     """Yield what may talk to what, through the network and by IAM."""
-    level = worst(things, template.api.step, template.stage.step)
-    yield Passage("any client", template.api.step, "HTTPS, without a login", level)
+    state = worst(things, template.api.step, template.stage.step)
+    yield Passage("any client", template.api.step, "HTTPS, without a login", state)
     yield from network_passages(template, things)
     for role in template.all(Role):
         yield from grants(things.of(role))
@@ -131,10 +134,10 @@ def grants(thing: Thing[Role]) -> Iterator[Passage]:
     for policy in thing.resource.policies.values():
         for statement in policy["Statement"]:
             for target in listed(statement["Resource"]):
-                known = known_or(target.split(":", 5)[-1], "not there yet")
+                known = known_or(target.split(":", 5)[-1], "known when it exists")
                 how = ", ".join(listed(statement["Action"]))
-                level = thing.level if known in target else Level.ABSENT
-                yield Passage(thing.step, known, how, level)
+                state = thing.state if known in target else Condition.MISSING
+                yield Passage(thing.step, known, how, state)
 
 
 def listed(value: str | Sequence[str]) -> Sequence[str]:
@@ -142,9 +145,9 @@ def listed(value: str | Sequence[str]) -> Sequence[str]:
     return [value] if isinstance(value, str) else value
 
 
-def worst(things: Things, *steps: str) -> Level:
+def worst(things: Things, *steps: str) -> Condition:
     """Return how the worst of these stands."""
-    return max((things[step].level for step in steps), key=list(Level).index)
+    return max((things[step].state for step in steps), key=list(Condition).index)
 
 
 def known_or(text: str, otherwise: str) -> str:

@@ -1,4 +1,4 @@
-"""SVG and HTML as text, everything escaped: the one place where markup is put together."""
+"""HTML and SVG as text, everything escaped: the one place where markup is put together."""
 
 from __future__ import annotations
 
@@ -37,31 +37,13 @@ def escaped(text: object) -> str:
     return html.escape(visible(str(text)))
 
 
-def drawing(
-    name: str, title: str, description: str, *parts: Markup, width: float, height: float
-) -> Markup:
-    """Return an SVG of the class `name`, with its title and description for who cannot see it."""
-    return element(
-        "svg",
-        element("title", title, id=f"{name}-title"),
-        element("desc", description, id=f"{name}-description"),
-        *parts,
-        viewBox=f"0 0 {number(width)} {number(height)}",
-        role="img",
-        aria_labelledby=f"{name}-title",
-        aria_describedby=f"{name}-description",
-        class_=name,
-    )
+def link(url: str, text: object) -> Markup:
+    """Return a link, which is followed when a person clicks it; the text alone for no web URL."""
+    if not url.startswith(("https://", "http://")):
+        return element("span", text)
+    return element("a", text, href=url, rel="noreferrer")
 
 
 def number(value: object) -> str:
     """Return an attribute's value; a float with at most two places."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
-
-
-def cut(text: str, most: int) -> str:
-    """Return text of at most `most` characters; its middle gives way, since ids differ at ends."""
-    if len(text) <= most:
-        return text
-    tail = (most - 1) // 2
-    return f"{text[: most - 1 - tail]}…{text[-tail:]}"
