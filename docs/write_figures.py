@@ -40,7 +40,25 @@ def sweeps(record: Record) -> str:
         f"{record['scenarios']} scenarios: {record['copies']} copies and {record['leftovers']} "
         "leftovers found."
     )
-    return textwrap.fill(text, WIDTH)
+    return textwrap.fill(text, WIDTH) + (
+        "\n\n" + spread(record["drawn"]) if "drawn" in record else ""
+    )
+
+
+def spread(drawn: Record) -> str:
+    """Return the table of how long AWS took where its durations were drawn."""
+    lines = [
+        f"AWS's time in {drawn['seeds']} lives whose durations a seed drew:",
+        "",
+        "| command | least | median | most | most of the longest chain was |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for command, row in drawn.items():
+        if command != "seeds":
+            chains = ", ".join(f"{kind} ({count})" for kind, count in row["chains"].items())
+            times = " | ".join(f"{row[name]} s" for name in ("least", "median", "most"))
+            lines.append(f"| `{command}` | {times} | {chains} |")
+    return "\n".join(lines)
 
 
 def bench(record: Record) -> str:

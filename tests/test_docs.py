@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from docs import write_figures as figures
 from tests.support.commands import ROOT
+from tests.sweeps.figures import document
 
 PICTURES = ROOT / "docs" / "screenshots"
 MOST_BYTES = 200_000
@@ -63,6 +65,19 @@ def test_a_figure_that_was_written_by_hand_is_found(records: Path) -> None:
     assert "4 other faults (4 lost)" in written
     assert written.endswith("leftovers found.\n<!-- end of figures -->\nb\n")
     assert figures.written(written) == written
+
+
+def test_the_spread_of_what_was_drawn_is_a_table(records: Path) -> None:
+    lives = [
+        {"up": {"seconds": seconds, "chain": chain}, "teardown": {"seconds": 300.2, "chain": "VPC"}}
+        for seconds, chain in ((420.4, "proxy"), (500.0, "DB instance"), (900.6, "proxy"))
+    ]
+    record = document(Counter(scenarios=3, inventories=9), lives)
+    (records / "sweeps.json").write_text(json.dumps(record))
+    written = figures.written("<!-- figures: sweeps -->\n<!-- end of figures -->")
+    assert "AWS's time in 3 lives" in written
+    assert "\n| `up` | 420 s | 500 s | 901 s | proxy (2), DB instance (1) |\n" in written
+    assert "\n| `teardown` | 300 s | 300 s | 300 s | VPC (3) |\n" in written
 
 
 def test_the_bench_is_a_table(records: Path) -> None:

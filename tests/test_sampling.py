@@ -126,3 +126,11 @@ def test_every_test_of_the_sweeps_is_marked() -> None:
     folder = Path(__file__).parent / "sweeps"
     for path in folder.glob("test_*.py"):
         assert "pytest.mark.sweep" in path.read_text(encoding="utf-8"), path.name
+
+
+def test_a_sweep_may_take_a_part_of_its_share_and_all_when_all_are_wanted(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(test_sweep=SWEEP.replace("mark.sweep", "mark.sweep(part=0.5)"))
+    assert len(swept(run("--sweeps", "0.25"))) == 5
+    assert len(swept(run("--sweeps", "all"))) == 40

@@ -4,6 +4,8 @@ A sweep is a module's tests that cost seconds each and are many. To make one, ma
 
     pytestmark = pytest.mark.sweep
 
+A sweep of many tests that differ little takes a part of that share: `pytest.mark.sweep(part=0.1)`.
+
 A run takes `--sweeps` of them: a share from 0 to 1 (but at least two of each module), or `all`. One
 that is named on the command line is always taken. Which ones a share takes depends on the seed
 alone; pytest-randomly orders the tests by the same one. The seed is the date (UTC) unless
@@ -69,9 +71,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in sweeps:
         item.add_marker("slow")
     taken = {argument.partition("::")[2] for argument in config.args}
+    parts = {module_of(item.nodeid): part_of(item) for item in sweeps}
     for module, tests in groupby(sorted(item.nodeid for item in sweeps), key=module_of):
         seed = f"{config.option.randomly_seed} {module}"
-        taken |= sample(list(tests), config.option.sweeps, seed)
+        asked = config.option.sweeps
+        taken |= sample(list(tests), asked if asked == 1 else asked * parts[module], seed)
     left_out = [
         item for item in sweeps if not taken & {item.nodeid, item.nodeid.partition("::")[2]}
     ]
@@ -84,6 +88,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def module_of(nodeid: str) -> str:
     """Return the file that a test stands in."""
     return nodeid.partition("::")[0]
+
+
+def part_of(item: pytest.Item) -> float:
+    """Return the part of a share that a sweep's module takes."""
+    marker = item.get_closest_marker(MARK)
+    return float(marker.kwargs.get("part", 1.0)) if marker else 1.0
 
 
 def sample(tests: list[str], part: float, seed: str) -> set[str]:

@@ -7,7 +7,9 @@ them (docs/write_figures.py). Only a run of all sweeps without a failure is reco
 from __future__ import annotations
 
 import json
+import statistics
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from docs.write_figures import sweeps as sentence
 
 NAME = "swept"
+DRAWN = "drawn"  # how long each command of a drawn life took, and on what
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,17 +30,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print what was swept, and record it."""
     swept: Counter[str] = Counter()
+    drawn: list[Mapping[str, Any]] = []
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "teardown":
                 for name, value in report.user_properties:
                     if name == NAME:
                         swept.update({**value, "scenarios": 1})
+                    elif name == DRAWN:
+                        drawn.append(value)
     if not swept:
         return
-    figures = document(swept)
+    figures = document(swept, drawn)
     terminalreporter.section("sweeps")
-    terminalreporter.write_line(sentence(figures).replace("\n", " "))
+    terminalreporter.write_line(sentence(figures))
     failed = terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")
     if config.option.figures and whole(config) and not failed:
         config.option.figures.write_text(json.dumps(figures, indent=1) + "\n")
@@ -49,8 +55,27 @@ def whole(config: pytest.Config) -> bool:
     return everywhere and config.option.sweeps == 1 and not config.option.keyword
 
 
-def document(swept: Counter[str]) -> dict[str, Any]:
-    """Return what is recorded: how many scenarios, inventories, faults of each kind, finds."""
+def document(swept: Counter[str], drawn: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Return what is recorded: how many scenarios, inventories, faults of each kind, finds.
+
+    And of the lives that were drawn by a seed, how long AWS took.
+    """
     found = ("scenarios", "inventories", "copies", "leftovers")
     faults = {kind: count for kind, count in sorted(swept.items()) if kind not in found}
-    return {**{name: swept[name] for name in found}, "faults": faults}
+    figures = {**{name: swept[name] for name in found}, "faults": faults}
+    return {**figures, "drawn": spread(drawn)} if drawn else figures
+
+
+def spread(drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the spread of AWS's seconds by command, and what its longest chain was spent on."""
+    commands: dict[str, Any] = {}
+    for command in drawn[0]:
+        seconds = [each[command]["seconds"] for each in drawn]
+        chains = Counter(each[command]["chain"] for each in drawn)
+        commands[command] = {
+            "least": round(min(seconds)),
+            "median": round(statistics.median(seconds)),
+            "most": round(max(seconds)),
+            "chains": dict(chains.most_common()),
+        }
+    return {"seeds": len(drawn), **commands}

@@ -16,7 +16,7 @@ from tests.support.account import Account
 from tests.support.s3_state import BUCKET, make_bucket
 from tests.sweeps.world import KILLED, SLOW, SPEED, Ended, Place, Running
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep
 KEY = "demo.json"
 INTERRUPTED = 130
 LEASE = 5  # seconds, the shortest; a margin of 2 s comes on top
