@@ -11,6 +11,7 @@ from typing import Any
 from provision.aws.account import Aws, make_session
 from provision.cli.memory import resume_collecting
 from provision.cli.options import Options, configuration, state_location
+from provision.cli.parser import nearest
 from provision.config import Config
 from provision.engine.discovery import Discovery
 from provision.engine.events import Display, Pace, Summary
@@ -65,7 +66,8 @@ class Run:
         steps = [each.step for each in self.template if isinstance(each, ManagedResource)]
         if unknown := [step for step in replace if step not in steps]:
             raise UsageError(
-                f"--replace {unknown[0]}: no step of this name can be replaced",
+                f"--replace {unknown[0]}: no step of this name can be replaced"
+                + nearest(unknown[0], steps),
                 next_step=f"Steps are {', '.join(steps)}.",
             )
         return compare(

@@ -183,9 +183,18 @@ class OddAnswer(UnforeseenError):
 
 
 class CheckFailed(ProvisionError):
-    """At least one of the two logins does not work. `verdict`: how many, for the summary."""
+    """At least one of the two logins does not work.
 
-    verdict = ""
+    `verdict` says in a few words what was found, for the summary. `tabled`: a table has shown each
+    failure with its reason, and a person does not need the message as well.
+    """
+
+    def __init__(
+        self, message: str, *, next_step: str = "", verdict: str = "", tabled: bool = False
+    ) -> None:
+        super().__init__(message, next_step=next_step)
+        self.verdict = verdict
+        self.tabled = tabled
 
 
 class LeftBehind(ProvisionError):

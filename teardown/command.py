@@ -12,7 +12,13 @@ from provision.context import Run, opened
 from provision.engine.events import Display, Summary
 from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, ForeignResource, UsageError
-from provision.resources.base import DeletableResource, ManagedResource, Resource, Seen
+from provision.resources.base import (
+    AccountResource,
+    DeletableResource,
+    ManagedResource,
+    Resource,
+    Seen,
+)
 from provision.resources.logs import LogGroup
 from provision.resources.ownership import Owner
 from teardown.leftovers import check_nothing_left
@@ -61,7 +67,12 @@ def take_down(
         if not yes and going(run, seen):
             show(run, seen)
             name = run.config.environment.name
-            ask("Delete all of this, the database included?", name)
+            ask(
+                "Delete all of this, the database included?",
+                name,
+                stop=run.poll_policy.stop,
+                otherwise="nothing was deleted",
+            )
         with run.changing():
             again = run.look()
             if yes or going(run, again) == going(run, seen):
@@ -70,7 +81,18 @@ def take_down(
         seen = again
     else:
         check_nothing_left(run, seen, kept_snapshot=final_snapshot)
-    return run.summary(next_commands=[("python -m provision up", "make it again")])
+    notes = staying(run, seen) if run.engine.counts.deleted else []
+    return run.summary(notes=notes, next_commands=[("python -m provision up", "make it again")])
+
+
+def staying(run: Run, seen: Mapping[str, Seen | None]) -> list[str]:
+    """Return in a line what stays, since it is the account's own."""
+    steps = [each.step for each in run.template if isinstance(each, AccountResource)]
+    return [
+        f"{step} stays: it is the account's own, and costs nothing"
+        for step in steps
+        if seen.get(step)
+    ]
 
 
 def refuse_taken_name(run: Run, seen: Mapping[str, Seen | None], name: str) -> None:

@@ -23,20 +23,22 @@ if TYPE_CHECKING:
     from provision.engine.events import Display, Summary
 
 DESCRIPTION = """\
-Deletes everything that `python -m provision up` made, found by the state file, tags and names
-together; what costs money first. Waits until it is gone, then asks AWS, kind by kind, what is left.
+Deletes everything that `python -m provision up` made, found by the state file,
+tags and names together; what costs money first. Waits until it is deleted, then
+asks AWS, kind by kind, what is left.
 """
 EXAMPLES = """\
 examples:
   python -m teardown --plan               what would be deleted (reads only)
   python -m teardown                      delete it; asks first
   python -m teardown --yes                does not ask
-  python -m teardown --final-snapshot before-we-left   keep the data in a snapshot
-  python -m teardown --dry-run            rehearse `up` and then the teardown: no AWS
+  python -m teardown --final-snapshot bye keep the data in a snapshot
+  python -m teardown --dry-run            rehearse `up`, then this: no AWS
 
 exit codes:
-  0 nothing is left   1 failed at AWS, locked, or something is left   2 bad usage or configuration
-  130 interrupted, state saved
+  0 nothing is left             2 bad usage or configuration, nothing changed
+  1 failed at AWS, locked,      130 interrupted, state saved
+    or something is left
 """
 
 

@@ -6,17 +6,17 @@ import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 from provision.cli.version import ShowVersion
-from provision.errors import UsageError
+from provision.errors import UsageError, shown
 from provision.views.spelling import spelled
 
 ENVIRONMENT = """
 environment variables:
   AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...   as boto3 takes them
   NO_COLOR=1                 no colours on a terminal
-  GITHUB_STEP_SUMMARY=FILE   append a summary in Markdown (GitHub Actions sets it)
+  GITHUB_STEP_SUMMARY=FILE   append a summary in Markdown
 """
 MOST_SECONDS = 1e6
 MOST_COUNTED = 10_000
@@ -31,6 +31,51 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, next_step=f"`{self.prog} --help` shows what there is.")
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        parsed, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            self._command(getattr(parsed, "title", "")).refuse(unknown[0])
+        return parsed
+
+    def _command(self, name: str) -> Parser:
+        """Return the parser of a command; without one of this name, the program's."""
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction) and name in action.choices:
+                return cast(Parser, action.choices[name])
+        return self
+
+    def refuse(self, unknown: str) -> NoReturn:
+        """Raise UsageError for an argument that is none, with the nearest flag."""
+        flag = unknown.partition("=")[0]
+        if not flag.startswith("-"):
+            self.error(f"{self.prog} takes no argument {shown(flag)}")
+        flags = [name for name in self._option_string_actions if name.startswith("--")]
+        self.error(f"{self.prog} has no flag {shown(flag)}{nearest(flag, flags)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = [str(each) for each in action.choices or ()]
+        if not choices or value in choices:
+            return
+        what = "/".join(action.option_strings)
+        about = f"{what} {shown(value)}: must be one of" if what else f"no command {shown(value)};"
+        known = ", ".join(choices) if what else f"there are {', '.join(choices)}"
+        self.error(f"{about} {known}{nearest(str(value), choices)}")
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help whose text keeps its line breaks, with room for the flags beside what they do."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return the known word that was probably meant, as the end of a sentence; or ""."""
+    import difflib
+
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {found[0]}?" if found else ""
+
 
 def parser(prog: str, description: str, epilog: str) -> Parser:
     """Return a parser whose help keeps its line breaks."""
@@ -38,7 +83,7 @@ def parser(prog: str, description: str, epilog: str) -> Parser:
         prog=prog,
         description=description,
         epilog=epilog + ENVIRONMENT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
     made.add_argument("--version", action=ShowVersion, nargs=0, help="show the version, and exit")
@@ -63,8 +108,9 @@ def add_common_flags(to: argparse.ArgumentParser) -> None:
         help="override one key of the configuration, e.g. database.name=shop; repeatable",
     )  # fmt: skip
     group.add_argument(
-        "--output", choices=("auto", "rich", "plain", "json"), default="auto",
-        help="auto: a live table on a terminal, lines elsewhere (default)",
+        "--output", metavar="KIND", choices=("auto", "rich", "plain", "json"), default="auto",
+        help="rich: a live table; plain: lines; json: a JSON object a line; auto (default): rich "
+        "on a terminal, else plain",
     )  # fmt: skip
     group.add_argument("--profile", metavar="NAME", help="the AWS profile (default: boto3's own)")
     group.add_argument("--region", metavar="NAME", help="overrides environment.region")
@@ -83,25 +129,27 @@ def add_rehearsal_flag(to: argparse._ActionsContainer, *, default: object = Fals
     )  # fmt: skip
 
 
-def add_dry_run_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of a rehearsal."""
+def add_dry_run_flags(to: argparse._ActionsContainer) -> argparse._ActionsContainer:
+    """Add the flags of a rehearsal. Returns their group."""
+    to = to.add_argument_group("rehearsal")
     to.add_argument(
         "--dry-run", action="store_true",
         help="rehearse on this machine: no AWS, no credentials, nothing kept",
     )  # fmt: skip
     to.add_argument(
         "--speed", type=positive, metavar="N",
-        help="of the rehearsal: N times faster than AWS (default: 300)",
+        help="with it: N times faster than AWS (default: 300)",
     )  # fmt: skip
     to.add_argument(
         "--seed", type=seed, metavar="N",
-        help="of the rehearsal: draw what is left to chance, durations above all, as another run "
+        help="with it: draw what is left to chance, durations above all, as another run "
         "with this seed did (default: a new one, which is shown)",
     )  # fmt: skip
     to.add_argument(
         "--rehearse-db", metavar="HOST:PORT",
-        help="of the rehearsal: a MySQL or MariaDB server behind the proxies (default: SQLite)",
+        help="with it: a MySQL or MariaDB server behind the proxies (default: SQLite)",
     )  # fmt: skip
+    return to
 
 
 def add_explain_flag(to: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ from provision.cli.memory import one_heap, stop_collecting
 from provision.cli.options import Options, Stop, configuration
 from provision.cli.parser import json_asked_for
 from provision.cli.streams import finish, make_usable
-from provision.errors import ProvisionError, UsageError
+from provision.errors import Declined, ProvisionError, UsageError
 from provision.views.spelling import lead_to_rehearsal
 
 if TYPE_CHECKING:
@@ -112,11 +112,16 @@ def report(error: ProvisionError, output: Display | None, command: str, seconds:
 
     if output is None:
         output = make_output("json" if json_asked_for(sys.argv[1:]) else "plain")
+    if isinstance(error, Declined):  # an answer, and no error
+        output.note(error.message)
+        output.summary(Summary(command, ok=False, seconds=seconds, error=error, silent=True))
+        return error.exit_code
     output.error(error)
     if isinstance(error.summary, Summary):
         output.summary(error.summary)
     else:
-        output.summary(Summary(command, ok=False, seconds=seconds, error=error))
+        refused = isinstance(error, UsageError)  # before anything began: the error says it all
+        output.summary(Summary(command, ok=False, seconds=seconds, error=error, silent=refused))
     return error.exit_code
 
 

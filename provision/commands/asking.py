@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import select
 import sys
+import threading
 
 from provision.engine.events import Reporter
-from provision.errors import Declined
+from provision.errors import Declined, Interrupted
+
+STOP_SECONDS = 0.2  # how long Ctrl-C may go unnoticed while a person thinks
 
 
 def can_ask(output: Reporter) -> bool:
@@ -13,8 +17,21 @@ def can_ask(output: Reporter) -> bool:
     return output.interactive and sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def ask(question: str, word: str) -> None:
-    """Ask, and go on when the answer is `word`. Raises Declined for any other."""
+def ask(question: str, word: str, *, stop: threading.Event, otherwise: str) -> None:
+    """Ask, and go on when the answer is `word`.
+
+    Raises Declined for any other, and when the command is to stop meanwhile; `otherwise` says what
+    that means: "nothing was deleted".
+    """
     print(f"{question} Type {word} to go on: ", end="", file=sys.stderr, flush=True)
+    while not select.select([sys.stdin], [], [], STOP_SECONDS)[0]:
+        if stop.is_set():
+            print(file=sys.stderr)
+            raise interrupted_before(otherwise)
     if sys.stdin.readline().strip() != word:
-        raise Declined("not confirmed: nothing was changed")
+        raise Declined(f"cancelled: {otherwise}")
+
+
+def interrupted_before(otherwise: str) -> Interrupted:
+    """Return the error of a command that was interrupted before it changed anything."""
+    return Interrupted(f"interrupted: {otherwise}")

@@ -17,6 +17,7 @@ from provision.errors import CheckFailed, ProvisionError
 from provision.verify.diagnosis import Cause, weak_settings
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute
 from provision.verify.logins import Proof, not_shared
+from provision.views.words import some_fail
 
 COLUMNS = ("route", "login", "TLS", "login ms", "whole ms", "rows", "verdict")
 
@@ -38,7 +39,7 @@ def check(options: Options, output: Display) -> Summary:
         run.start()
         run.url = api_endpoint(run)
         prove_logins(run)
-        return run.summary()
+        return run.summary(happened=f"all {len(LOGIN_ROUTES)} routes work, with both logins")
 
 
 def api_endpoint(run: Run) -> str:
@@ -63,12 +64,14 @@ def prove_logins(run: Run) -> None:
     """
     proof = Proof(run, run.url or api_endpoint(run))
     proof.wait_for_targets()
+    run.output.activity(f"calling {', '.join(f'GET {route.path}' for route in LOGIN_ROUTES)}")
     proof.call_all()
     proof.call_all()  # once more: warm, and each login then sees what the other has stored
+    run.output.activity("")
     show(run.output, proof)
     run.remember_check(check_record(found(proof)))
     if failed := failures(proof):
-        raise check_failed(run, failed)
+        raise check_failed(run, failed, verdict_of(proof))
     run.output.note("both logins work, and each sees the rows that the other stores")
 
 
@@ -113,13 +116,20 @@ def shortcomings(proof: Proof) -> list[Failure]:
     return failed
 
 
-def check_failed(run: Run, failed: list[Failure]) -> CheckFailed:
+def verdict_of(proof: Proof) -> str:
+    """Return in words how many routes fail."""
+    if failing := proof.failing():
+        return some_fail(len(failing), len(LOGIN_ROUTES), "routes")
+    return "every route answers, and not all is as it should be"
+
+
+def check_failed(run: Run, failed: list[Failure], verdict: str) -> CheckFailed:
     """Return the error that says what does not work, why, and what to do."""
     lines = []
     for each in failed:
         lines += [f"{each.what}: {each.cause.sentence}", f"  proof: {each.cause.proof}"]
     steps = dict.fromkeys(each.cause.next_step for each in failed)
-    error = CheckFailed("\n".join(lines), next_step="; ".join(steps))
+    error = CheckFailed("\n".join(lines), next_step="; ".join(steps), verdict=verdict)
     error.summary = run.summary(ok=False, error=error)
     return error
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from provision.cli.completion import offer
 from provision.cli.options import refuse_without_config
 from provision.cli.parser import (
+    HelpFormatter,
     add_common_flags,
     add_dry_run_flags,
     add_explain_flag,
@@ -25,26 +26,28 @@ if TYPE_CHECKING:
     from provision.engine.events import Display, Summary
 
 DESCRIPTION = """\
-Builds, without any IaC tool, an environment in which Lambda reaches MySQL through two RDS Proxies:
-one takes a password, the other takes IAM. Shows that both work. `python -m teardown` deletes it.
+Builds, without any IaC tool, an environment in which Lambda reaches MySQL
+through two RDS Proxies: one takes a password, the other takes IAM. Shows that
+both work. `python -m teardown` deletes it.
 """
 EXAMPLES = """\
 examples:
-  python -m provision up --dry-run        rehearse everything on this machine: no AWS, no bill
+  python -m provision up --dry-run        rehearse it on this machine: no AWS
   python -m provision init                write config.toml with the defaults
   python -m provision plan                what `up` would do on the real account
-  python -m provision up                  build it (about 10 minutes), then call both routes
+  python -m provision up                  build it (10 minutes), and call it
   python -m provision up --set environment.name=demo --region eu-west-1
   python -m provision status              what is there, and what it costs
   python -m provision timeline            what the last run did and when
   python -m provision timeline --html page.html --live
-  python -m provision doctor              is anything in the way, and which link is broken
+  python -m provision doctor              what is in the way, what is broken
   python -m provision logs --follow       what both functions log, until Ctrl-C
   python -m provision compare             both logins in figures
 
 exit codes:
-  0 done   1 failed at AWS, locked, or a check failed   2 bad usage or configuration
-  3 `plan --exit-code` found something to do            130 interrupted, state saved
+  0 done                        2 bad usage or configuration, nothing changed
+  1 failed at AWS, locked,      3 `plan --exit-code` found something to do
+    or a check failed           130 interrupted, state saved
 """
 
 
@@ -62,13 +65,17 @@ def arguments_of(argv: list[str]) -> argparse.Namespace:
     for name, words, add_flags, work in COMMANDS:
         command = commands.add_parser(
             name, help=words, description=words, allow_abbrev=False, epilog=examples_of(name),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=HelpFormatter, usage=f"{top.prog} {name} [FLAGS]",
         )  # fmt: skip
         add_flags(command)
         add_common_flags(command)
         command.set_defaults(work=work, title=name)
     offer(top)
-    return top.parse_args(argv)
+    if not argv:
+        top.print_help()
+        top.exit()
+    arguments: argparse.Namespace = top.parse_args(argv)
+    return arguments
 
 
 def examples_of(command: str) -> str:
@@ -97,10 +104,9 @@ def up_flags(to: argparse.ArgumentParser) -> None:
         help="do not ask before something is made that costs (on a terminal)",
     )  # fmt: skip
     add_explain_flag(to)
-    add_dry_run_flags(to)
-    to.add_argument(
+    add_dry_run_flags(to).add_argument(
         "--serve", action="store_true",
-        help="with --dry-run: keep it up, with both routes on a loopback URL, until Ctrl-C",
+        help="with it: keep it up, with both routes on a loopback URL, until Ctrl-C",
     )  # fmt: skip
 
 

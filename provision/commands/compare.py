@@ -48,7 +48,7 @@ def compare(options: Options, output: Display, *, requests: int = REQUESTS) -> S
             raise no_answer(unheard)
         failed = sum(each.failed for each in samples)
         notes = [f"{failed} calls failed and are left out: `check` says why"] if failed else []
-        return run.summary(notes=notes)
+        return run.summary(notes=[in_a_sentence(*samples), *notes])
 
 
 @dataclass
@@ -149,6 +149,26 @@ def spread(times: Sequence[float]) -> Distribution | None:
         return Distribution(1, times[0], times[0], times[0], 0.0)
     cuts = statistics.quantiles(times, n=20, method="inclusive")  # 5 %, 10 %, ... 95 %
     return Distribution(len(times), statistics.median(times), cuts[0], cuts[18], cuts[14] - cuts[4])
+
+
+def in_a_sentence(password: Sample, iam: Sample) -> str:
+    """Return which login is slower by how much, and whether that is within the spread.
+
+    The spread is the wider of the two interquartile ranges: about half of each login's times lie
+    in its own.
+    """
+    first, second = (spread(login_times(each.warm)) for each in (password, iam))
+    if first is None or second is None:
+        return "too few warm calls for a comparison: --requests N makes more"
+    between = second.median - first.median
+    wider = max(first.iqr, second.iqr)
+    slower, faster = ("iam", "password") if between >= 0 else ("password", "iam")
+    where = "within" if abs(between) <= wider else "more than"
+    verdict = "no difference that these calls prove" if where == "within" else "a real difference"
+    return (
+        f"the {slower} login is slower than the {faster} login by {abs(between):.1f} ms (medians, "
+        f"warm), {where} the spread of {wider:.1f} ms: {verdict}"
+    )
 
 
 def login_times(answers: Sequence[Answer]) -> list[float]:

@@ -18,8 +18,9 @@ from provision.state.location import S3Location
 from provision.verify.doctor.chain import chain_findings
 from provision.verify.doctor.finding import Finding, Grade, bad_ones, in_words, next_steps
 from provision.verify.doctor.preflight import account_findings, costly, credentials, names, pools
+from provision.views.words import some_fail
 
-COLUMNS = ("link", "login", "verdict", "why")
+COLUMNS = ("link", "login", "verdict", "what was found")
 
 
 def doctor(options: Options, output: Display) -> Summary:
@@ -44,7 +45,12 @@ def doctor(options: Options, output: Display) -> Summary:
         show(output, "account", "the account and the region:", account)
         show(output, "link", "the chain, as AWS has it:", chain)
         if failed := bad_ones([*account, *chain]):
-            raise CheckFailed(in_words(failed), next_step=next_steps(failed))
+            raise CheckFailed(
+                in_words(failed),
+                next_step=next_steps(failed),
+                verdict=some_fail(len(failed), len(account) + len(chain), "checks"),
+                tabled=True,
+            )
         return run.summary(notes=[verdict(run, chain)], next_commands=next_commands(chain))
 
 

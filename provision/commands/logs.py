@@ -6,6 +6,7 @@ may by some seconds, is shown late.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from provision.aws.account import absent, calling, pages
 from provision.cli.options import Options
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
-from provision.errors import ProvisionError
+from provision.errors import Interrupted, ProvisionError
 from provision.resources.template import LOGINS, Login
 from provision.verify.request_log import LoggedRequest, Requests, parsed
 
@@ -37,8 +38,9 @@ def logs(
         readers = {login: LogReader(run, login, since) for login in LOGINS}
         options.stop.expected = follow  # Ctrl-C is how it ends
         shown = show(run, read(run, readers))
-        while follow and not run.poll_policy.stop.wait(run.poll_policy.poll):
-            shown += show(run, read(run, readers))
+        with contextlib.suppress(*((Interrupted,) if follow else ())):
+            while follow and not run.poll_policy.stop.wait(run.poll_policy.poll):
+                shown += show(run, read(run, readers))
         left = [request for reader in readers.values() for request in reader.requests.rest()]
         shown += show(run, left)
         return run.summary(notes=[] if shown else [nothing(since_minutes)])

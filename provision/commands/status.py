@@ -13,7 +13,14 @@ from provision.engine.events import Display, Summary
 from provision.engine.plan import Action, Plan, Planned, compare
 from provision.errors import ForeignResource
 from provision.pricing.table import dollars, note_of, spent
-from provision.resources.base import Change, CreatableResource, ManagedResource, Resource, Seen
+from provision.resources.base import (
+    AccountResource,
+    Change,
+    CreatableResource,
+    ManagedResource,
+    Resource,
+    Seen,
+)
 from provision.resources.ownership import Owner, Ownership
 from provision.views.words import change_lines
 
@@ -146,6 +153,8 @@ def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[st
     else:
         differ = f", {differing} not as they should be" if differing else ""
         yield f"{there} of {len(ours)} resources are there{differ}"
+        if own := [s.resource.step for s in standings if isinstance(s.resource, AccountResource)]:
+            yield f"not counted: {', '.join(own)} (the account's own)"
         if missing:
             yield f"missing: {', '.join(missing)}"
     unknown = [

@@ -72,7 +72,7 @@ def bring_up(
         examine(run, plan, strict=preflight)
         asked = not yes and costs(plan) and can_ask(run.output)
         if asked:
-            ask(question(run), "yes")
+            ask(question(run), "yes", stop=run.poll_policy.stop, otherwise="nothing was changed")
         with run.changing():
             again = look()
             if again.same_as(plan) or not asked:

@@ -28,6 +28,7 @@ class Summary:
     url: str | None = None
     error: ProvisionError | None = None
     notes: Sequence[str] = field(default=())  # what is worth knowing: cost, what still runs
+    happened: str = ""  # in words, in place of "done": for what counts nothing
     verdict: str = ""  # how it ended, as a line in place of "up: done in 3 s: 36 created"
     lasting: bool = True  # else the URLs lead nowhere any more, and are not shown to a person
     silent: bool = False  # the command's result is all that a person wants to see

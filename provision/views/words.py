@@ -193,9 +193,10 @@ def value(thing: Any) -> str:
 
 def error_lines(error: ProvisionError) -> Iterator[str]:
     """Yield an error, and under it what to do next."""
-    first, *rest = error.message.split("\n") if error.message else [type(error).__name__]
-    yield f"error: {first}"
-    yield from (f"       {line}" for line in rest)
+    if not (isinstance(error, CheckFailed) and error.tabled):
+        first, *rest = error.message.split("\n") if error.message else [type(error).__name__]
+        yield f"error: {first}"
+        yield from (f"       {line}" for line in rest)
     if error.next_step:
         yield f"next:  {error.next_step}"
 
@@ -261,11 +262,20 @@ def summary_lines(summary: Summary) -> Iterator[str]:
 
 def ending(summary: Summary) -> str:
     """Return how a command ended, in words: `done in 12 s: 36 created`."""
+    took = duration(summary.seconds)
+    found = summary.happened
+    if isinstance(summary.error, CheckFailed):
+        found = summary.error.verdict
+    counts = counts_in_words(summary)
+    if found:
+        return f"{found} ({', '.join(filter(None, (took, counts)))})"
     how = "done in" if summary.ok else "failed after"
-    if isinstance(summary.error, CheckFailed) and summary.error.verdict:
-        how = f"{summary.error.verdict}, after"
-    happened = counts_in_words(summary)
-    return f"{how} {duration(summary.seconds)}" + (f": {happened}" if happened else "")
+    return f"{how} {took}" + (f": {counts}" if counts else "")
+
+
+def some_fail(number: int, of: int, what: str) -> str:
+    """Return how many of some things fail: `1 of 3 routes fails`."""
+    return f"{number} of {of} {what} {'fails' if number == 1 else 'fail'}"
 
 
 def counts_in_words(summary: Summary) -> str:

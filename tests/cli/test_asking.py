@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -106,7 +107,8 @@ def test_up_asks_again_when_there_is_another_plan(
         assert thinking.until(PROMPT, times=2)
         thinking.type("no")
         assert thinking.end() == 1
-    assert "nothing was changed" in thinking.shown
+    assert thinking.shown.splitlines()[-1].endswith("cancelled: nothing was changed")
+    assert "error" not in thinking.shown
 
 
 def test_teardown_asks_again_when_there_is_something_else_to_delete(
@@ -122,3 +124,27 @@ def test_teardown_asks_again_when_there_is_something_else_to_delete(
         thinking.type(NAME)
         assert thinking.end() == 0
     assert not account.all("rds", "describe_db_instances", "DBInstances")
+
+
+def test_who_says_no_has_nothing_deleted(commands: Commands, account: Account) -> None:
+    assert commands.up().code == 0
+    with on_a_terminal(commands, "teardown") as thinking:
+        assert thinking.until(PROMPT)
+        thinking.type("yes")  # and not the name
+        assert thinking.end() == 1
+    assert thinking.shown.splitlines()[-1].endswith("cancelled: nothing was deleted")
+    assert account.all("rds", "describe_db_instances", "DBInstances")
+
+
+def test_ctrl_c_while_a_person_thinks_ends_it(commands: Commands) -> None:
+    with on_a_terminal(commands, "provision", "up", "--no-check") as thinking:
+        assert thinking.until(PROMPT)
+        thinking.process.send_signal(signal.SIGINT)
+        assert thinking.end() == 130
+    assert "interrupted: nothing was changed" in thinking.shown
+
+
+def test_a_teardown_of_nothing_asks_nothing(commands: Commands) -> None:
+    with on_a_terminal(commands, "teardown") as thinking:
+        assert thinking.end() == 0
+    assert PROMPT not in thinking.shown

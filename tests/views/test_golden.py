@@ -1,0 +1,179 @@
+"""What a person reads of each command, as whole texts, at 80 and 120 columns and in a pipe.
+
+`GOLDEN=write` writes the texts anew: look at what changed before it is committed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from provision.commands.check import COLUMNS as ROUTES
+from provision.commands.up import after_up
+from provision.engine.events import Pace, Summary
+from provision.errors import CheckFailed
+from provision.resources.base import Change, CreatableResource, DeletableResource
+from provision.views.live import Live
+from provision.views.plain import Plain
+from provision.views.words import plan_result, some_fail
+from teardown.rehearsal import AFTERWARDS
+from tests.support.outputs import ABOUT, RESOURCES, STEP, ViewClock, everything, plan_of
+
+GOLDEN = Path(__file__).parent / "golden"
+CREATED = [each for each in RESOURCES if isinstance(each, CreatableResource)]
+DELETED = [each for each in RESOURCES if isinstance(each, DeletableResource)]
+URL = "https://abcdefghij.execute-api.ap-northeast-1.amazonaws.com"
+COST = "costs about $0.101 an hour ($73 in 30 days), table of 2026-11-24, unverified"
+GOOD = [
+    ("GET /func1", "password", "TLSv1.3", "12", "41", "4", "works"),
+    ("GET /", "password", "TLSv1.3", "9", "38", "5", "works"),
+    ("GET /func2", "iam", "TLSv1.3", "14", "44", "6", "works"),
+]
+BAD = [*GOOD[:2], ("GET /func2", "iam", "-", "-", "40", "-", "DOES NOT WORK")]
+
+
+class Tty(io.StringIO):
+    """A terminal to write to."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def created(output: Plain, clock: ViewClock) -> None:
+    """A first run: a second for each step, 7 minutes for the DB instance."""
+    output.planned(everything())
+    for each in CREATED:
+        seconds = 420.0 if each.step == "db-instance" else 1.0
+        output.began(each, "creating")
+        clock += seconds
+        output.finished(each, "created", each.name or "id", seconds)
+
+
+def deleted(output: Plain, clock: ViewClock) -> None:
+    """A teardown, last made first."""
+    output.removing(DELETED)
+    for each in reversed(DELETED):
+        output.began(each, "deleting")
+        clock += 1
+        output.finished(each, "deleted", each.name or "id", 1)
+
+
+def dry_run(output: Plain, clock: ViewClock) -> None:
+    output.note("rehearsal on this machine: no AWS, no bill; 300 times faster than AWS; --seed 1")
+    output.start("up --dry-run", RESOURCES, ABOUT, Pace(300))
+    created(output, clock)
+    output.table("both logins, as the API answers:", ROUTES, GOOD)
+    output.note("both logins work, and each sees the rows that the other stores")
+    output.summary(Summary("up --dry-run", True, created=36, seconds=8, url=URL, lasting=False))
+    output.start("teardown --dry-run", RESOURCES, ABOUT, Pace(300))
+    deleted(output, clock)
+    output.table("nothing is left at AWS (15 kinds of resource searched)", (), ())
+    output.summary(
+        Summary("teardown --dry-run", True, deleted=35, seconds=2, next_commands=AFTERWARDS)
+    )
+
+
+def up(output: Plain, clock: ViewClock) -> None:
+    output.start("up", RESOURCES, ABOUT, Pace())
+    created(output, clock)
+    output.activity("calling GET /func1, GET /, GET /func2")
+    output.activity("")
+    output.table("both logins, as the API answers:", ROUTES, GOOD)
+    output.summary(
+        Summary(
+            "up", True, created=36, seconds=460, url=URL, notes=[COST], next_commands=after_up()
+        )
+    )
+
+
+def plan(output: Plain, _clock: ViewClock) -> None:
+    found = plan_of(
+        ["route-func2"],
+        [("proxy-iam", Change("RequireTLS", False, True))],
+        [("db-instance", Change("DBName", "a", "b", replaces=True))],
+    )
+    output.start("plan", RESOURCES, ABOUT, Pace())
+    output.planned(found)
+    output.summary(
+        Summary(
+            "plan", True, unchanged=33, verdict=plan_result(found), notes=[COST],
+            next_commands=[("python -m provision up", "carry this out")],
+        )
+    )  # fmt: skip
+
+
+def teardown(output: Plain, clock: ViewClock) -> None:
+    output.start("teardown", RESOURCES, ABOUT, Pace())
+    deleted(output, clock)
+    output.table("nothing is left at AWS (15 kinds of resource searched)", (), ())
+    output.summary(
+        Summary(
+            "teardown", True, deleted=35, seconds=36,
+            next_commands=[("python -m provision up", "make it again")],
+        )
+    )  # fmt: skip
+
+
+def check_good(output: Plain, _clock: ViewClock) -> None:
+    output.start("check", RESOURCES, ABOUT, Pace())
+    output.table("both logins, as the API answers:", ROUTES, GOOD)
+    output.summary(
+        Summary("check", True, seconds=1.2, url=URL, happened="all 3 routes work, with both logins")
+    )
+
+
+def check_bad(output: Plain, _clock: ViewClock) -> None:
+    output.start("check", RESOURCES, ABOUT, Pace())
+    output.table("both logins, as the API answers:", ROUTES, BAD)
+    error = CheckFailed(
+        "iam login (GET /func2): no policy of the role rds-proxy-auth-iam allows rds-db:connect\n"
+        "  proof: iam get-role-policy has no statement for it",
+        next_step="python -m provision up",
+        verdict=some_fail(1, 3, "routes"),
+    )
+    output.error(error)
+    output.summary(Summary("check", False, seconds=1.2, url=URL, error=error))
+
+
+STORIES: Sequence[Callable[[Plain, ViewClock], None]] = (
+    dry_run, up, plan, teardown, check_good, check_bad,
+)  # fmt: skip
+
+
+def told(story: Callable[[Plain, ViewClock], None], width: int | None) -> str:
+    """What a person has read at the end: in a pipe, or in a terminal's scrollback."""
+    clock, brief = ViewClock(), story is dry_run
+    if width is None:
+        stream = io.StringIO()
+        story(Plain(stream, stream, clock=clock, beats=False, brief=brief), clock)
+        return stream.getvalue()
+    stream = Tty()
+    console = Console(file=stream, force_terminal=True, color_system=None, width=width, height=50)
+    story(Live(console, stream, clock=clock, beats=False, brief=brief), clock)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("width", [None, 80, 120], ids=["pipe", "80", "120"])
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_what_a_person_reads(story: Callable[[Plain, ViewClock], None], width: int | None) -> None:
+    text = told(story, width)
+    path = GOLDEN / f"{story.__name__}-{width or 'pipe'}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [None, 80, 120])
+def test_a_rehearsal_is_no_log(width: int | None) -> None:
+    assert len(told(dry_run, width).splitlines()) <= 36
+
+
+def test_every_resource_is_in_one_part() -> None:
+    parts = RESOURCES.parts()
+    assert sorted(parts) == sorted(each.step for each in RESOURCES)
+    assert parts[STEP["db-instance"].step] == "database"
