@@ -17,12 +17,14 @@ from provision.engine.discovery import Discovery
 from provision.engine.events import Display, Pace, Summary
 from provision.engine.executor import Counts, Engine
 from provision.engine.history import RunRecorder, usual_seconds
+from provision.engine.lifetime import Lifetime
 from provision.engine.plan import Plan, compare
 from provision.environment import environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.pricing.table import estimate, note_of
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.template import Template
+from provision.state.location import tag_of
 from provision.state.open import store_at
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, interrupted
@@ -45,6 +47,7 @@ class Run:
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
     begun: Discovery | None = None  # a look that was begun when the run was opened
+    lifetime: Lifetime = field(default_factory=Lifetime)
 
     def start(self) -> None:
         """Report that the command begins."""
@@ -57,6 +60,8 @@ class Run:
         seen = (looker or Discovery(self.aws, self.template, self.state, self.poll_policy)).look()
         if self.poll_policy.stop.is_set():
             raise interrupted()
+        self.lifetime.settle(self.aws, self.template, seen, self.state)
+        self.recorder.expires = self.lifetime.expires
         return seen
 
     def plan(
@@ -70,9 +75,10 @@ class Run:
                 + nearest(unknown[0], steps),
                 next_step=f"Steps are {', '.join(steps)}.",
             )
-        return compare(
+        plan = compare(
             self.aws, self.template, self.look(), self.state, replace=replace, forced=forced
         )
+        return self.lifetime.refuse_new(plan)
 
     @contextlib.contextmanager
     def changing(self) -> Iterator[None]:
@@ -210,7 +216,9 @@ def opened(
         call_log=options.call_log,
     )
     aws.fence = nothing_may_be_changed
-    store = store_at(state_location(options, config), aws, config.state.lock_lease_seconds)
+    at = state_location(options, config)
+    aws.state_place = tag_of(at)
+    store = store_at(at, aws, config.state.lock_lease_seconds)
     poll_policy = PollPolicy(
         poll_seconds=config.wait.poll_seconds,
         timeout_seconds=config.wait.timeout_minutes * 60,
@@ -233,7 +241,7 @@ def opened(
         engine = Engine(aws, template, state, poll_policy, watchers, before_work=resume_collecting)
         run = Run(
             command, config, aws, state, poll_policy, output, template, engine, recorder,
-            begun=begun,
+            begun=begun, lifetime=Lifetime(settings.expires_after),
         )  # fmt: skip
         if not looks:
             resume_collecting()

@@ -153,6 +153,10 @@ class ForeignResource(ProvisionError):
     """What stands at AWS under the wanted name or id is not this environment's."""
 
 
+class Expired(ProvisionError):
+    """The environment's time is over: nothing new is made in it."""
+
+
 class ReplacementRefused(ProvisionError):
     """A resource would have to be replaced, and that was not asked for."""
 

@@ -122,6 +122,9 @@ class Aws:
         self.environment = environment
         self.extra_tags = dict(tags or {})
         self.region: str = session.get_config_variable("region") or ""
+        self.expires = ""  # the value of the tag that says when the environment ends; "" = never
+        self.expiry_kept_at = ""  # the step whose such tag is to stay for now
+        self.state_place = ""  # the value of the tag that says where the state is kept
         self.fence: Callable[[], None] = lambda: None  # raises when nothing may be changed
         self._speed = speed
         self._call_log = call_log

@@ -179,6 +179,15 @@ def snapshot_name(text: str) -> str:
     return text.lower()
 
 
+def extension(text: str) -> str:
+    """Return how long an environment is to live, or "never"."""
+    from provision.config.length import LENGTHS, length_of
+
+    if text != "never" and length_of(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be never or {LENGTHS}")
+    return text
+
+
 def positive(text: str) -> float:
     """Return a number above 0."""
     plain = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}", text)

@@ -15,6 +15,7 @@ from provision.cli.parser import (
     add_dry_run_flags,
     add_explain_flag,
     add_rehearsal_flag,
+    extension,
     parser,
     positive,
     whole,
@@ -37,6 +38,7 @@ examples:
   python -m provision plan                what `up` would do on the real account
   python -m provision up                  build it (10 minutes), and call it
   python -m provision up --set environment.name=demo --region eu-west-1
+  python -m provision up --extend 8h      let it live 8 hours from now (environment.expires_after)
   python -m provision status              what is there, and what it costs
   python -m provision timeline            what the last run did and when
   python -m provision timeline --html page.html --live
@@ -103,6 +105,10 @@ def up_flags(to: argparse.ArgumentParser) -> None:
         "--yes", action="store_true",
         help="do not ask before something is made that costs (on a terminal)",
     )  # fmt: skip
+    to.add_argument(
+        "--extend", metavar="LENGTH", type=extension,
+        help="let the environment live so long from now, e.g. 8h; `never` takes its expiry away",
+    )  # fmt: skip
     add_explain_flag(to)
     add_dry_run_flags(to).add_argument(
         "--serve", action="store_true",
@@ -129,6 +135,7 @@ def up(options: Options, output: Display, arguments: argparse.Namespace) -> tupl
         "replace": arguments.replace,
         "reset_password": arguments.reset_password,
         "explain": arguments.explain,
+        "extend": arguments.extend or "",
     }
     if arguments.dry_run:
         return dry_run.up(options, output, arguments, settings), 0

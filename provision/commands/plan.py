@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from provision.cli.options import Options
 from provision.commands.costs import priced, show_costs
+from provision.commands.lifetimes import lifetime_notes
 from provision.context import opened
 from provision.engine.events import Display, Summary
 from provision.engine.plan import Plan
@@ -40,7 +41,7 @@ def plan(
         unchanged = len(found.counted) - len(found.to_do)
         costs = priced(run, live=live)
         show_costs(output, costs)
-        notes = [*not_counted(found), note_of(costs)]
+        notes = [*not_counted(found), note_of(costs), *lifetime_notes(run)]
         percent, proxies = run.config.proxy.max_connections_percent, len(run.template.proxies)
         if words := oversubscribed(percent, proxies):
             notes.append(f"warning: {words[0]}. {words[1]}")

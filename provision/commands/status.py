@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from provision.cli.options import Options
 from provision.commands.costs import priced, record_costs
+from provision.commands.lifetimes import lifetime_notes
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
 from provision.engine.plan import Action, Plan, Planned, compare
@@ -75,7 +76,11 @@ def status(options: Options, output: Display, *, live: bool = False) -> Summary:
         run.url = api.outputs.get("endpoint") if api else None
         record(output, standings, run.url)
         show(output, standings)
-        notes = [*findings(run, plan, standings), *costs(run, seen, standings, live=live)]
+        notes = [
+            *findings(run, plan, standings),
+            *costs(run, seen, standings, live=live),
+            *lifetime_notes(run),
+        ]
         return run.summary(notes=notes, next_commands=next_commands(standings))
 
 

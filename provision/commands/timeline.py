@@ -11,11 +11,14 @@ from typing import Any
 
 from provision.aws.account import Aws, make_session
 from provision.cli.options import Options, configuration, state_location
+from provision.commands.lifetimes import lifetime_words
 from provision.commands.timeline_page import asked, glance, write
 from provision.config import Config
 from provision.engine.events import Display, Summary
 from provision.environment import environment
 from provision.errors import StateError, UsageError
+from provision.pricing.table import estimate
+from provision.resources.expiry import moment_of
 from provision.state.local import LocalStore
 from provision.state.open import store_at
 from provision.state.state import State
@@ -52,13 +55,18 @@ def timeline(
         show(run, output)
         return Summary("timeline", ok=True, silent=True)
     if live:
-        things, source = asked(options, output), "as AWS has them now"
+        things, expires = asked(options, output)
+        source = "as AWS has them now"
     else:
         steps = {name: vars(step) for name, step in state.steps.items()}
         things = things_in_state(template, steps, settings.region)
         source = f"as of the last run, from the state file {Path(state.store.where).name}"
+        expires = state.runs[-1].get("expires", "") if state.steps else ""
     about = f"{settings.name}: account {state.account}, {state.region}"
     said = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
+    if moment := moment_of(expires):
+        words = lifetime_words(moment, estimate(config))
+        said += f" When this page was written: the environment {words}."
     write(html, page(about, said, run, template, things, glance(config, state, template)))
     output.record("page", path=str(html))
     return Summary("timeline", ok=True, notes=(f"written: {html}",))

@@ -84,8 +84,8 @@ def created(step: str, state: recorded.State) -> datetime.datetime | None:
     return moment(state.steps[step].since)
 
 
-def asked(options: Options, output: Display) -> Things:
-    """Return every resource as AWS has it. Raises what AWS refuses."""
+def asked(options: Options, output: Display) -> tuple[Things, str]:
+    """Return every resource as AWS has it, and when it expires. Raises what AWS refuses."""
     with opened(options, "timeline", output) as run:
         run.start()
         seen = run.look()
@@ -93,7 +93,7 @@ def asked(options: Options, output: Display) -> Things:
         known = run.state.known()
         known |= {step: dict(there.outputs) for step, there in seen.items() if there}
         drawn = stand(run, plan, seen)
-        return Things({each.resource.step: standing(each, known, run.aws.region) for each in drawn})
+        return Things({each.resource.step: standing(each, known, run.aws.region) for each in drawn}), run.lifetime.expires
 
 
 def standing(

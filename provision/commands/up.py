@@ -7,8 +7,10 @@ from collections.abc import Collection
 
 from provision.cli.options import Options
 from provision.commands.asking import ask, can_ask
+from provision.commands.lifetimes import lifetime_notes
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
+from provision.engine.lifetime import expiry_removed
 from provision.engine.plan import Action, Plan
 from provision.pricing.table import cost_note
 from provision.resources.base import Change
@@ -26,12 +28,14 @@ def up(
     reset_password: bool = False,
     explain: bool = False,
     yes: bool = False,
+    extend: str = "",
 ) -> Summary:
     """Make AWS match the configuration; with `check`, prove both logins afterwards.
 
-    `replace` names steps to make anew; `explain` shows each step's calls; `yes` does not ask before
-    what costs; without `preflight` what the look at account and region finds stops nothing. Returns
-    the summary. Raises ProvisionError; Declined when a person says no.
+    `extend` moves the moment at which the environment ends: "8h" from now, or "never". `replace`
+    names steps to make anew; `explain` shows each step's calls; `yes` does not ask before what
+    costs; without `preflight` what the look at account and region finds stops nothing. Returns the
+    summary. Raises ProvisionError; Declined when a person says no.
     """
     with opened(options, "up", output) as run:
         return bring_up(
@@ -42,6 +46,7 @@ def up(
             reset_password=reset_password,
             explain=explain,
             yes=yes,
+            extend=extend,
         )
 
 
@@ -54,6 +59,7 @@ def bring_up(
     reset_password: bool = False,
     explain: bool = False,
     yes: bool = False,
+    extend: str = "",
 ) -> Summary:
     """Make AWS match the configuration of an opened run. Returns the summary.
 
@@ -62,6 +68,7 @@ def bring_up(
     """
     forced = {run.template.secret.step: RESET} if reset_password else {}
     look = functools.partial(run.plan, replace=replace, forced=forced)
+    run.lifetime.extend = extend
     run.start()
     plan = look()
     while True:
@@ -83,7 +90,8 @@ def bring_up(
                 finish(run, again, check=check)
                 break
         plan = again
-    return run.summary(notes=[cost_note(run.config)], next_commands=after_up())
+    notes = [cost_note(run.config), *lifetime_notes(run)]
+    return run.summary(notes=notes, next_commands=after_up())
 
 
 def show(run: Run, plan: Plan, *, explain: bool) -> None:
@@ -109,7 +117,8 @@ def examine(run: Run, plan: Plan, *, strict: bool) -> None:
 
 def finish(run: Run, plan: Plan, *, check: bool) -> None:
     """Carry the plan out, and with `check` prove both logins."""
-    run.engine.carry_out(plan)
+    with expiry_removed(run.aws, plan, run.state):
+        run.engine.carry_out(plan)
     api = plan.of(run.template.api).seen
     known = run.state.known().get(run.template.api.step) or (api.outputs if api else {})
     run.url = known.get("endpoint")

@@ -14,11 +14,16 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from provision.config.length import LENGTHS, length_of
+
 Check = Callable[[Any], str | None]
 # The parts of a list or a table that are wrong: where within it, the part, what would be right.
 PartsCheck = Callable[[Any], Iterator[tuple[str, object, str]]]
 
-OUR_TAG_KEYS = ("Name", "provision:environment", "provision:step", "provision:expires")
+OUR_TAG_KEYS = (
+    *("Name", "provision:environment", "provision:step"),
+    *("provision:expires", "provision:state"),
+)
 MOST_TAGS = 40  # AWS takes 50 a resource; some are ours
 # Regions: a geography or a country (ISO 3166), then a part of it by the compass. AWS adds regions
 # more often than botocore's list is renewed, so the form alone decides.
@@ -212,6 +217,11 @@ def tag_value(text: str) -> str | None:
 def in_tags(character: str) -> bool:
     """Return whether a tag may hold this character."""
     return character in "_.:/=+-@" or unicodedata.category(character)[0] in "LNZ"
+
+
+def expires_after(value: str) -> str | None:
+    """A length of time, or "" for never."""
+    return None if not value or length_of(value) else f'"" (never) or {LENGTHS}'
 
 
 def state_location(value: str) -> str | None:

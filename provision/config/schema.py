@@ -47,6 +47,7 @@ class EnvironmentSettings:
     name: str = setting("rds-proxy-auth", checks.environment_name)
     region: str = setting("ap-northeast-1", checks.region)
     tags: dict[str, str] = setting({}, parts=checks.tags)
+    expires_after: str = setting("", checks.expires_after)
     permissions_boundary: str = setting(
         "",
         matching(

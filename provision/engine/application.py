@@ -35,14 +35,16 @@ def apply(aws: Aws, resource: ManagedResource, seen: Seen, portion: Iterable[Cha
     portion = tuple(portion)
     others = {each.property: each for each in portion if not each.property.startswith(TAG)}
     tags = {
-        each.property.removeprefix(TAG): str(each.should)
+        each.property.removeprefix(TAG): each.should
         for each in portion
         if each.property.startswith(TAG)
     }
     if others:
         resource.update(aws, seen, others)
-    if tags:
-        resource.tag(aws, seen, tags)
+    if wanted := {key: str(value) for key, value in tags.items() if value is not None}:
+        resource.tag(aws, seen, wanted)
+    if unwanted := [key for key, value in tags.items() if value is None]:
+        resource.untag(aws, seen, unwanted)
 
 
 @contextmanager

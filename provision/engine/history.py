@@ -35,6 +35,7 @@ class RunRecorder(Watcher):
     """
 
     def __init__(self) -> None:
+        self.expires = ""  # when the environment ends, as its tag says it
         self._zero = time.monotonic()
         self._began_at = now()
         self._lock = threading.Lock()
@@ -97,6 +98,7 @@ class RunRecorder(Watcher):
             "ok": ok,
             "steps": steps,
             **check,
+            **({"expires": self.expires} if self.expires else {}),
         }
 
 

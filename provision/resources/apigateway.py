@@ -7,14 +7,21 @@ its tags; what is within it has no tags and is ours because the API is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from provision.aws.account import Aws, absent, pages
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.ownership import marked
-from provision.resources.permissions import CREATES_OURS, IS_OURS, TAGS_OURS, Statement, tags_back
+from provision.resources.permissions import (
+    CREATES_OURS,
+    IF_OURS,
+    IS_OURS,
+    TAGS_OURS,
+    Statement,
+    tags_back,
+)
 from provision.resources.references import Output, arn
 
 NOT_FOUND = "NotFoundException"
@@ -62,6 +69,8 @@ class Api(ManagedResource):
             for path in ("/apis/*", "%2Fapis%2F*")
         )
         yield Statement(("apigateway:POST", "apigateway:PUT"), tags, TAGS_OURS)
+        yield Statement(("apigateway:DELETE",), tags, IF_OURS)
+        yield Statement(("apigateway:UntagResource",), (within,), IF_OURS)
 
     def for_administrator(self, aws: Aws, seen: Seen) -> str:
         if (seen.tags or {}).get("provision:environment") == aws.environment:
@@ -129,7 +138,12 @@ class Api(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
-        aws.apigateway.tag_resource(ResourceArn=arn, Tags=self.tags(aws))  # see TAGS_OURS
+        tags = {**self.tags(aws), **tags}  # see TAGS_OURS
+        aws.apigateway.tag_resource(ResourceArn=arn, Tags=tags)
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
+        aws.apigateway.untag_resource(ResourceArn=arn, TagKeys=list(keys))
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent(NOT_FOUND):
@@ -196,7 +210,12 @@ class Stage(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         arn = aws.arn("apigateway", f"/apis/{self.api_id}/stages/$default", account="")
-        aws.apigateway.tag_resource(ResourceArn=arn, Tags=self.tags(aws))  # see TAGS_OURS
+        tags = {**self.tags(aws), **tags}  # see TAGS_OURS
+        aws.apigateway.tag_resource(ResourceArn=arn, Tags=tags)
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        arn = aws.arn("apigateway", f"/apis/{self.api_id}/stages/$default", account="")
+        aws.apigateway.untag_resource(ResourceArn=arn, TagKeys=list(keys))
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent(NOT_FOUND):

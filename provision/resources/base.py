@@ -8,11 +8,12 @@ state files, terminals or threads. A value may refer to what another resource ge
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from provision.errors import ProvisionError
+from provision.resources.expiry import EXPIRES
 from provision.resources.ownership import Owner, Ownership, Witnesses, judge
 from provision.resources.permissions import Statement
 from provision.resources.references import unresolved
@@ -252,6 +253,10 @@ class ManagedResource(CreatableResource, DeletableResource):
         """Set these tags on what was seen."""
         raise NotImplementedError
 
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        """Remove the tags with these keys from what was seen."""
+        raise NotImplementedError
+
     def protected(self, seen: Seen) -> ProvisionError | None:
         """Return the error that ends an attempt to delete it, when AWS keeps it from that."""
         return None
@@ -264,11 +269,12 @@ class ManagedResource(CreatableResource, DeletableResource):
 
     def tags(self, aws: Aws) -> dict[str, str]:
         """Return the tags that it carries: ours, and the configuration's own."""
-        return aws.extra_tags | {
+        tags = aws.extra_tags | {
             "Name": self.name or f"{aws.environment}-{self.step}",
             "provision:environment": aws.environment,
             "provision:step": self.step,
         }
+        return tags | {EXPIRES: aws.expires} if aws.expires else tags
 
     def differences(self, seen: Seen, aws: Aws) -> list[Change]:
         """Return what of `seen` is not as wanted."""
@@ -289,6 +295,8 @@ class ManagedResource(CreatableResource, DeletableResource):
                 for key, value in self.tags(aws).items()
                 if seen.tags.get(key) != value
             ]
+            if not aws.expires and EXPIRES in seen.tags and self.step != aws.expiry_kept_at:
+                changes.append(Change(f"Tags.{EXPIRES}", seen.tags[EXPIRES], None))
         return changes
 
     def differs(self, name: str, is_: Any, should: Any) -> bool:

@@ -6,7 +6,7 @@ found again by the tags that it got in its create call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from provision.errors import ProvisionError
 from provision.resources import blockers
 from provision.resources.base import AwsMadeResource, Change, DataSource, ManagedResource, Seen
 from provision.resources.blockers import LAMBDA_INTERFACE, Blocker, interfaces_in
+from provision.resources.expiry import EXPIRES, STATE
 from provision.resources.permissions import (
     CREATES_OURS,
     IS_OURS,
@@ -109,7 +110,8 @@ class Ec2Resource(ManagedResource):
         yield from super().permissions()
         yield Statement((self.creates,), self.arns(), CREATES_OURS)
         yield Statement(("ec2:CreateTags",), self.arns(), TAGS_AT_CREATION)
-        yield Statement(("ec2:CreateTags", self.deletes), self.arns(), IS_OURS)
+        changes = ("ec2:CreateTags", "ec2:DeleteTags", self.deletes)
+        yield Statement(changes, self.arns(), IS_OURS)
         if self.in_vpc:
             yield Statement((self.creates,), (arn("ec2", "vpc/*"),), IS_OURS)
 
@@ -119,6 +121,9 @@ class Ec2Resource(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.ec2.create_tags(Resources=[seen.outputs["id"]], Tags=tag_list(tags))
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        aws.ec2.delete_tags(Resources=[seen.outputs["id"]], Tags=[{"Key": key} for key in keys])
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,19 @@ class Vpc(Ec2Resource):
 
     def properties(self) -> dict[str, Any]:
         return {"CidrBlock": self.cidr_block}
+
+    def tags(self, aws: Aws) -> dict[str, str]:
+        """Return its tags, with the one that says where the state is kept."""
+        place = {STATE: aws.state_place} if aws.state_place else {}
+        return super().tags(aws) | place
+
+    def differences(self, seen: Seen, aws: Aws) -> list[Change]:
+        """Return what differs. A file on this machine is no reason to change what others see."""
+        return [
+            each
+            for each in super().differences(seen, aws)
+            if each.property != f"Tags.{STATE}" or str(each.should).startswith("s3://")
+        ]
 
     def create(self, aws: Aws) -> dict[str, str]:
         answer = aws.ec2.create_vpc(
@@ -365,6 +383,9 @@ class SecurityGroup(Ec2Resource):
         return blockers.of_group(aws, seen.outputs["id"])
 
 
+OURS = "Ours"  # of a group's rules: those of this environment, with when each expires
+
+
 @dataclass(frozen=True)
 class SecurityGroupRules(ManagedResource):
     """All rules of one group, as `PROTOCOL PORT PEER`; any other rule is revoked.
@@ -391,6 +412,7 @@ class SecurityGroupRules(ManagedResource):
         yield Statement((*authorize, *revoke), (groups,), IS_OURS)
         yield Statement(authorize, (rules,), CREATES_OURS)
         yield Statement(("ec2:CreateTags",), (rules,), TAGS_AT_CREATION)
+        yield Statement(("ec2:CreateTags", "ec2:DeleteTags"), (rules,), IS_OURS)
 
     def for_administrator(self, aws: Aws, seen: Seen) -> str:
         """Return how to put the group's tags back: they decide about its rules."""
@@ -406,8 +428,25 @@ class SecurityGroupRules(ManagedResource):
         with absent(*SecurityGroup.missing):
             rules = self.rules(aws)
             if any(self.made_here(aws, rule) for rule in rules):
-                return Seen({"group_id": self.group_id}, described_rules(rules))
+                ours = {
+                    each["SecurityGroupRuleId"]: tag_map(each["Tags"]).get(EXPIRES)
+                    for each in rules
+                    if self.made_here(aws, each)
+                }
+                properties = {**described_rules(rules), OURS: ours}
+                return Seen({"group_id": self.group_id}, properties)
         return None
+
+    def differences(self, seen: Seen, aws: Aws) -> list[Change]:
+        """Return what differs. Of the rules' own tags only the one that moves is compared."""
+        changes = super().differences(seen, aws)
+        should = aws.expires or None
+        is_ = next(
+            (each for each in seen.properties.get(OURS, {}).values() if each != should), should
+        )
+        if is_ != should and self.step != aws.expiry_kept_at:
+            changes.append(Change(f"Tags.{EXPIRES}", is_, should))
+        return changes
 
     def properties(self) -> dict[str, Any]:
         return {"Ingress": sorted(self.ingress), "Egress": sorted(self.egress)}
@@ -418,6 +457,13 @@ class SecurityGroupRules(ManagedResource):
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         self.put_right(aws)
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        aws.ec2.create_tags(Resources=list(seen.properties[OURS]), Tags=tag_list(tags))
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        rules = list(seen.properties[OURS])
+        aws.ec2.delete_tags(Resources=rules, Tags=[{"Key": key} for key in keys])
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         for rule in self.rules(aws):

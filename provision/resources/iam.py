@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar
@@ -124,6 +124,7 @@ class Role(ManagedResource):
         "iam:ListInstanceProfilesForRole",
         "iam:ListRolePolicies",
         "iam:TagRole",
+        "iam:UntagRole",
     )
 
     lasting_id = "role_id"
@@ -320,6 +321,9 @@ class Role(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.iam.tag_role(RoleName=self.role_name, Tags=tag_list(tags))
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        aws.iam.untag_role(RoleName=self.role_name, TagKeys=list(keys))
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         for name in seen.properties["Policies"]:

@@ -6,7 +6,7 @@ environment's name. Code and layer go up only when their SHA-256 differs from AW
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -206,6 +206,7 @@ class Function(ManagedResource):
         "lambda:GetFunction",
         "lambda:ListTags",  # without it GetFunction leaves the tags out
         "lambda:TagResource",
+        "lambda:UntagResource",
         "lambda:UpdateFunctionCode",
         "lambda:UpdateFunctionConfiguration",
     )
@@ -326,6 +327,9 @@ class Function(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.lambda_.tag_resource(Resource=seen.outputs["arn"], Tags=dict(tags))
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        aws.lambda_.untag_resource(Resource=seen.outputs["arn"], TagKeys=list(keys))
 
     def deletable(self, seen: Seen) -> bool:
         return seen.status not in ("InProgress", "Pending", "Deleting")

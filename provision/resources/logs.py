@@ -7,7 +7,7 @@ themselves, without tags or retention, and nobody deletes it.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,7 @@ class LogGroup(ManagedResource):
         "logs:ListTagsForResource",
         "logs:PutRetentionPolicy",
         "logs:TagResource",
+        "logs:UntagResource",
     )
 
     lasting_id = "created"
@@ -152,6 +153,10 @@ class LogGroup(ManagedResource):
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         arn = aws.arn("logs", f"log-group:{self.log_group_name}")
         aws.logs.tag_resource(resourceArn=arn, tags=dict(tags))
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        arn = aws.arn("logs", f"log-group:{self.log_group_name}")
+        aws.logs.untag_resource(resourceArn=arn, tagKeys=list(keys))
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent("ResourceNotFoundException"):

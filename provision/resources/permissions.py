@@ -24,6 +24,8 @@ IS_OURS: Condition = {"StringEquals": RESOURCE_TAG}
 # least nothing that carries another environment's tag can be tagged. The request has to carry the
 # tag, so tags that are added later are sent whole.
 TAGS_OURS: Condition = {"StringEquals": REQUEST_TAG, "StringEqualsIfExists": RESOURCE_TAG}
+# The same for the removal of tags: the call carries none.
+IF_OURS: Condition = {"StringEqualsIfExists": RESOURCE_TAG}
 
 
 @dataclass(frozen=True)

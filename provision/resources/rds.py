@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
@@ -72,6 +72,9 @@ class RdsResource(ManagedResource):
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.rds.add_tags_to_resource(ResourceName=seen.outputs["arn"], Tags=tag_list(tags))
 
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        aws.rds.remove_tags_from_resource(ResourceName=seen.outputs["arn"], TagKeys=list(keys))
+
 
 @dataclass(frozen=True)
 class DBSubnetGroup(RdsResource):
@@ -92,6 +95,7 @@ class DBSubnetGroup(RdsResource):
         "rds:CreateDBSubnetGroup",
         "rds:DeleteDBSubnetGroup",
         "rds:ListTagsForResource",
+        "rds:RemoveTagsFromResource",
     )
 
     arn = Output()
@@ -233,6 +237,7 @@ class DBInstance(RdsResource):
         "rds:AddTagsToResource",
         "rds:CreateDBSnapshot",  # the final snapshot
         "rds:DeleteDBInstance",
+        "rds:RemoveTagsFromResource",
         "rds:StartDBInstance",
     )
     NOT_FOUND: ClassVar[str] = "DBInstanceNotFound"
@@ -557,7 +562,8 @@ class DBProxy(RdsResource):
         yield Statement(("rds:CreateDBProxy",), condition=CREATES_OURS)  # it takes no resource
         yield Statement(("rds:AddTagsToResource",), (arn("rds", "db-proxy:*"),), TAGS_OURS)
         yield Statement(("rds:ListTagsForResource",), self.arns())  # whose is it?
-        yield Statement(("rds:DeleteDBProxy", "rds:ModifyDBProxy"), self.arns(), IS_OURS)
+        changes = ("rds:DeleteDBProxy", "rds:ModifyDBProxy", "rds:RemoveTagsFromResource")
+        yield Statement(changes, self.arns(), IS_OURS)
 
     @property
     def name(self) -> str:
@@ -597,7 +603,7 @@ class DBProxy(RdsResource):
         )
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
-        super().tag(aws, seen, self.tags(aws))  # see TAGS_OURS
+        super().tag(aws, seen, {**self.tags(aws), **tags})  # see TAGS_OURS
 
     def ours_of(
         self,

@@ -10,7 +10,7 @@ import json
 import secrets
 import string
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -53,6 +53,7 @@ class Secret(ManagedResource):
         "secretsmanager:PutSecretValue",
         "secretsmanager:RestoreSecret",
         "secretsmanager:TagResource",
+        "secretsmanager:UntagResource",
     )
 
     lasting_id = "arn"  # it ends in six characters that AWS chose
@@ -191,6 +192,9 @@ class Secret(ManagedResource):
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.secretsmanager.tag_resource(SecretId=self.secret_name, Tags=tag_list(tags))
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        aws.secretsmanager.untag_resource(SecretId=self.secret_name, TagKeys=list(keys))
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent("ResourceNotFoundException"):

@@ -139,7 +139,7 @@ def sound_run(run: Any) -> bool:
             "seconds": seconds,
             "ok": bool() | None,
             "steps": dict() as steps,
-        } if sound_number(seconds):
+        } if sound_number(seconds) and isinstance(run.get("expires", ""), str):
             return all(map(sound_step, steps.values()))
     return False
 

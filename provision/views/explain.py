@@ -239,6 +239,7 @@ class RecordingAws(Aws):
     def __init__(self, aws: Aws) -> None:
         super().__init__(aws.session, environment=aws.environment, tags=aws.extra_tags)
         self.identity = aws.identity
+        self.expires, self.state_place = aws.expires, aws.state_place
         self._recorded: list[Recorded] = []
 
     @contextlib.contextmanager

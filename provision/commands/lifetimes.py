@@ -1,0 +1,56 @@
+"""How long an environment has to live and what that costs, as `up`, `plan` and `status` say it."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+from decimal import Decimal
+
+from provision.commands.costs import number
+from provision.context import Run
+from provision.engine import lifetime
+from provision.pricing.table import Estimate, dollars, estimate
+from provision.resources.expiry import TIME
+from provision.views.words import duration
+
+
+def lifetime_notes(run: Run) -> Iterator[str]:
+    """Tell a program, and yield in words, until when the environment lives and what that costs."""
+    if run.lifetime.ignored:
+        after = run.lifetime.after
+        yield (
+            f"environment.expires_after = {after!r} has no effect: the environment was made "
+            f"without an expiry. `python -m provision up --extend {after}` gives it one"
+        )
+    moment = run.lifetime.moment
+    if moment is None:
+        return
+    left, costs = moment - lifetime.now(), estimate(run.config)
+    run.output.record(
+        "lifetime",
+        expires=moment.strftime(TIME),
+        seconds_left=round(left.total_seconds()),
+        usd_left=number(cost_of(costs, left)),
+    )
+    yield lifetime_words(moment, costs)
+
+
+def cost_of(costs: Estimate, left: datetime.timedelta) -> Decimal | None:
+    """Return what an environment costs in the time that it has left; None without a price."""
+    if costs.per_hour is None:
+        return None
+    return costs.per_hour * Decimal(max(0.0, left.total_seconds())) / 3600
+
+
+def lifetime_words(moment: datetime.datetime, costs: Estimate) -> str:
+    """Return in a line until when an environment lives, and what that costs."""
+    left = moment - lifetime.now()
+    at = f"{moment:%Y-%m-%d %H:%M} UTC"
+    if left <= datetime.timedelta():
+        return (
+            f"expired at {at}, {duration(-left.total_seconds())} ago: `python -m teardown "
+            "--expired` deletes it, `python -m provision up --extend 8h` lets it live"
+        )
+    amount = cost_of(costs, left)
+    price = "an unknown amount" if amount is None else f"about {dollars(amount)}"
+    return f"expires at {at}, in {duration(left.total_seconds())}: {price} until then"
