@@ -34,6 +34,7 @@ examples:
   python -m teardown --yes                does not ask
   python -m teardown --final-snapshot bye keep the data in a snapshot
   python -m teardown --dry-run            rehearse `up`, then this: no AWS
+  python -m teardown --expired --yes      all whose time has come, every night
 
 exit codes:
   0 nothing is left             2 bad usage or configuration, nothing changed
@@ -47,6 +48,11 @@ def prepare() -> Job:
     top = parser("python -m teardown", DESCRIPTION, EXAMPLES)
     top.add_argument("--yes", action="store_true", help="do not ask first")
     top.add_argument("--plan", action="store_true", help="show what would be deleted; reads only")
+    top.add_argument(
+        "--expired", action="store_true",
+        help="delete every environment of the account and region whose time has come "
+        "(environment.expires_after), found by tags alone",
+    )  # fmt: skip
     top.add_argument(
         "--final-snapshot", metavar="NAME", type=snapshot_name,
         help="keep the data in a DB snapshot of this name (it costs storage)",
@@ -67,6 +73,8 @@ def work(options: Options, output: Display, arguments: argparse.Namespace) -> tu
 
     if arguments.plan and (arguments.dry_run or arguments.final_snapshot):
         raise UsageError("--plan goes neither with --dry-run nor with --final-snapshot")
+    if arguments.expired:
+        return expired(options, output, arguments), 0
     if arguments.dry_run:
         from teardown.rehearsal import up_and_down
 
@@ -77,3 +85,18 @@ def work(options: Options, output: Display, arguments: argparse.Namespace) -> tu
         return teardown_plan(options, output, explain=arguments.explain), 0
     settings = {"yes": arguments.yes, "explain": arguments.explain}
     return teardown(options, output, final_snapshot=arguments.final_snapshot or "", **settings), 0
+
+
+def expired(options: Options, output: Display, arguments: argparse.Namespace) -> Summary:
+    """`teardown --expired`. Returns the summary. Raises UsageError for flags that do not fit."""
+    from provision.commands import dry_run
+    from teardown.expired import teardown_expired
+
+    for flag in ("dry_run", "final_snapshot", "explain", "state"):
+        if getattr(arguments, flag):
+            raise UsageError(
+                f"--{flag.replace('_', '-')} does not go with --expired",
+                next_step="Leave one of them out.",
+            )
+    dry_run.refuse_flags_without_dry_run(arguments)
+    return teardown_expired(options, output, yes=arguments.yes, plan=arguments.plan)

@@ -38,8 +38,9 @@ examples:
   python -m provision plan                what `up` would do on the real account
   python -m provision up                  build it (10 minutes), and call it
   python -m provision up --set environment.name=demo --region eu-west-1
-  python -m provision up --extend 8h      let it live 8 hours from now (environment.expires_after)
+  python -m provision up --extend 8h      let it live 8 hours from now
   python -m provision status              what is there, and what it costs
+  python -m provision list --all-regions  every environment of the account
   python -m provision timeline            what the last run did and when
   python -m provision timeline --html page.html --live
   python -m provision doctor              what is in the way, what is broken
@@ -206,6 +207,20 @@ def doctor(
     return examine(options, output), 0
 
 
+def list_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `list`."""
+    to.add_argument("--all-regions", action="store_true", help="in every region of the account")
+
+
+def list_environments(
+    options: Options, output: Display, arguments: argparse.Namespace
+) -> tuple[Summary, int]:
+    """`provision list`."""
+    from provision.commands.list import list_environments as show
+
+    return show(options, output, all_regions=arguments.all_regions), 0
+
+
 # --- logs, compare --------------------------------------------------------------------------------
 
 
@@ -308,6 +323,12 @@ COMMANDS = (
         "each resource as AWS has it now, drift, URLs, cost; reads only",
         prices_flag,
         status,
+    ),
+    (
+        "list",
+        "every environment in the account and region, with expiry and cost; reads only",
+        list_flags,
+        list_environments,
     ),
     ("check", "call both routes and say for each whether and how it logged in", no_flags, check),
     (

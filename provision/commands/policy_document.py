@@ -16,6 +16,7 @@ from provision.environment import environment
 from provision.resources.permissions import Statement
 from provision.resources.references import bind
 from provision.state.location import S3Location
+from provision.verify.inventory import PERMISSIONS as INVENTORY
 
 MOST_CHARACTERS = 6144  # of a managed policy
 # What is looked at before anything that costs is made, and by `doctor`.
@@ -57,7 +58,7 @@ def policies(
     # What a resource answers as its id or group is its name, where it has one.
     known |= {each.step: {"id": each.name, "group": each.name} for each in resources if each.name}
     statements = [
-        Statement(PREFLIGHT + PRICES + PROOF),
+        Statement(PREFLIGHT + PRICES + PROOF + INVENTORY),
         *(each for resource in resources for each in resource.permissions()),
         *(state_statements(state) if state else ()),
     ]

@@ -93,7 +93,8 @@ def asked(options: Options, output: Display) -> tuple[Things, str]:
         known = run.state.known()
         known |= {step: dict(there.outputs) for step, there in seen.items() if there}
         drawn = stand(run, plan, seen)
-        return Things({each.resource.step: standing(each, known, run.aws.region) for each in drawn}), run.lifetime.expires
+        things = {each.resource.step: standing(each, known, run.aws.region) for each in drawn}
+        return Things(things), run.lifetime.expires
 
 
 def standing(

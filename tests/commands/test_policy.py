@@ -150,6 +150,7 @@ def every_read(life: Life) -> None:
         ("provision", "status"),
         ("provision", "logs"),
         ("provision", "doctor"),
+        ("provision", "list", "--all-regions"),
         ("teardown", "--plan"),
     ):
         assert life.run(*words).code in (0, 1), words
@@ -192,8 +193,10 @@ def held_by_somebody(life: Life) -> Callable[[], None]:
     ids=["aws", "aws-cn", "aws-us-gov, with a boundary"],
 )
 def test_nothing_is_denied_and_nothing_unused_in_a_whole_life(life: Life) -> None:
-    life.up()
+    life.up("--extend", "8h")
     every_read(life)
+    life.up("--extend", "2d")
+    life.up("--extend", "never")
     changed_by_hand(life)
     boundary(life)
     life.up("--reset-password", "--set", "database.allocated_storage_gib=30")

@@ -29,7 +29,8 @@ PARTITIONS = {"ap-northeast-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": 
 # in which something with tags is created (aws-amplify/amplify-cli 12316), and POST on the path of
 # the tags (hashicorp/terraform-provider-aws 16023). The reference has PUT there, for REST APIs.
 UNDOCUMENTED = re.compile(
-    r"apigateway:TagResource on .*|apigateway:(POST|PUT) on arn:[^:]+:apigateway:.*/tags/.*"
+    r"apigateway:(Tag|Untag)Resource on .*"
+    r"|apigateway:(DELETE|POST|PUT) on arn:[^:]+:apigateway:.*/tags/.*"
 )
 # What an operator of a condition takes, by the reference's type of the key.
 OPERATORS = {

@@ -453,9 +453,11 @@ def _tag_paths(request: _Request, arn: str, tags: Tags) -> Iterator[Check]:
     prefix = f"arn:{request.partition}:apigateway"
     plain = arn.replace("::/apis/", "::/v2/apis/")
     resource = f"{prefix}:{request.call.region}::/tags/{quote(arn, safe='*')}"
-    yield request.check("apigateway:PUT", resource, tags=tags, requested=True)
+    removes = request.operation == "UntagResource"
+    put, post = ("DELETE", "DELETE") if removes else ("PUT", "POST")
+    yield request.check(f"apigateway:{put}", resource, tags=tags, requested=True)
     for form in (f"{prefix}:*::/tags/{plain}", f"{prefix}:{request.call.region}::/tags/{arn}"):
-        yield request.check("apigateway:POST", form, tags=tags, requested=True)
+        yield request.check(f"apigateway:{post}", form, tags=tags, requested=True)
 
 
 def _api_tags(request: _Request, path: str) -> Tags:
