@@ -70,10 +70,7 @@ def rehearsed(
         ) as rehearsal,
         rehearsal.applied(),
     ):
-        output.note(
-            f"rehearsal on this machine: no AWS, no bill; {speed:g} times faster than AWS; "
-            f"--seed {seed}"
-        )
+        output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS; --seed {seed}")
         output.note(f"rehearsal: {rehearsal.protection}")
         state = str(Path(folder) / "state.json")
         yield replace(options, profile=None, state=state, speed=speed), rehearsal
