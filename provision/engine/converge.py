@@ -133,7 +133,7 @@ class Convergence(Creation):
             return PollResult(Verdict.WAIT, seen.status, seen.reason)
 
         what = f"{self.resource.step} (being deleted)"
-        usual = self.resource.typical_gone_seconds
+        usual = self.resource.deletion.typical
         until(look, what=what, poll_policy=self.poll_policy, report=self.report, usual=usual)
 
     def settle(self, known: Mapping[str, str], write_only: tuple[Change, ...] = ()) -> Seen:
@@ -158,7 +158,7 @@ class Convergence(Creation):
             what=self.resource.step,
             poll_policy=self.poll_policy,
             report=self.report,
-            usual=self.resource.typical_seconds,
+            usual=self.resource.creation.typical,
             advice=EXAMINE,
         )
         return last[0]

@@ -50,7 +50,7 @@ class Remover:
             with calling(self.resource.step):
                 return self._look(known)
 
-        what, usual = f"{self.resource.step} (deleting)", self.resource.typical_gone_seconds
+        what, usual = f"{self.resource.step} (deleting)", self.resource.deletion.typical
         until(
             look,
             what=what,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from provision.errors import ProvisionError
+from provision.resources.durations import QUICK, Duration
 from provision.resources.expiry import EXPIRES
 from provision.resources.ownership import Owner, Ownership, Witnesses, judge
 from provision.resources.permissions import Statement
@@ -99,8 +100,8 @@ class Resource:
     costs: ClassVar[bool] = False  # AWS bills it by the hour
     reads: ClassVar[tuple[str, ...]] = ()  # IAM actions that take no resource
     writes: ClassVar[tuple[str, ...]] = ()  # IAM actions on `arns()`
-    typical_seconds: ClassVar[float] = 2.0  # what AWS usually takes to make it ready
-    typical_gone_seconds: ClassVar[float] = 2.0  # and to delete it
+    creation: ClassVar[Duration] = QUICK  # what AWS takes to make it ready
+    deletion: ClassVar[Duration] = QUICK  # and to delete it
 
     @property
     def name(self) -> str:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
 from provision.errors import ProvisionError
-from provision.resources import blockers
+from provision.resources import blockers, durations
 from provision.resources.base import AwsMadeResource, Change, DataSource, ManagedResource, Seen
 from provision.resources.blockers import LAMBDA_INTERFACE, Blocker, interfaces_in
 from provision.resources.expiry import EXPIRES, STATE
@@ -563,7 +563,7 @@ class FunctionInterfaces(AwsMadeResource):
     find_by = ("group_id",)
     reads = ("ec2:DescribeNetworkInterfaces",)
     writes = ("ec2:DeleteNetworkInterface",)
-    typical_gone_seconds = 15 * 60.0
+    deletion = durations.INTERFACE_DELETION
 
     ids = Output()
 

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from provision.aws.account import Aws, absent, code_of, pages
 from provision.aws.advice import BAD_CREDENTIALS, THROTTLED
 from provision.packaging.zips import Package
+from provision.resources import durations
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.ownership import Ownership, Tags, read_tags
 from provision.resources.permissions import Statement
@@ -193,8 +194,8 @@ class Function(ManagedResource):
     replace_with = frozenset({"VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"})
     non_blocking = frozenset({"environment", "layer_arn"})
     sensitive = frozenset({"Environment.DB_PASSWORD"})
-    typical_seconds = 60.0
-    typical_gone_seconds = 60.0
+    creation = durations.FUNCTION_CREATION
+    deletion = durations.FUNCTION_DELETION
     reads = (
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSubnets",

@@ -26,6 +26,7 @@ from provision.aws.account import (
 )
 from provision.aws.advice import BAD_CREDENTIALS
 from provision.errors import AwsAnswer, AwsCallError, ProvisionError
+from provision.resources import durations
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.blockers import Blocker
 from provision.resources.iam import is_new
@@ -230,8 +231,8 @@ class DBInstance(RdsResource):
     settles_unseen = 20  # a minute, at the usual pace of looks
     holds_data = True
     costs = True
-    typical_seconds = 7 * MINUTE
-    typical_gone_seconds = 5 * MINUTE
+    creation = durations.INSTANCE_CREATION
+    deletion = durations.INSTANCE_DELETION
     reads = ("rds:DescribeDBInstances", *LOOKED_UP_BY_RDS)
     writes = (
         "rds:AddTagsToResource",
@@ -542,8 +543,8 @@ class DBProxy(RdsResource):
     replace_with = frozenset({"VpcSecurityGroupIds"})
     non_blocking = frozenset({"service_linked_role"})
     costs = True
-    typical_seconds = 3 * MINUTE
-    typical_gone_seconds = 3 * MINUTE
+    creation = durations.PROXY_CREATION
+    deletion = durations.PROXY_DELETION
 
     reads = ("rds:DescribeDBProxies",)
 
@@ -860,7 +861,7 @@ class DBProxyTarget(ManagedResource):
         "rds:ModifyDBProxyTargetGroup",
         "rds:RegisterDBProxyTargets",
     )
-    typical_seconds = 3 * MINUTE
+    creation = durations.TARGET_CREATION
 
     def arns(self) -> tuple[str, ...]:
         return (arn("rds", "target-group:prx-tg-*"),)  # AWS makes it, with no tags

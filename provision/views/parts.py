@@ -78,5 +78,5 @@ class PartsUnderWay:
 def slowest(resources: Sequence[Resource], action: str) -> float:
     """Return the seconds that the slowest of these typically takes at AWS."""
     gone = action == "deleted"
-    seconds = (each.typical_gone_seconds if gone else each.typical_seconds for each in resources)
+    seconds = ((each.deletion if gone else each.creation).typical for each in resources)
     return max(seconds, default=0.0)

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING
 from provision.engine.graph import created_before, deleted_before
 from provision.engine.plan import Action
 from provision.resources.base import DataSource, Resource
+from provision.resources.durations import Duration
 from provision.views.visible import one_line
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan
 
-# How far AWS's durations spread around what is usual: an instance takes 5 to 10 minutes where 7 are
-# usual, a proxy 2 to 5 where 3 are.
-FASTEST, SLOWEST = 0.7, 1.5
+FASTEST, SLOWEST = 0.7, 1.5  # of what was measured here once: how far the next time may be off
 LEAST_SECONDS = 2.0  # what any step takes: its calls, at whatever speed AWS is rehearsed
 LONG_SECONDS = 30.0  # usual time from which on "longer than usual" is worth saying
 UNKNOWN = (0.0, 0.0)
@@ -40,11 +39,12 @@ class Wait:
     seconds: float  # since it began
     counted: float  # those of them to be held against what is usual
     usual: float  # seconds; 0 where nobody knows
+    slow: float  # seconds that few of its kind exceed
 
     @property
     def overdue(self) -> bool:
         """Whether it takes longer than even a slow one does."""
-        return self.usual >= LONG_SECONDS and self.counted > self.usual * SLOWEST
+        return self.usual >= LONG_SECONDS and self.counted > self.slow
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,16 @@ class Progress:
                 waits=tuple(waits),
                 failed=tuple(self._failed),
                 skipped=tuple(self._skipped),
-                left=spans[chain[-1]] if chain else UNKNOWN,
+                left=(max(least for least, _ in spans.values()), spans[chain[-1]][1])
+                if chain
+                else UNKNOWN,
                 chain=tuple(step for step in chain if step in self._doing),
             )
 
     def _wait(self, row: _Row, now: float) -> Wait:
         step = row.resource.step
         known = row.doing in ("creating", "deleting") and not self._held_up(step)
+        takes = self._takes(step, row.doing)
         return Wait(
             step,
             row.doing,
@@ -206,7 +209,8 @@ class Progress:
             row.reason,
             seconds=now - row.since,
             counted=self._counted(row, now),
-            usual=self._usual(step, row.doing) if known else 0.0,
+            usual=takes.typical if known else 0.0,
+            slow=takes.slow,
         )
 
     def _held_up(self, step: str) -> bool:
@@ -224,14 +228,15 @@ class Progress:
         needed = [self._done[need] for need in self._needs.get(step, ()) if need in self._done]
         return now - max([row.since, *needed])
 
-    def _usual(self, step: str, doing: str) -> float:
-        """Return how many real seconds a step usually takes: here, where that was measured."""
+    def _takes(self, step: str, doing: str) -> Duration:
+        """Return how many real seconds a step takes: here, where that was measured."""
         resource = self._resources[step]
         if doing == "deleting":
-            return max(LEAST_SECONDS, resource.typical_gone_seconds / self.speed)
+            return resource.deletion.scaled(1 / self.speed, LEAST_SECONDS)
         if step in self.earlier:
-            return max(LEAST_SECONDS, self.earlier[step])
-        return max(LEAST_SECONDS, resource.typical_seconds / self.speed)
+            measured = max(LEAST_SECONDS, self.earlier[step])
+            return Duration(measured * FASTEST, measured, measured * SLOWEST)
+        return resource.creation.scaled(1 / self.speed, LEAST_SECONDS)
 
     def _longest(self, now: float) -> tuple[dict[str, tuple[float, float]], list[str]]:
         """Return how long until each step is done (seconds, at least and at most), and the chain of
@@ -245,7 +250,8 @@ class Progress:
                 return spans[step]
             needs = [need for need in self._needs.get(step, ()) if self._open(need)]
             last = max(needs, key=lambda need: (until(need)[1], need), default=None)
-            least, most = until(last) if last else UNKNOWN
+            least = max((until(need)[0] for need in needs), default=0.0)
+            most = until(last)[1] if last else 0.0
             own = self._own(step, now)
             if step in self._rows and step in self.earlier:  # runs beside what it needs
                 spans[step] = (max(least, own[0]), max(most, own[1]))
@@ -270,8 +276,7 @@ class Progress:
         """Return the seconds that a step itself may still take, at least and at most."""
         row = self._rows.get(step)
         doing = row.doing if row else self._doing[step]
-        usual = self._usual(step, doing)
-        least, most = usual * FASTEST, usual * SLOWEST
+        least, usual, most = self._takes(step, doing)
         if doing in ("updating", "checking"):
             least = 0.0  # it may be a matter of one call, or of as long as making it takes
         if row is None or self._held_up(step):

@@ -106,12 +106,12 @@ def in_the_middle(on: Console) -> Watched:
 
 TABLE_80 = """\
   step          AWS says                              time
-  function-iam  Pending                              5m00s  ████████ over 1m00s
+  function-iam  Pending                              5m00s  ████████ over 50 s
       The function is being created [1/2].
   target-iam    UNAVAILABLE                          5m00s
       PENDING_PROXY_CAPACITY: DBProxy Target is waiting for proxy to scale to
       desired capacity
-  db-instance   configuring-enhanced-monitoring      5m00s  ██████░░ of 7m00s
+  db-instance   configuring-enhanced-monitoring      5m00s  ████████ of 4m40s
 30 of 36 done, 3 under way, 3 to come; 5m00s so far, taking longer than usual
 waiting on function-iam because AWS says "Pending"
 """
@@ -119,8 +119,8 @@ TABLE_120 = """\
   step         AWS says                                time
   target-iam   UNAVAILABLE                            5m00s
       PENDING_PROXY_CAPACITY: DBProxy Target is waiting for proxy to scale to desired capacity
-  db-instance  configuring-enhanced-monitoring        5m00s  ██████░░ of 7m00s
-31 of 36 done, 2 under way, 3 to come; 5m00s so far, about 2 to 10 min left
+  db-instance  configuring-enhanced-monitoring        5m00s  ████████ of 4m40s
+31 of 36 done, 2 under way, 3 to come; 5m00s so far, about 1 to 11 min left
 waiting on db-instance because AWS says "configuring-enhanced-monitoring"; then target-iam
 """
 
@@ -188,7 +188,7 @@ def test_without_utf_8_the_bar_is_plain() -> None:
     output.planned(plan_of(["db-instance"]))
     output.began(STEP["db-instance"], "creating")
     output.time += 210
-    assert output.drawn()[1].endswith("3m30s  ####.... of 7m00s")
+    assert output.drawn()[1].endswith("3m30s  ######.. of 4m40s")
 
 
 def test_a_wait_for_what_aws_does_not_take_yet_is_told_in_words() -> None:

@@ -78,8 +78,8 @@ def test_the_heartbeat_says_how_far_and_what_is_waited_for_and_why(output: Watch
     output.status(STEP["db-instance"], "creating", REASON)
     output.beat()
     assert output.written()[1][-1] == (
-        "  1m00s  0 of 3 done; about 6 to 14 min left; waiting on db-instance because AWS says "
-        f"creating: {REASON} (for 1m00s, usually 7m00s); "
+        "  1m00s  0 of 3 done; about 3 to 15 min left; waiting on db-instance because AWS says "
+        f"creating: {REASON} (for 1m00s, usually 4m40s); "
         "also under way: proxy-iam (creating, 1m00s)"
     )
 
