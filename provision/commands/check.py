@@ -17,6 +17,7 @@ from provision.errors import CheckFailed, ProvisionError
 from provision.verify.diagnosis import Cause, weak_settings
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute
 from provision.verify.logins import Proof, not_shared
+from provision.views.style import Meaning, signed
 from provision.views.words import some_fail
 
 COLUMNS = ("route", "login", "TLS", "login ms", "whole ms", "rows", "verdict")
@@ -175,5 +176,5 @@ def cells(route: LoginRoute, answer: Answer, *, works: bool) -> list[str]:
         "-" if answer.login_ms is None else f"{answer.login_ms:.0f}",
         f"{answer.ms:.0f}",
         rows,
-        "works" if works else "DOES NOT WORK",
+        signed(Meaning.GOOD, "works") if works else signed(Meaning.BAD, "DOES NOT WORK"),
     ]

@@ -18,8 +18,14 @@ from provision.state.location import S3Location
 from provision.verify.doctor.chain import chain_findings
 from provision.verify.doctor.finding import Finding, Grade, bad_ones, in_words, next_steps
 from provision.verify.doctor.preflight import account_findings, costly, credentials, names, pools
+from provision.views.style import Meaning, signed
 from provision.views.words import some_fail
 
+MEANINGS = {
+    Grade.GOOD: Meaning.GOOD,
+    Grade.WARNING: Meaning.WARNING,
+    Grade.BAD: Meaning.BAD,
+}
 COLUMNS = ("link", "login", "verdict", "what was found")
 
 
@@ -81,7 +87,7 @@ def show(output: Display, scope: str, title: str, findings: Sequence[Finding]) -
         reason = each.reason
         if each.verdict is Grade.WARNING and each.next_step:
             reason += f" -> {each.next_step}"
-        rows.append((each.what, each.login or "-", loud, reason))
+        rows.append((each.what, each.login or "-", signed(MEANINGS[each.verdict], loud), reason))
     if rows:
         output.table(title, COLUMNS, rows)
 

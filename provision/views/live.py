@@ -23,6 +23,7 @@ from provision.resources.base import Resource
 from provision.views.plain import Plain, holding_up, said
 from provision.views.progress import View, Wait
 from provision.views.spelling import spelled
+from provision.views.style import each_part, rendered
 from provision.views.visible import printable
 from provision.views.words import duration, time_left
 
@@ -56,6 +57,8 @@ class Live(Plain):
             file=sys.stderr, markup=False, emoji=False, highlight=False
         )
         self._animated = self._console.is_interactive  # else lines, as plain output writes them
+        if self._console.is_terminal:
+            self._error_width = self._console.width
         if self._out.isatty():
             self._table_width = self._console.width
             self.colours = self._console.color_system is not None and not self._console.no_color
@@ -169,8 +172,12 @@ class Live(Plain):
 
     def _tell(self, lines: Iterable[str]) -> None:
         with self._lock:
-            shown = (printable(spelled(line)) for line in lines)
-            self._console.print(Text("\n".join(shown)), soft_wrap=True)
+            if self._console.color_system is None or self._console.no_color:
+                text = Text("\n".join(printable(spelled(line)) for line in lines))
+            else:
+                shown = (rendered(each_part(line, spelled)) for line in lines)
+                text = Text("\n").join(Text.from_ansi(line) for line in shown)
+            self._console.print(text, soft_wrap=True)
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         with self._lock:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from provision.engine.plan import Action
 from provision.resources.base import CreatableResource, Resource
+from provision.views.style import Meaning, signed
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan
@@ -46,7 +47,8 @@ def folded_lines(plan: Plan, parts: Mapping[str, str]) -> Iterator[str]:
             created.setdefault(parts[each.step], []).append(each.resource)
     width = max(map(len, created), default=0)
     for part, resources in created.items():
-        yield f"  create   {part:<{width}}  {counted(resources)}"
+        creates = signed(Meaning.CREATED, "create ")
+        yield creates + f"  {part:<{width}}  {counted(resources)}"
 
 
 @dataclass

@@ -18,6 +18,8 @@ from provision.resources.base import CreatableResource
 from provision.views.parts import LONG_SECONDS, PartsUnderWay, counted, parts_of, slowest
 from provision.views.progress import Progress, View, Wait
 from provision.views.spelling import spelled
+from provision.views.style import Meaning, Part, Styled, each_part, encodable, rendered
+from provision.views.tables import table_lines
 from provision.views.visible import one_line, printable
 from provision.views.words import (
     duration,
@@ -27,7 +29,6 @@ from provision.views.words import (
     plan_lines,
     plan_result,
     summary_lines,
-    table_lines,
     time_left,
 )
 
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
     from provision.resources.base import Resource
 
 HEARTBEAT_SECONDS = 60.0
+ACTIONS = {
+    "created": Meaning.CREATED,
+    "adopted": Meaning.CHANGED,
+    "updated": Meaning.CHANGED,
+    "deleted": Meaning.DELETED,
+}
 
 
 class Plain(Display):
@@ -67,6 +74,7 @@ class Plain(Display):
         self._progress = Progress(clock)
         self._command = ""
         self._table_width: int | None = None  # cells; None: as wide as need be
+        self._error_width: int | None = None  # the same for errors, which are progress
         self._ended = threading.Event()
         self._beats = beats
         self._heart: threading.Thread | None = None
@@ -112,7 +120,8 @@ class Plain(Display):
             self._part_finished(resource, action)
         elif action != "unchanged":
             took = f" in {duration(seconds)}" if seconds >= 1 else ""
-            self._stamped(f"{resource.step}: {action}{took}  {identity}".rstrip())
+            done = Part(action, ACTIONS.get(action, Meaning.PLAIN))
+            self._stamped(Styled(f"{resource.step}: ", done, f"{took}  {identity}".rstrip()))
 
     def _part_finished(self, resource: Resource, action: str) -> None:
         """Say that a part of the environment has ended, if it has with this step."""
@@ -141,7 +150,7 @@ class Plain(Display):
     # --- results ----------------------------------------------------------------------------------
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        cells = [[one_line(spelled(cell)) for cell in row] for row in rows]
+        cells = [[each_part(cell, shown_cell) for cell in row] for row in rows]
         self._print(["", *table_lines(title, columns, cells, width=self._table_width)])
 
     def document(self, text: str) -> None:
@@ -151,7 +160,7 @@ class Plain(Display):
         self._tell(text.split("\n"))
 
     def error(self, error: ProvisionError) -> None:
-        self._tell(error_lines(error))
+        self._tell(error_lines(error, self._error_width))
 
     def summary(self, summary: Summary) -> None:
         view = self._progress.view()
@@ -160,7 +169,7 @@ class Plain(Display):
             self._tell(["not waited for to the end: " + ", ".join(map(in_brief, begun))])
         self._progress.start(())
         if not summary.silent:
-            self._print(["", *map(spelled, summary_lines(summary))])
+            self._print(["", *(each_part(line, spelled) for line in summary_lines(summary))])
 
     def close(self) -> None:
         self._ended.set()
@@ -179,22 +188,32 @@ class Plain(Display):
             self.beat()
 
     def _stamped(self, text: str) -> None:
-        line = f"{duration(self._progress.seconds):>7}  {text}"
+        line = Styled(Part(f"{duration(self._progress.seconds):>7}", Meaning.ROUTINE), "  ", text)
         self._tell(folded(line, self._table_width, " " * 9) if self._brief else [line])
 
     def _tell(self, lines: Iterable[str]) -> None:
         """Write lines of progress."""
         with self._lock:
             for line in lines:
-                print(printable(spelled(line)), file=self._err)
+                shown = printable(spelled(line))
+                print(encodable(shown, self._err.encoding), file=self._err)
             self._err.flush()
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         """Write lines of a result."""
         with self._lock:
             for line in lines:
-                print(printable(line, coloured=coloured), file=self._out)
+                if self.colours and isinstance(line, Styled):
+                    shown = rendered(line)
+                else:
+                    shown = printable(line, coloured=coloured)
+                print(encodable(shown, self._out.encoding), file=self._out)
             self._out.flush()
+
+
+def shown_cell(text: str) -> str:
+    """Return the text of a cell of a table on one line, fit to be shown."""
+    return one_line(spelled(text))
 
 
 def said(status: str, reason: str) -> str:

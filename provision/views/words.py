@@ -6,7 +6,7 @@ import json
 import math
 import textwrap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from provision.engine.events import Summary
@@ -15,6 +15,7 @@ from provision.errors import AwsCallError, CheckFailed, ProvisionError
 from provision.resources.base import HIDDEN, Change, ManagedResource
 from provision.views.parts import folded_lines
 from provision.views.spelling import spelled
+from provision.views.style import Meaning, Part, Styled, link, signed
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan, Planned
@@ -25,6 +26,13 @@ VERBS = {
     Action.UPDATE: "update",
     Action.REPLACE: "REPLACE",
     Action.NONE: "leave",
+}
+MEANINGS = {
+    Action.CREATE: Meaning.CREATED,
+    Action.ADOPT: Meaning.CHANGED,
+    Action.UPDATE: Meaning.CHANGED,
+    Action.REPLACE: Meaning.DELETED,
+    Action.NONE: Meaning.UNCHANGED,
 }
 MINUTE = 60  # seconds
 HOUR = 60  # minutes
@@ -85,7 +93,7 @@ def plan_lines(plan: Plan, folded: Mapping[str, str] | None = None) -> Iterator[
     for each in shown:
         yield step_line(each, width)
         for change in each.changes:
-            yield from (f"      {line}" for line in change_lines(change))
+            yield from ("      " + line for line in change_lines(change))
     yield from (f"  keep     {text}" for text in plan.kept)
 
 
@@ -102,12 +110,15 @@ def plan_result(plan: Plan) -> str:
 def step_line(planned: Planned, width: int = 0) -> str:
     """Return one step of a plan; what a replacement loses is said with it."""
     resource = planned.resource
-    line = f"  {VERBS[planned.action]:<7}  {planned.step:<{width}}  {resource.title}"
+    meaning = MEANINGS[planned.action]
+    does = signed(meaning, f"{VERBS[planned.action]:<7}")
+    line = f"  {planned.step:<{width}}  {resource.title}"
     if resource.name:
         line += f" {resource.name}"
     if planned.action is Action.REPLACE and isinstance(resource, ManagedResource):
-        line += ": deleted and made anew" + (", ITS DATA IS LOST" if resource.holds_data else "")
-    return line
+        loses = ", ITS DATA IS LOST" if resource.holds_data else ""
+        return Styled(does, line, Part(f": deleted and made anew{loses}", Meaning.BAD))
+    return Styled(does, line)
 
 
 # --- changes --------------------------------------------------------------------------------------
@@ -126,7 +137,8 @@ def difference(name: str, is_: Any, should: Any, ends: str = "") -> Iterator[str
     """Yield how a property differs; of two mappings only the entries that do."""
     before, after = value(is_), value(should)
     if len(before) + len(after) <= LONG_VALUES:
-        yield f"{name}: {before} -> {after}{ends}"
+        is_part, should_part = Part(before, Meaning.DELETED), Part(after, Meaning.CREATED)
+        yield Styled(f"{name}: ", is_part, " -> ", should_part, ends)
         return
     there, wanted = structured(is_), structured(should)
     if isinstance(there, dict) and isinstance(wanted, dict):
@@ -135,11 +147,11 @@ def difference(name: str, is_: Any, should: Any, ends: str = "") -> Iterator[str
                 yield from difference(f"{name}.{key}", there.get(key), wanted.get(key), ends)
     elif there is None and wanted is None:
         yield f"{name}:{ends}"
-        yield f"  - {before}"
-        yield f"  + {after}"
+        yield "  " + signed(Meaning.DELETED, before)
+        yield "  " + signed(Meaning.CREATED, after)
     else:
         yield f"{name}:{ends}"
-        yield from (f"  {line}" for line in diff_lines(there, wanted))
+        yield from ("  " + line for line in diff_lines(there, wanted))
 
 
 def diff_lines(before: Any, after: Any) -> Iterator[str]:
@@ -153,7 +165,9 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
     for line in difflib.unified_diff(is_, should, n=1, lineterm=""):
         if line.startswith(("---", "+++", "@@ -0,", "@@ -1,")):
             continue  # the names of the two, and a difference right at the beginning
-        yield "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
+        meaning = {"-": Meaning.DELETED, "+": Meaning.CREATED}.get(line[0], Meaning.PLAIN)
+        text = "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
+        yield Styled(Part(text, meaning))
 
 
 def pretty(thing: Any) -> str:
@@ -191,73 +205,72 @@ def value(thing: Any) -> str:
 # --- errors ---------------------------------------------------------------------------------------
 
 
-def error_lines(error: ProvisionError) -> Iterator[str]:
+def error_lines(error: ProvisionError, width: int | None = None) -> Iterator[str]:
+    """Yield an error, and under it what to do next; on a terminal `width` cells wide, folded."""
+    for line in whole_error_lines(error):
+        yield from folded(line, width, " " * 7)
+
+
+def whole_error_lines(error: ProvisionError) -> Iterator[str]:
     """Yield an error, and under it what to do next."""
     if not (isinstance(error, CheckFailed) and error.tabled):
         first, *rest = error.message.split("\n") if error.message else [type(error).__name__]
-        yield f"error: {first}"
+        yield Styled(Part("error:", Meaning.BAD), " ", Part(first, Meaning.COPY))
         yield from (f"       {line}" for line in rest)
     if error.next_step:
-        yield f"next:  {error.next_step}"
+        yield Styled(Part("next:", Meaning.COPY), f"  {error.next_step}")
 
 
 def failure_line(step: str, error: ProvisionError) -> str:
     """Return why a step failed: the call, AWS's code and AWS's message, where AWS said no."""
     if isinstance(error, AwsCallError):
         answer = error.answer
-        return f"{step}: FAILED: {answer.operation} answered {answer.code}: {answer.message}"
-    return f"{step}: FAILED: {error.message.removeprefix(f'{step}: ')}"
+        why = f"{answer.operation} answered {answer.code}: {answer.message}"
+    else:
+        why = error.message.removeprefix(f"{step}: ")
+    return Styled(f"{step}: ", Part("FAILED", Meaning.BAD), f": {why}")
 
 
 # --- results --------------------------------------------------------------------------------------
-
-
-def table_lines(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None
-) -> Iterator[str]:
-    """Yield a table in columns as wide as their widest cell. Nothing is cut.
-
-    On a terminal, `width` cells wide, what the last column has no room for goes on below it, from
-    word to word.
-    """
-    if title:
-        yield title
-    if not rows:
-        return
-    lines = [columns, *rows]
-    widths = [max(len(row[index]) for row in lines) for index in range(len(columns))]
-    last = " " * sum(cells + 2 for cells in widths[:-1])
-    for row in lines:
-        line = "  ".join(map(str.ljust, row, widths)).rstrip()
-        yield from folded(line, width, last)
 
 
 def folded(line: str, width: int | None, margin: str) -> list[str]:
     """Return a line in lines of at most `width` cells, from word to word; None: as it is."""
     if width is None or len(line) <= width:
         return [line]
-    return textwrap.wrap(
+    lines = textwrap.wrap(
         line,
         width,
         subsequent_indent=margin,
         break_long_words=False,
         break_on_hyphens=False,
+        expand_tabs=False,
+        replace_whitespace=False,
     )
+    whole, at, pieces = Styled(line), 0, []
+    for number, text in enumerate(lines):
+        before = margin if number else ""
+        at = line.index(text.removeprefix(before), at)
+        piece = whole.piece(at, at := at + len(text) - len(before))
+        pieces.append(before + piece if before else piece)
+    return list(pieces)
 
 
 def summary_lines(summary: Summary) -> Iterator[str]:
     """Yield how a command ended: what happened, the URLs, what it costs, what to type next."""
-    yield summary.verdict or f"{summary.command}: {ending(summary)}"
+    verdict = summary.verdict or f"{summary.command}: {ending(summary)}"
+    yield Styled(Part(verdict, Meaning.GOOD if summary.ok else Meaning.BAD))
     if summary.url and summary.lasting:
-        yield f"  password login  {summary.url}/func1"
-        yield f"  IAM login       {summary.url}/func2"
+        for login, path in (("password login", "func1"), ("IAM login", "func2")):
+            url = f"{summary.url}/{path}"
+            yield f"  {login:<14}  " + link(url, url, Meaning.COPY)
     yield from (f"  {note}" for note in summary.notes)
     if summary.next_commands:
         yield "next:"
         commands = [(spelled(command), does) for command, does in summary.next_commands]
         width = max(len(command) for command, _ in commands)
         for command, does in commands:
-            yield f"  {command:<{width}}  {does}"
+            yield Styled("  ", Part(f"{command:<{width}}", Meaning.COPY), f"  {does}")
 
 
 def ending(summary: Summary) -> str:

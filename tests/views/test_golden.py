@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,21 +21,24 @@ from provision.errors import CheckFailed
 from provision.resources.base import Change, CreatableResource, DeletableResource
 from provision.views.live import Live
 from provision.views.plain import Plain
+from provision.views.style import Meaning, signed
 from provision.views.words import plan_result, some_fail
 from teardown.rehearsal import AFTERWARDS
 from tests.support.outputs import ABOUT, RESOURCES, STEP, ViewClock, everything, plan_of
 
+LINK = "\x1b]8;(?:id=[0-9]+)?;([^\x1b]*)\x1b\\\\"  # OSC 8; rich numbers its own
 GOLDEN = Path(__file__).parent / "golden"
 CREATED = [each for each in RESOURCES if isinstance(each, CreatableResource)]
 DELETED = [each for each in RESOURCES if isinstance(each, DeletableResource)]
 URL = "https://abcdefghij.execute-api.ap-northeast-1.amazonaws.com"
 COST = "costs about $0.101 an hour ($73 in 30 days), table of 2026-11-24, unverified"
+WORKS, FAILS = signed(Meaning.GOOD, "works"), signed(Meaning.BAD, "DOES NOT WORK")
 GOOD = [
-    ("GET /func1", "password", "TLSv1.3", "12", "41", "4", "works"),
-    ("GET /", "password", "TLSv1.3", "9", "38", "5", "works"),
-    ("GET /func2", "iam", "TLSv1.3", "14", "44", "6", "works"),
+    ("GET /func1", "password", "TLSv1.3", "12", "41", "4", WORKS),
+    ("GET /", "password", "TLSv1.3", "9", "38", "5", WORKS),
+    ("GET /func2", "iam", "TLSv1.3", "14", "44", "6", WORKS),
 ]
-BAD = [*GOOD[:2], ("GET /func2", "iam", "-", "-", "40", "-", "DOES NOT WORK")]
+BAD = [*GOOD[:2], ("GET /func2", "iam", "-", "-", "40", "-", FAILS)]
 
 
 class Tty(io.StringIO):
@@ -145,7 +149,9 @@ STORIES: Sequence[Callable[[Plain, ViewClock], None]] = (
 )  # fmt: skip
 
 
-def told(story: Callable[[Plain, ViewClock], None], width: int | None) -> str:
+def told(
+    story: Callable[[Plain, ViewClock], None], width: int | None, *, colours: bool = False
+) -> str:
     """What a person has read at the end: in a pipe, or in a terminal's scrollback."""
     clock, brief = ViewClock(), story is dry_run
     if width is None:
@@ -153,7 +159,10 @@ def told(story: Callable[[Plain, ViewClock], None], width: int | None) -> str:
         story(Plain(stream, stream, clock=clock, beats=False, brief=brief), clock)
         return stream.getvalue()
     stream = Tty()
-    console = Console(file=stream, force_terminal=True, color_system=None, width=width, height=50)
+    console = Console(
+        file=stream, force_terminal=True, color_system="standard" if colours else None,
+        width=width, height=50, _environ={},
+    )  # fmt: skip
     story(Live(console, stream, clock=clock, beats=False, brief=brief), clock)
     return stream.getvalue()
 
@@ -166,6 +175,21 @@ def test_what_a_person_reads(story: Callable[[Plain, ViewClock], None], width: i
     if os.environ.get("GOLDEN") == "write":
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
+def test_what_a_person_sees_in_colour(
+    story: Callable[[Plain, ViewClock], None], width: int
+) -> None:
+    """The same words; what the terminal is sent for colours and links stands in brackets."""
+    text = told(story, width, colours=True)
+    named = re.sub(r"\x1b\[([0-9;]*)m", r"[\1]", re.sub(LINK, r"[link \1]", text))
+    path = GOLDEN / f"{story.__name__}-{width}-colour.txt"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(named, encoding="utf-8")
+    assert named == path.read_text(encoding="utf-8")
+    assert re.sub(r"\x1b\[[0-9;]*m", "", re.sub(LINK, "", text)) == told(story, width)
 
 
 @pytest.mark.parametrize("width", [None, 80, 120])

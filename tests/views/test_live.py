@@ -317,7 +317,7 @@ def test_without_a_terminal_progress_is_lines() -> None:
     output.close()
     assert output.terminal.splitlines() == [
         f"up: {ABOUT}",
-        "  create   network  VPC",
+        "+ create   network  VPC",
         "Plan: 1 to create, 0 to change, 0 to replace, 35 unchanged",
         "  0.0 s  vpc: creating",
         f"  0.0 s  vpc: pending: {REASON}",

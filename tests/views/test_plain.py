@@ -51,8 +51,8 @@ def test_a_run_is_told_line_by_line(output: Watched) -> None:
     stdout, stderr = output.written()
     assert stderr == [
         f"up: {ABOUT}",
-        "  create   db-instance  DB instance rds-proxy-auth-database",
-        "  update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
+        "+ create   db-instance  DB instance rds-proxy-auth-database",
+        "~ update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
         "      RequireTLS: false -> true",
         "Plan: 1 to create, 1 to change, 0 to replace, 34 unchanged",
         "  0.0 s  db-instance: creating",
@@ -67,7 +67,7 @@ def test_a_run_is_told_line_by_line(output: Watched) -> None:
 def test_what_plan_finds_is_its_result(output: Watched) -> None:
     output.start("plan", RESOURCES, ABOUT, Pace())
     output.planned(plan_of(["vpc"]))
-    assert output.written()[0] == ["  create   vpc  VPC"]
+    assert output.written()[0] == ["+ create   vpc  VPC"]
 
 
 def test_the_heartbeat_says_how_far_and_what_is_waited_for_and_why(output: Watched) -> None:

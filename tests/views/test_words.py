@@ -10,6 +10,8 @@ import pytest
 from provision.engine.events import Summary
 from provision.errors import AwsAnswer, AwsCallError, ConfigError, Problem, ProvisionError
 from provision.resources.base import Change
+from provision.views.style import Meaning, Part, Styled, rendered
+from provision.views.tables import table_lines
 from provision.views.words import (
     change_lines,
     duration,
@@ -18,7 +20,6 @@ from provision.views.words import (
     plan_lines,
     plan_result,
     summary_lines,
-    table_lines,
     time_left,
 )
 from tests.support.outputs import plan_of
@@ -153,13 +154,13 @@ def test_a_plan_has_a_line_for_each_step_and_its_changes_below() -> None:
         replace=[("db-instance", Change("DBName", "a", "b", replaces=True))],
     )
     assert list(plan_lines(plan)) == [
-        "  create   vpc          VPC",
-        "  REPLACE  db-instance  DB instance rds-proxy-auth-database: deleted and made anew, "
+        "+ create   vpc          VPC",
+        "- REPLACE  db-instance  DB instance rds-proxy-auth-database: deleted and made anew, "
         "ITS DATA IS LOST",
         "      DBName: a -> b  (AWS cannot change this in place)",
-        "  update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
+        "~ update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
         "      RequireTLS: false -> true",
-        "  create   route-func1  route GET /func1",
+        "+ create   route-func1  route GET /func1",
     ]
     assert plan_result(plan) == "Plan: 2 to create, 1 to change, 1 to replace, 32 unchanged"
 
@@ -223,8 +224,28 @@ def test_on_a_terminal_the_last_column_goes_on_below_itself() -> None:
         "function  one-long-name Successful,",
         "          another-name",
         "x",
-        "          " + "y" * 40,  # nothing that one may have to copy is cut
+        "    " + "y" * 40,  # nothing that one may have to copy is cut: it has a line of its own
     ]
+
+
+def test_columns_give_way_in_order_and_no_word_is_broken() -> None:
+    rows = [("GET /func1", "the password login", "word " * 12), ("GET /", "iam", "short")]
+    columns = ("route", "login", "why")
+    wide = list(table_lines("", columns, rows, width=200))
+    assert len(wide) == 3
+    for width in (80, 60, 44, 34):
+        lines = list(table_lines("", columns, rows, width=width))
+        assert max(map(len, lines)) <= width
+        assert " ".join(lines).split().count("word") == 12
+    assert len(list(table_lines("", columns, rows, width=70))) == 4  # the last one first
+    assert any(line.startswith("GET ") and "the  " in line for line in lines)  # then the others
+
+
+def test_what_a_cell_means_stays_when_it_goes_on_below() -> None:
+    rows = [("a", Styled(Part("bad " * 20, Meaning.BAD)))]
+    lines = [line for line in table_lines("", ("x", "y"), rows, width=40) if "bad" in line]
+    assert len(lines) > 1
+    assert all("\x1b[31mbad" in rendered(line) for line in lines)
 
 
 def test_a_summary_has_urls_notes_and_what_to_type_next() -> None:

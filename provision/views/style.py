@@ -1,0 +1,155 @@
+"""What colours and signs mean, in one place; and text that knows what its parts mean.
+
+Colour never says anything alone: beside it stands a sign or a word. A `Styled` is a `str`: where
+there is no terminal, or one without colours, it is written as it is. What comes from outside is
+made visible part by part before colours and links (ECMA-48, OSC 8) are put around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from provision.views.visible import one_line
+
+
+class Meaning(Enum):
+    """What a part of a line means."""
+
+    PLAIN = ""
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    UNCHANGED = "unchanged"
+    GOOD = "good"
+    BAD = "bad"
+    WARNING = "warning"
+    ROUTINE = "routine"  # what a person may skip
+    COPY = "copy"  # what a person has to read or copy
+
+    @property
+    def sign(self) -> str:
+        """The sign that says the same as the colour; "" where words do."""
+        return SIGNS.get(self, "")
+
+
+SIGNS = {
+    Meaning.CREATED: "+",
+    Meaning.CHANGED: "~",
+    Meaning.DELETED: "-",
+    Meaning.UNCHANGED: "·",
+    Meaning.GOOD: "✓",
+    Meaning.BAD: "✗",
+    Meaning.WARNING: "!",
+}
+# In a terminal's own colours (ECMA-48, "select graphic rendition"), which suit its background.
+COLOURS = {
+    Meaning.CREATED: "32",
+    Meaning.CHANGED: "33",
+    Meaning.DELETED: "31",
+    Meaning.UNCHANGED: "2",
+    Meaning.GOOD: "32",
+    Meaning.BAD: "31",
+    Meaning.WARNING: "33",
+    Meaning.ROUTINE: "2",
+    Meaning.COPY: "1",
+}
+ASCII = str.maketrans({"·": ".", "✓": "+", "✗": "x"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a line: what it means, and where it leads."""
+
+    text: str
+    meaning: Meaning = Meaning.PLAIN
+    url: str = ""
+
+
+class Styled(str):
+    """A line of text whose parts have a meaning; as text it is complete."""
+
+    parts: tuple[Part, ...]
+
+    def __new__(cls, *parts: Part | str) -> Styled:
+        whole: list[Part] = []
+        for part in parts:
+            if isinstance(part, Part):
+                whole.append(part)
+            else:
+                whole += parts_of(part)
+        self = super().__new__(cls, "".join(part.text for part in whole))
+        self.parts = tuple(whole)
+        return self
+
+    def __radd__(self, before: str) -> Styled:
+        return Styled(before, self)
+
+    def __add__(self, after: str) -> Styled:
+        return Styled(self, after)
+
+    def piece(self, start: int, end: int) -> Styled:
+        """Return the line from one character to another."""
+        parts, at = [], 0
+        for part in self.parts:
+            text = part.text[max(0, start - at) : max(0, end - at)]
+            at += len(part.text)
+            if text:
+                parts.append(Part(text, part.meaning, part.url))
+        return Styled(*parts)
+
+    def again(self, text: str) -> Styled:
+        """Return another text that means what the first part of this one means."""
+        first = self.parts[0] if self.parts else Part("")
+        return Styled(Part(text, first.meaning, first.url))
+
+
+def each_part(line: str, change: Callable[[str], str]) -> str:
+    """Return a line with the text of each part changed; what it means stays."""
+    if not isinstance(line, Styled):
+        return change(line)
+    return Styled(*(Part(change(part.text), part.meaning, part.url) for part in line.parts))
+
+
+def parts_of(text: str) -> tuple[Part, ...]:
+    """Return the parts of a text, which is one where it has no style."""
+    return text.parts if isinstance(text, Styled) else (Part(text),)
+
+
+def signed(meaning: Meaning, words: str) -> Styled:
+    """Return words in the colour of what they mean, with its sign before them."""
+    return Styled(Part(f"{meaning.sign} {words}", meaning))
+
+
+def link(text: str, url: str, meaning: Meaning = Meaning.PLAIN) -> Styled:
+    """Return text that leads to a URL where a terminal can follow it."""
+    return Styled(Part(text, meaning, url))
+
+
+def rendered(text: str) -> str:
+    """Return a line for a terminal: colours and links around its parts, all else made visible."""
+    return "".join(map(rendered_part, parts_of(text)))
+
+
+def rendered_part(part: Part) -> str:
+    """Return a part for a terminal."""
+    shown = one_line(part.text)
+    if part.meaning in COLOURS and shown.strip():
+        shown = f"\x1b[{COLOURS[part.meaning]}m{shown}\x1b[0m"
+    return f"\x1b]8;;{part.url}\x1b\\{shown}\x1b]8;;\x1b\\" if may_lead_to(part.url) else shown
+
+
+def may_lead_to(url: str) -> bool:
+    """Return whether a URL may stand in a link: of the web, and without anything but ASCII."""
+    web = url.startswith(("https://", "http://"))
+    return web and url.isascii() and url.isprintable() and " " not in url
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Return text with the signs that an encoding does not have in ASCII."""
+    try:
+        text.encode(encoding or "utf-8")  # a stream without one takes any text
+    except (UnicodeError, LookupError):
+        return text.translate(ASCII)
+    return text
