@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from provision.config.reserved_words import MYSQL_RESERVED
-from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_catalogue
+from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_catalogue, rds_tags
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Proceed, World
@@ -37,6 +37,7 @@ class Backups:
 def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     """`creating`, `backing-up`, `available`; no endpoint while `creating`."""
     if world.behaviours.refusals:
+        rds_tags.check(call)
         _check_new(world, call)
     names = ("DBInstanceIdentifier", "DBSubnetGroupName")  # which RDS keeps in lower case
     world.ask_as(call, **{n: call.params[n].lower() for n in names if n in call.params})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provision.rehearsal.aws import network
-from provision.rehearsal.aws.behaviours import iam_roles, interfaces
+from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_tags
 from provision.rehearsal.aws.behaviours import target_health as health
 from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
 from provision.rehearsal.aws.calls import Call
@@ -49,6 +49,7 @@ class Targets:
 def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     """`creating`, then `available`; the endpoint is known at once."""
     if world.behaviours.refusals:
+        rds_tags.check(call)
         _check_new(world, call)
     proceed()
     proxy = _find(world, call)

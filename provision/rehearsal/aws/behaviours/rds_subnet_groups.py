@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.rehearsal.aws.behaviours import iam_roles
+from provision.rehearsal.aws.behaviours import iam_roles, rds_tags
 from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
@@ -17,6 +17,7 @@ def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
     """Needs RDS's service-linked role, and subnets of one VPC in two zones."""
     if not world.behaviours.refusals:
         return
+    rds_tags.check(call)
     name = call.get("DBSubnetGroupName", "").lower()
     if name in world.backend("rds", call.region).subnet_groups:
         message = f"The DB subnet group '{name}' already exists."
@@ -62,6 +63,8 @@ def list_tags_for_resource(world: World, call: Call, proceed: Proceed) -> None:
 
 def add_tags_to_resource(world: World, call: Call, proceed: Proceed) -> None:
     """See `list_tags_for_resource`."""
+    if world.behaviours.refusals:
+        rds_tags.check(call)
     _tagged(world, call)
 
 
