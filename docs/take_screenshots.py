@@ -109,9 +109,8 @@ def main() -> int:
         slowly = ("up", "--dry-run", "--speed", f"{SLOWLY}")
         rehearsed = film(*slowly)
         save("up-midway", slowly, midway(rehearsed.frames)[-HEIGHT:])
-        save("up", slowly, rehearsed.lines[-HEIGHT:])
         with Rehearsal(Behaviours(speed=SPEED)) as rehearsal, rehearsal.applied():
-            film("up")
+            save("up", ("up",), film("up").lines[-HEIGHT:])
             for command in ("status", "check", "doctor", "compare", "timeline"):
                 save(command, (command,), film(command).lines)
             film("timeline", "--html", "page.html", "--live")
