@@ -28,6 +28,8 @@ from provision.commands.command_line import arguments_of
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.views.live import Live, drawing
 from provision.views.progress import View
+from provision.views.spelling import spelled
+from provision.views.style import Styled, each_part, rendered
 from tests.support.browser import Browser, find_browser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +89,9 @@ class Filmed(Live):
 
     def _tell(self, lines: Iterable[str]) -> None:
         with self._lock:
-            self.lines += [Text.from_ansi(line) for line in "\n".join(lines).split("\n")]
+            for line in lines:
+                shown = rendered(each_part(line, spelled)) if isinstance(line, Styled) else line
+                self.lines += map(Text.from_ansi, shown.split("\n"))
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         del coloured  # they are all kept

@@ -18,7 +18,7 @@ from provision.resources.base import CreatableResource
 from provision.views.parts import LONG_SECONDS, PartsUnderWay, counted, parts_of, slowest
 from provision.views.progress import Progress, View, Wait
 from provision.views.spelling import spelled
-from provision.views.style import Meaning, Part, Styled, each_part, encodable, rendered
+from provision.views.style import Meaning, Piece, Styled, each_part, encodable, rendered
 from provision.views.tables import table_lines
 from provision.views.visible import one_line, printable
 from provision.views.words import (
@@ -120,7 +120,7 @@ class Plain(Display):
             self._part_finished(resource, action)
         elif action != "unchanged":
             took = f" in {duration(seconds)}" if seconds >= 1 else ""
-            done = Part(action, ACTIONS.get(action, Meaning.PLAIN))
+            done = Piece(action, ACTIONS.get(action, Meaning.PLAIN))
             self._stamped(Styled(f"{resource.step}: ", done, f"{took}  {identity}".rstrip()))
 
     def _part_finished(self, resource: Resource, action: str) -> None:
@@ -188,7 +188,7 @@ class Plain(Display):
             self.beat()
 
     def _stamped(self, text: str) -> None:
-        line = Styled(Part(f"{duration(self._progress.seconds):>7}", Meaning.ROUTINE), "  ", text)
+        line = Styled(Piece(f"{duration(self._progress.seconds):>7}", Meaning.ROUTINE), "  ", text)
         self._tell(folded(line, self._table_width, " " * 9) if self._brief else [line])
 
     def _tell(self, lines: Iterable[str]) -> None:

@@ -59,7 +59,7 @@ ASCII = str.maketrans({"·": ".", "✓": "+", "✗": "x"})
 
 
 @dataclass(frozen=True)
-class Part:
+class Piece:
     """A part of a line: what it means, and where it leads."""
 
     text: str
@@ -70,12 +70,12 @@ class Part:
 class Styled(str):
     """A line of text whose parts have a meaning; as text it is complete."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[Piece, ...]
 
-    def __new__(cls, *parts: Part | str) -> Styled:
-        whole: list[Part] = []
+    def __new__(cls, *parts: Piece | str) -> Styled:
+        whole: list[Piece] = []
         for part in parts:
-            if isinstance(part, Part):
+            if isinstance(part, Piece):
                 whole.append(part)
             else:
                 whole += parts_of(part)
@@ -96,35 +96,35 @@ class Styled(str):
             text = part.text[max(0, start - at) : max(0, end - at)]
             at += len(part.text)
             if text:
-                parts.append(Part(text, part.meaning, part.url))
+                parts.append(Piece(text, part.meaning, part.url))
         return Styled(*parts)
 
     def again(self, text: str) -> Styled:
         """Return another text that means what the first part of this one means."""
-        first = self.parts[0] if self.parts else Part("")
-        return Styled(Part(text, first.meaning, first.url))
+        first = self.parts[0] if self.parts else Piece("")
+        return Styled(Piece(text, first.meaning, first.url))
 
 
 def each_part(line: str, change: Callable[[str], str]) -> str:
     """Return a line with the text of each part changed; what it means stays."""
     if not isinstance(line, Styled):
         return change(line)
-    return Styled(*(Part(change(part.text), part.meaning, part.url) for part in line.parts))
+    return Styled(*(Piece(change(part.text), part.meaning, part.url) for part in line.parts))
 
 
-def parts_of(text: str) -> tuple[Part, ...]:
+def parts_of(text: str) -> tuple[Piece, ...]:
     """Return the parts of a text, which is one where it has no style."""
-    return text.parts if isinstance(text, Styled) else (Part(text),)
+    return text.parts if isinstance(text, Styled) else (Piece(text),)
 
 
 def signed(meaning: Meaning, words: str) -> Styled:
     """Return words in the colour of what they mean, with its sign before them."""
-    return Styled(Part(f"{meaning.sign} {words}", meaning))
+    return Styled(Piece(f"{meaning.sign} {words}", meaning))
 
 
 def link(text: str, url: str, meaning: Meaning = Meaning.PLAIN) -> Styled:
     """Return text that leads to a URL where a terminal can follow it."""
-    return Styled(Part(text, meaning, url))
+    return Styled(Piece(text, meaning, url))
 
 
 def rendered(text: str) -> str:
@@ -132,7 +132,7 @@ def rendered(text: str) -> str:
     return "".join(map(rendered_part, parts_of(text)))
 
 
-def rendered_part(part: Part) -> str:
+def rendered_part(part: Piece) -> str:
     """Return a part for a terminal."""
     shown = one_line(part.text)
     if part.meaning in COLOURS and shown.strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from provision.views.style import Meaning, Part, Styled
+from provision.views.style import Meaning, Piece, Styled
 
 GAP = 2  # cells between two columns
 INDENT = 4  # cells before what stands on a line of its own
@@ -27,7 +27,7 @@ def table_lines(
         yield title
     if not rows:
         return
-    heads = [Styled(Part(each, Meaning.COPY)) for each in columns]
+    heads = [Styled(Piece(each, Meaning.COPY)) for each in columns]
     lines = [heads, *rows]
     widths = fitted(lines, width)
     if widths is not None:

@@ -15,7 +15,7 @@ from provision.errors import AwsCallError, CheckFailed, ProvisionError
 from provision.resources.base import HIDDEN, Change, ManagedResource
 from provision.views.parts import folded_lines
 from provision.views.spelling import spelled
-from provision.views.style import Meaning, Part, Styled, link, signed
+from provision.views.style import Meaning, Piece, Styled, link, signed
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan, Planned
@@ -117,7 +117,7 @@ def step_line(planned: Planned, width: int = 0) -> str:
         line += f" {resource.name}"
     if planned.action is Action.REPLACE and isinstance(resource, ManagedResource):
         loses = ", ITS DATA IS LOST" if resource.holds_data else ""
-        return Styled(does, line, Part(f": deleted and made anew{loses}", Meaning.BAD))
+        return Styled(does, line, Piece(f": deleted and made anew{loses}", Meaning.BAD))
     return Styled(does, line)
 
 
@@ -137,7 +137,7 @@ def difference(name: str, is_: Any, should: Any, ends: str = "") -> Iterator[str
     """Yield how a property differs; of two mappings only the entries that do."""
     before, after = value(is_), value(should)
     if len(before) + len(after) <= LONG_VALUES:
-        is_part, should_part = Part(before, Meaning.DELETED), Part(after, Meaning.CREATED)
+        is_part, should_part = Piece(before, Meaning.DELETED), Piece(after, Meaning.CREATED)
         yield Styled(f"{name}: ", is_part, " -> ", should_part, ends)
         return
     there, wanted = structured(is_), structured(should)
@@ -167,7 +167,7 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
             continue  # the names of the two, and a difference right at the beginning
         meaning = {"-": Meaning.DELETED, "+": Meaning.CREATED}.get(line[0], Meaning.PLAIN)
         text = "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
-        yield Styled(Part(text, meaning))
+        yield Styled(Piece(text, meaning))
 
 
 def pretty(thing: Any) -> str:
@@ -215,10 +215,10 @@ def whole_error_lines(error: ProvisionError) -> Iterator[str]:
     """Yield an error, and under it what to do next."""
     if not (isinstance(error, CheckFailed) and error.tabled):
         first, *rest = error.message.split("\n") if error.message else [type(error).__name__]
-        yield Styled(Part("error:", Meaning.BAD), " ", Part(first, Meaning.COPY))
+        yield Styled(Piece("error:", Meaning.BAD), " ", Piece(first, Meaning.COPY))
         yield from (f"       {line}" for line in rest)
     if error.next_step:
-        yield Styled(Part("next:", Meaning.COPY), f"  {error.next_step}")
+        yield Styled(Piece("next:", Meaning.COPY), f"  {error.next_step}")
 
 
 def failure_line(step: str, error: ProvisionError) -> str:
@@ -228,7 +228,7 @@ def failure_line(step: str, error: ProvisionError) -> str:
         why = f"{answer.operation} answered {answer.code}: {answer.message}"
     else:
         why = error.message.removeprefix(f"{step}: ")
-    return Styled(f"{step}: ", Part("FAILED", Meaning.BAD), f": {why}")
+    return Styled(f"{step}: ", Piece("FAILED", Meaning.BAD), f": {why}")
 
 
 # --- results --------------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ def folded(line: str, width: int | None, margin: str) -> list[str]:
 def summary_lines(summary: Summary) -> Iterator[str]:
     """Yield how a command ended: what happened, the URLs, what it costs, what to type next."""
     verdict = summary.verdict or f"{summary.command}: {ending(summary)}"
-    yield Styled(Part(verdict, Meaning.GOOD if summary.ok else Meaning.BAD))
+    yield Styled(Piece(verdict, Meaning.GOOD if summary.ok else Meaning.BAD))
     if summary.url and summary.lasting:
         for login, path in (("password login", "func1"), ("IAM login", "func2")):
             url = f"{summary.url}/{path}"
@@ -270,7 +270,7 @@ def summary_lines(summary: Summary) -> Iterator[str]:
         commands = [(spelled(command), does) for command, does in summary.next_commands]
         width = max(len(command) for command, _ in commands)
         for command, does in commands:
-            yield Styled("  ", Part(f"{command:<{width}}", Meaning.COPY), f"  {does}")
+            yield Styled("  ", Piece(f"{command:<{width}}", Meaning.COPY), f"  {does}")
 
 
 def ending(summary: Summary) -> str:

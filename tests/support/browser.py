@@ -24,8 +24,6 @@ FLAGS = (
     "--disable-component-update",
     "--host-resolver-rules=MAP * ~NOTFOUND",  # neither page nor browser gets out of this machine
 )
-AXE = Path(str(importlib.metadata.distribution("axe-playwright-python").locate_file(
-    "axe_playwright_python/axe.min.js")))  # fmt: skip
 RUN_AXE = """
 axe.run(document).then(found => {
   const told = each => each.nodes.map(node =>
@@ -95,7 +93,7 @@ class Browser:
         """
         text = page.read_text(encoding="utf-8")
         tested = self.folder / "axe.html"
-        script = f"<script>{AXE.read_text(encoding='utf-8')}</script><script>{RUN_AXE}</script>"
+        script = f"<script>{axe()}</script><script>{RUN_AXE}</script>"
         tested.write_text(text.replace("</body>", f"{script}</body>"), encoding="utf-8")
         frame = self.folder / "frame.html"
         frame.write_text(
@@ -142,6 +140,13 @@ class Browser:
         if not made.exists():
             raise RuntimeError(f"{self.program} made no {made.name}: {done.stderr[-2000:]}")
         return asked_for(log)
+
+
+def axe() -> str:
+    """Return axe-core, which constraints/axe.txt installs. Raises PackageNotFoundError."""
+    package = importlib.metadata.distribution("axe-playwright-python")
+    path = Path(str(package.locate_file("axe_playwright_python/axe.min.js")))
+    return path.read_text(encoding="utf-8")
 
 
 def scheme(dark: bool) -> str:

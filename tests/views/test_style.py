@@ -12,7 +12,7 @@ from provision.engine.events import Pace, Summary
 from provision.errors import ProvisionError
 from provision.resources.base import Change
 from provision.views.live import Live
-from provision.views.style import COLOURS, SIGNS, Meaning, Part, Styled, encodable, link, rendered
+from provision.views.style import COLOURS, SIGNS, Meaning, Piece, Styled, encodable, link, rendered
 from tests.support.outputs import ABOUT, RESOURCES, plan_of
 
 CODES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
@@ -37,7 +37,7 @@ def shown(width: int, environ: dict[str, str], out: type[io.StringIO] = Tty) -> 
     change = Change("RequireTLS", False, True)
     display.planned(plan_of(["vpc"], [("proxy-iam", change)], [("db-instance", change)]))
     display.error(ProvisionError("it broke", next_step="mend it"))
-    display.table("", ("link", "why"), [("a", Styled(Part("bad", Meaning.BAD)))])
+    display.table("", ("link", "why"), [("a", Styled(Piece("bad", Meaning.BAD)))])
     display.summary(Summary("up", ok=True, seconds=3, created=1, url=URL,
                             next_commands=[("python -m teardown", "delete it all")]))  # fmt: skip
     display.close()
@@ -103,7 +103,7 @@ def test_each_meaning_has_a_colour_and_what_can_be_confused_a_sign() -> None:
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\x1b]8;;http://evil/\x1b\\b", "\u202eabc", "a\rb"])
 def test_what_comes_from_outside_stays_visible_within_a_style(text: str) -> None:
-    line = rendered(Styled(Part(text, Meaning.BAD), link(text, "https://good.test/")))
+    line = rendered(Styled(Piece(text, Meaning.BAD), link(text, "https://good.test/")))
     codes = CODES.findall(line)
     assert codes == ["\x1b[31m", "\x1b[0m", "\x1b]8;;https://good.test/\x1b\\", "\x1b]8;;\x1b\\"]
     assert not re.search("[\x00-\x1f\u202e]", CODES.sub("", line))

@@ -10,7 +10,7 @@ import pytest
 from provision.engine.events import Summary
 from provision.errors import AwsAnswer, AwsCallError, ConfigError, Problem, ProvisionError
 from provision.resources.base import Change
-from provision.views.style import Meaning, Part, Styled, rendered
+from provision.views.style import Meaning, Piece, Styled, rendered
 from provision.views.tables import table_lines
 from provision.views.words import (
     change_lines,
@@ -242,7 +242,7 @@ def test_columns_give_way_in_order_and_no_word_is_broken() -> None:
 
 
 def test_what_a_cell_means_stays_when_it_goes_on_below() -> None:
-    rows = [("a", Styled(Part("bad " * 20, Meaning.BAD)))]
+    rows = [("a", Styled(Piece("bad " * 20, Meaning.BAD)))]
     lines = [line for line in table_lines("", ("x", "y"), rows, width=40) if "bad" in line]
     assert len(lines) > 1
     assert all("\x1b[31mbad" in rendered(line) for line in lines)
