@@ -78,12 +78,21 @@ def bench(record: Record) -> str:
     return "\n".join(lines)
 
 
+def mutants(record: Record) -> str:
+    """Return a table of the mutants, module by module."""
+    lines = ["| module | mutants | killed |", "| --- | --- | --- |"]
+    for each in record["modules"]:
+        share = each["killed"] / each["mutants"]
+        lines.append(f"| `{each['path']}` | {each['mutants']} | {share:.0%} |")
+    return "\n".join(lines)
+
+
 def quantity(value: float, unit: str) -> str:
     """Return a figure with its unit."""
     return f"{value:.2f} s" if unit == "s" else f"{value:.0f} {unit}"
 
 
-WRITERS = {"sweeps": sweeps, "bench": bench}
+WRITERS = {"sweeps": sweeps, "bench": bench, "mutants": mutants}
 
 
 def documents() -> list[Path]:
