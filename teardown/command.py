@@ -10,6 +10,7 @@ from provision.cli.options import Options
 from provision.commands.asking import ask, can_ask
 from provision.context import Run, opened
 from provision.engine.events import Display, Summary
+from provision.engine.graph import with_contents
 from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, ForeignResource, UsageError
 from provision.resources.base import (
@@ -163,7 +164,9 @@ def teardown_plan(options: Options, output: Display, *, explain: bool = False) -
 
 def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
     """Return what is to be deleted: ours, and what the state says was ours, gone or not."""
-    return [each for each in run.template if not is_foreign(run, each, seen.get(each.step))]
+    foreign = {each.step for each in run.template if is_foreign(run, each, seen.get(each.step))}
+    apart = with_contents(foreign, run.template)
+    return [each for each in run.template if each.step not in apart]
 
 
 def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:

@@ -16,9 +16,10 @@ from provision.context import Run
 from provision.errors import LeftBehind
 from provision.resources.base import Resource, Seen
 from provision.resources.blockers import interfaces_in
-from provision.resources.lambda_ import LayerVersion
+from provision.resources.lambda_ import Function, LayerVersion
 from provision.resources.logs import LogGroup
-from provision.resources.rds import find_proxy, tags_of
+from provision.resources.ownership import Tags
+from provision.resources.rds import find_proxy, instance_tags, tags_of
 
 COPY = "it has this environment's tags, and is not what the environment was found to be"
 Sweep = Callable[["Search"], Iterator["Leftover"]]
@@ -45,6 +46,13 @@ class Search:
         """Return whether tags, in whichever of AWS's two shapes, carry this environment's mark."""
         there = tags if isinstance(tags, Mapping) else tag_map(tags)
         return there.get("provision:environment") == self.environment
+
+    def judged(self, kind: str, identity: str, tags: Tags, why: str = "") -> Iterator[Leftover]:
+        """Yield a thing that has our tag, or may have it: its tags cannot be read."""
+        if tags.tags is None:
+            yield Leftover(kind, identity, f"its tags cannot be read: {tags.unreadable}")
+        elif self.marked(tags.tags):
+            yield Leftover(kind, identity, why)
 
 
 @dataclass(frozen=True)
@@ -162,18 +170,20 @@ def interfaces(search: Search) -> Iterator[Leftover]:
 
 
 def instances(search: Search) -> Iterator[Leftover]:
-    """DB instances with our tag."""
+    """DB instances with our tag; where tags cannot be read, those with our names."""
+    names = search.names("AWS::RDS::DBInstance")
     for each in pages(search.aws.rds, "describe_db_instances", "DBInstances"):
-        if search.marked(each.get("TagList")):
-            yield Leftover("DB instance", each["DBInstanceIdentifier"], each["DBInstanceStatus"])
+        name, tags = each["DBInstanceIdentifier"], instance_tags(search.aws, each)
+        if tags.tags is not None or name in names:
+            yield from search.judged("DB instance", name, tags, each["DBInstanceStatus"])
 
 
 def proxies(search: Search) -> Iterator[Leftover]:
     """Proxies with our names and tag. The tags are not in the list."""
     for name in search.names("AWS::RDS::DBProxy"):
-        proxy = find_proxy(search.aws, name)
-        if proxy and search.marked(tags_of(search.aws, proxy["DBProxyArn"]).tags):
-            yield Leftover("RDS Proxy", proxy["DBProxyName"], proxy["Status"])
+        if proxy := find_proxy(search.aws, name):
+            tags = tags_of(search.aws, proxy["DBProxyArn"])
+            yield from search.judged("RDS Proxy", proxy["DBProxyName"], tags, proxy["Status"])
 
 
 def subnet_groups(search: Search) -> Iterator[Leftover]:
@@ -181,8 +191,9 @@ def subnet_groups(search: Search) -> Iterator[Leftover]:
     names = search.names("AWS::RDS::DBSubnetGroup")
     for each in pages(search.aws.rds, "describe_db_subnet_groups", "DBSubnetGroups"):
         name = each["DBSubnetGroupName"]
-        if name in names and search.marked(tags_of(search.aws, each["DBSubnetGroupArn"]).tags):
-            yield Leftover("DB subnet group", name)
+        if name in names:
+            tags = tags_of(search.aws, each["DBSubnetGroupArn"])
+            yield from search.judged("DB subnet group", name, tags)
 
 
 def snapshots(search: Search) -> Iterator[Leftover]:
@@ -244,11 +255,13 @@ def roles(search: Search) -> Iterator[Leftover]:
 
 def functions(search: Search) -> Iterator[Leftover]:
     """Functions with our names and tag."""
-    for name in search.names("AWS::Lambda::Function"):
-        with absent("ResourceNotFoundException"):
-            answer = search.aws.lambda_.get_function(FunctionName=name)
-            if search.marked(answer.get("Tags")):
-                yield Leftover("function", name, answer["Configuration"].get("State", ""))
+    for function in search.resources:
+        if isinstance(function, Function):
+            with absent("ResourceNotFoundException"):
+                answer = search.aws.lambda_.get_function(FunctionName=function.name)
+                tags = function.tags_at_aws(search.aws, answer)
+                state = answer["Configuration"].get("State", "")
+                yield from search.judged("function", function.name, tags, state)
 
 
 def layer_versions(search: Search) -> Iterator[Leftover]:
@@ -277,11 +290,9 @@ def log_groups(search: Search) -> Iterator[Leftover]:
         seen = group.find(search.aws, {})
         if seen is None:
             continue
-        if seen.unreadable:
-            yield Leftover("log group", group.name, f"its tags cannot be read: {seen.unreadable}")
-        elif search.marked(seen.tags):
-            yield Leftover("log group", group.name)
-        elif not seen.tags and not group.has_writer(seen):
+        tags = Tags(seen.tags, seen.unreadable)
+        yield from search.judged("log group", group.name, tags)
+        if seen.tags == {} and not group.has_writer(seen):
             yield Leftover("log group", group.name, f"it has no tags: {group.remedy()}")
 
 

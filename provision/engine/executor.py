@@ -205,7 +205,7 @@ class Engine:
 
     def _remove_replaced(self, plan: Plan) -> None:
         """Take away what has to be made anew, with what stands on it."""
-        replaced = graph.replaced_with(
+        replaced = graph.with_contents(
             (each.step for each in plan.steps if each.action is Action.REPLACE), self.resources
         )
         if replaced:
@@ -226,11 +226,44 @@ class Engine:
                 known[step] = {**known.get(step, {}), **there.outputs}
         going = [each for each in resources if isinstance(each, DeletableResource)]
         step_outputs = StepOutputs(self.poll_policy.stop)
+        doubtful = self._doubtful(resources, seen)
 
         def work(resource: DeletableResource) -> None:
+            self._check_owner(resource, seen.get(resource.step), doubtful)
             self._remove(resource, going, known, seen, step_outputs)
 
         self._on_threads(going, work, step_outputs, stop_all=False)
+
+    def _doubtful(self, resources: Sequence[Resource], seen: Mapping[str, Seen | None]) -> set[str]:
+        """Return the steps at which nothing is proven to be ours: by itself, or by where it lies.
+
+        Tags, and the lack of them, count within what is ours; a recorded id counts anywhere.
+        """
+        recorded = self.state.known()
+        doubtful: set[str] = set()
+        for each in resources:
+            there, known = seen.get(each.step), recorded.get(each.step, {})
+            if there is not None and (
+                not each.owned(self.aws, there, known)
+                or (graph.found_within(each) & doubtful and not each.same_id(there, known))
+            ):
+                doubtful.add(each.step)
+        return doubtful
+
+    def _check_owner(
+        self, resource: Resource, there: Seen | None, doubtful: Collection[str]
+    ) -> None:
+        """Raise ForeignResource, or Blocked by its container, for what is not proven to be ours.
+
+        What the state file says of it counts, not what was just seen.
+        """
+        if there is None or resource.step not in doubtful:
+            return
+        recorded = self.state.known().get(resource.step, {})
+        whose = resource.ownership(self.aws, there, recorded)
+        if not whose.ours:
+            raise not_ours(self.aws, resource, there, whose, recorded)
+        raise Blocked(graph.found_within(resource) & set(doubtful))
 
     def _remove(
         self,
@@ -244,11 +277,6 @@ class Engine:
         from provision.engine.delete import Remover
 
         step, there = resource.step, seen.get(resource.step)
-        if there is not None:  # what the state file says of it counts, not what was just seen
-            recorded = self.state.known().get(step, {})
-            whose = resource.ownership(self.aws, there, recorded)
-            if not whose.ours:
-                raise not_ours(self.aws, resource, there, whose, recorded)
         step_outputs.wait_for_steps(graph.deleted_before(resource, going))
         began = time.monotonic()
         if graph.container_of(resource) & {each.step for each in going}:

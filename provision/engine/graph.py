@@ -45,16 +45,17 @@ def blocking(resource: Resource) -> set[str]:
     return steps_of(resource, fields) - container_of(resource)
 
 
-def replaced_with(replaced: Iterable[str], resources: Iterable[Resource]) -> set[str]:
-    """Return the steps that are deleted when these are replaced: they, and what is within them.
+def with_contents(steps: Iterable[str], resources: Iterable[Resource]) -> set[str]:
+    """Return these steps and all that is looked up within what they stand for.
 
+    That is deleted when they are replaced, and is nobody's of ours where they are not ours.
     `resources` are in the order of the environment.
     """
-    going = set(replaced)
+    found = set(steps)
     for each in resources:
-        if found_within(each) & going:
-            going.add(each.step)
-    return going
+        if found_within(each) & found:
+            found.add(each.step)
+    return found
 
 
 def steps_of(resource: Resource, fields: Collection[str]) -> set[str]:

@@ -21,7 +21,7 @@ from provision.resources.base import (
     Resource,
     Seen,
 )
-from provision.resources.ownership import Owner, Ownership
+from provision.resources.ownership import STEP, Owner, Ownership
 from provision.resources.references import bind, references
 from provision.state.document import UPDATING
 from provision.state.state import State
@@ -214,6 +214,15 @@ def refusals(
         )
 
 
+def mend(resource: Resource, seen: Seen) -> str:
+    """Return what makes it certain that a thing with our tags is ours."""
+    if seen.name:
+        return f"rename it back to {resource.name}" if resource.name else "rename it back"
+    if (seen.tags or {}).get(STEP) != resource.step:
+        return f"set its tag {STEP} to {resource.step!r}"
+    return "take them off the others"
+
+
 def not_ours(
     aws: Aws, resource: Resource, seen: Seen, whose: Ownership, recorded: Mapping[str, str]
 ) -> ForeignResource:
@@ -236,8 +245,8 @@ def not_ours(
         return ForeignResource(
             f"{resource.step}: the {what} {whose.because}: it may be this environment's. It was "
             "not touched.",
-            next_step=f"If it is not: take its tags provision:environment and provision:step off. "
-            f"If it is, {'rename it back' if seen.name else 'take them off the others'}.",
+            next_step="If it is not: take its tags provision:environment and provision:step off. "
+            f"If it is, {mend(resource, seen)}.",
         )
     marks = f", ours would have {aws.environment!r} and {resource.step!r}"
     marks = marks if seen.tags is not None else ""  # some kinds have no tags

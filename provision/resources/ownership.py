@@ -2,8 +2,9 @@
 
 A thing is this environment's when it carries both of our tags, or when its lasting id is the one
 that the state file recorded. Tags alone can have been copied with the thing: they count under the
-name that we give, or within our VPC or API, and not where the id that was recorded says otherwise.
-A witness that cannot be read proves nothing, in either direction.
+name that we give, or within our VPC or API, and only where one thing alone carries them. A tag that
+names another environment outweighs the recorded id: somebody has said since whose it is. A witness
+that cannot be read proves nothing, in either direction.
 """
 
 from __future__ import annotations
@@ -58,28 +59,28 @@ class Witnesses:
 
 def judge(evidence: Witnesses, environment: str, step: str) -> Ownership:
     """Return whose the thing is. `environment` and `step` are what our tags would say."""
-    if evidence.tags is None:
-        if evidence.same_id:
-            return Ownership(Owner.OURS)
-        return Ownership(Owner.UNREADABLE, f"has tags that cannot be read: {evidence.unreadable}")
-    marks = evidence.tags.get(ENVIRONMENT), evidence.tags.get(STEP)
-    if marks == (environment, step):
-        return by_tags(evidence)
-    if ENVIRONMENT in evidence.tags:
-        return Ownership(Owner.FOREIGN, f"has {ENVIRONMENT} = {marks[0]!r}, {STEP} = {marks[1]!r}")
+    tags = evidence.tags or {}
+    marks = tags.get(ENVIRONMENT), tags.get(STEP)
+    because = f"has {ENVIRONMENT} = {marks[0]!r}, {STEP} = {marks[1]!r}"
+    if marks[0] not in (None, environment):
+        return Ownership(Owner.FOREIGN, because)
     if evidence.same_id:
         return Ownership(Owner.OURS)
+    if evidence.tags is None:
+        return Ownership(Owner.UNREADABLE, f"has tags that cannot be read: {evidence.unreadable}")
+    if marks == (environment, step):
+        return by_tags(evidence)
+    if marks[0] == environment:
+        return Ownership(Owner.COPY, because)
     return Ownership(Owner.FOREIGN, "has no tag of this program")
 
 
 def by_tags(evidence: Witnesses) -> Ownership:
-    """Return whose a thing with both of our tags is."""
-    if evidence.same_id:
-        return Ownership(Owner.OURS)
+    """Return whose a thing with both of our tags is, where no recorded id says so."""
     if not evidence.own_name:
         because = "has both of this environment's tags, and another name than it gives"
         return Ownership(Owner.COPY, because)
-    if evidence.rivals and evidence.same_id is None:
+    if evidence.rivals:
         because = (
             "is one of several with both of this environment's tags "
             f"(besides {', '.join(evidence.rivals)}), and the state file knows none of them"

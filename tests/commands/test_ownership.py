@@ -16,13 +16,15 @@ from provision.rehearsal import Fault, Override, Remote
 from tests.support.account import Account
 from tests.support.built import Built
 from tests.support.commands import Commands, Result
-from tests.support.names import NAME, REGION
+from tests.support.names import NAME
+from tests.support.owners import arn_of, identity_of, tag, untag
 from tests.support.servers import quiet
 
 pytestmark = pytest.mark.slow
 LATER = 3600.0  # AWS's seconds after which all that was made is seen everywhere
 MODIFY = 600.0
 MARKS = {"provision:environment": NAME}
+STEP = "provision:step"
 
 
 def kept(result: Result, step: str) -> str:
@@ -32,51 +34,6 @@ def kept(result: Result, step: str) -> str:
 
 def passed_over(result: Result) -> str:
     return json.dumps(result.of("passed-over")) + result.stderr
-
-
-def arn_of(account: Account, step: str) -> str:
-    """Return by what a step's resource is tagged."""
-    last = step.rpartition("-")[2]
-    rds, logs = f"arn:aws:rds:{REGION}:123456789012", f"arn:aws:logs:{REGION}:123456789012"
-    if step == "api":
-        return f"arn:aws:apigateway:{REGION}::/apis/{account.api(NAME)['ApiId']}"
-    if step.startswith("proxy"):
-        return str(account.proxy(f"{NAME}-{last}")["DBProxyArn"])
-    if step.startswith("function"):
-        answer = account.lambda_.get_function(FunctionName=f"{NAME}-{last}")
-        return str(answer["Configuration"]["FunctionArn"])
-    return {
-        "db-instance": f"{rds}:db:{NAME}-database",
-        "db-subnet-group": f"{rds}:subgrp:{NAME}-database",
-        "log-group-iam": f"{logs}:log-group:/aws/lambda/{NAME}-iam",
-    }[step]
-
-
-def untagged(account: Account, step: str) -> None:
-    """Take both of our tags off a step's resource."""
-    keys = ["provision:environment", "provision:step"]
-    kinds = {
-        "vpc": ("vpcs", "VpcId"),
-        "subnet": ("subnets", "SubnetId"),
-        "security": ("security_groups", "GroupId"),
-    }
-    if step.split("-", maxsplit=1)[0] in kinds:
-        kind, key = kinds[step.split("-", maxsplit=1)[0]]
-        ids = [account.tagged(kind, step, NAME)[key]]
-        account.ec2.delete_tags(Resources=ids, Tags=[{"Key": key} for key in keys])
-    elif step.startswith(("proxy", "db-")):
-        account.rds.remove_tags_from_resource(ResourceName=arn_of(account, step), TagKeys=keys)
-    elif step.startswith("role"):
-        name = f"{NAME}-{step.removeprefix('role-')}-{REGION}"
-        account.iam.untag_role(RoleName=name, TagKeys=keys)
-    elif step == "secret":
-        account.secretsmanager.untag_resource(SecretId=f"{NAME}/database", TagKeys=keys)
-    elif step.startswith("function"):
-        account.lambda_.untag_resource(Resource=arn_of(account, step), TagKeys=keys)
-    elif step.startswith("log-group"):
-        account.logs.untag_resource(resourceArn=arn_of(account, step), tagKeys=keys)
-    else:
-        account.apigatewayv2.untag_resource(ResourceArn=arn_of(account, step), TagKeys=keys)
 
 
 # --- in the state file: tags gone, or another's ---------------------------------------------------
@@ -90,7 +47,7 @@ WITHOUT = ("function-iam", "db-subnet-group")
 
 def test_what_has_its_recorded_id_is_ours_without_tags_and_gets_them_back(built: Built) -> None:
     for step in WITH_A_LASTING_ID:
-        untagged(built.account, step)
+        untag(built.account, step, identity_of(built.account, step))
     plan = built.commands.plan()
     assert plan.code == 3, plan.stdout[-800:]
     assert set(plan.to_do) >= set(WITH_A_LASTING_ID) - {"log-group-iam"}
@@ -102,7 +59,7 @@ def test_what_has_its_recorded_id_is_ours_without_tags_and_gets_them_back(built:
 
 @pytest.mark.parametrize("step", WITHOUT)
 def test_a_name_in_the_state_file_proves_nothing(built: Built, step: str) -> None:
-    untagged(built.account, step)
+    untag(built.account, step, identity_of(built.account, step))
     before = len(built.remote.journal())
     ended = built.commands.up()
     assert ended.code == 1
@@ -112,12 +69,7 @@ def test_a_name_in_the_state_file_proves_nothing(built: Built, step: str) -> Non
     assert not [each for each in built.remote.journal()[before:] if each.mutating]
     status = built.commands.run("provision", "status", "--output", "plain")
     assert "NOT OURS" in status.stdout
-    tags, arn = MARKS | {"provision:step": step}, arn_of(built.account, step)
-    if step == "db-subnet-group":
-        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-        built.account.rds.add_tags_to_resource(ResourceName=arn, Tags=listed)
-    else:
-        built.account.lambda_.tag_resource(Resource=arn, Tags=tags)
+    tag(built.account, step, arn_of(built.account, step), MARKS | {"provision:step": step})
     assert built.commands.up().counts()
 
 
@@ -247,6 +199,47 @@ def copied_things(account: Account) -> dict[str, str]:
         TagSpecifications=[{"ResourceType": "security-group", "Tags": tagged}],
     )
     return {"api": api["ApiId"], "security group": group["GroupId"]}
+
+
+def test_of_several_with_our_tags_and_no_state_none_is_touched_nor_what_is_in_it(
+    commands: Commands, account: Account, rehearsal: Remote
+) -> None:
+    """Nobody can say which VPC, API and renamed proxy is ours; the rest is, and goes."""
+    assert commands.up().code == 0
+    with quiet(rehearsal):
+        vpc = [{"Key": key, "Value": value} for key, value in (MARKS | {STEP: "vpc"}).items()]
+        second = account.ec2.create_vpc(
+            CidrBlock="10.9.0.0/16", TagSpecifications=[{"ResourceType": "vpc", "Tags": vpc}]
+        )["Vpc"]["VpcId"]
+        api = account.apigatewayv2.create_api(
+            Name=NAME, ProtocolType="HTTP", Tags=MARKS | {STEP: "api"}
+        )["ApiId"]
+    account.rds.modify_db_proxy(DBProxyName=f"{NAME}-iam", NewDBProxyName="login")
+    rehearsal.advance(LATER)
+    commands.state_path().unlink()
+    before = len(rehearsal.journal())
+    refused = commands.up()
+    assert refused.code == 1
+    assert "it may be this environment's" in refused.error["message"]
+    assert not [each for each in rehearsal.journal()[before:] if each.mutating]
+    ended = commands.teardown("--set", "wait.timeout_minutes=0.05")
+    assert ended.code == 1, ended.stdout[-1500:]
+    errors = {e["step"]: e["error"] for e in ended.of("step") if e["action"] == "failed"}
+    assert second in errors["vpc"]["message"]
+    assert "take them off the others" in errors["vpc"]["next"]
+    assert api in errors["api"]["message"]
+    assert f"rename it back to {NAME}-iam" in errors["proxy-iam"]["next"]
+    kept = account.everything()
+    assert len(kept["subnets"]) >= 3, "subnets went, of a VPC that may be another's"
+    assert len(kept["proxies"]) == 1
+    assert len([e for e in kept["APIs"] if "RouteKey" in e]) == 3, "routes of an API went"
+    assert kept["DB instances"] == []
+    account.apigatewayv2.delete_api(ApiId=api)
+    account.ec2.delete_vpc(VpcId=second)
+    account.rds.modify_db_proxy(DBProxyName="login", NewDBProxyName=f"{NAME}-iam")
+    rehearsal.advance(LATER)
+    again = commands.teardown()
+    assert again.code == 0, again.stdout[-1500:]
 
 
 def their_function(account: Account, name: str) -> None:

@@ -11,7 +11,7 @@ from provision.engine.graph import (
     created_before,
     deleted_before,
     found_within,
-    replaced_with,
+    with_contents,
 )
 from provision.environment import environment
 from provision.resources.base import ManagedResource
@@ -64,9 +64,9 @@ def test_only_references_that_aws_holds_to_block_a_deletion() -> None:
 
 
 def test_a_replacement_takes_along_what_is_within_at_any_depth() -> None:
-    assert replaced_with({"house"}, ALL) == {"house", "room", "lamp"}
-    assert replaced_with({"role"}, ALL) == {"role"}
-    assert replaced_with((), ALL) == set()
+    assert with_contents({"house"}, ALL) == {"house", "room", "lamp"}
+    assert with_contents({"role"}, ALL) == {"role"}
+    assert with_contents((), ALL) == set()
 
 
 def test_the_environment_can_be_made_in_its_order_and_deleted_without_a_circle() -> None:
