@@ -22,6 +22,7 @@ from provision.resources.base import (
 )
 from provision.resources.logs import LogGroup
 from provision.resources.ownership import Owner
+from teardown.companions import companions
 from teardown.leftovers import check_nothing_left
 
 
@@ -63,6 +64,7 @@ def take_down(
     and asks again, without it, when that finds something else to delete.
     """
     if yes:
+        tell_companions(run, seen)
         tell_passed_over(run, seen)
     while going(run, seen) or run.state.steps:
         if not yes and going(run, seen):
@@ -208,7 +210,16 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
         rows.append((resource.step, resource.title, identity))
     title = f"{len(rows)} to delete:" if rows else "nothing to delete"
     run.output.table(title, ("step", "what", "id or name"), rows)
+    tell_companions(run, seen)
     tell_passed_over(run, seen)
+
+
+def tell_companions(run: Run, seen: Mapping[str, Seen | None]) -> None:
+    """Say what somebody put into things of ours, and what goes with them."""
+    steps = {step for step, _ in going(run, seen)}
+    for each in companions(run, seen, steps):
+        run.output.record("goes-along", step=each.step, what=each.what, keep=each.keep)
+        run.output.note(f"goes along: {each}")
 
 
 def show_calls(run: Run, seen: Mapping[str, Seen | None]) -> None:

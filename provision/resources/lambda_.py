@@ -205,6 +205,7 @@ class Function(ManagedResource):
         "lambda:CreateFunction",
         "lambda:DeleteFunction",
         "lambda:GetFunction",
+        "lambda:ListAliases",  # what else goes with it
         "lambda:ListTags",  # without it GetFunction leaves the tags out
         "lambda:TagResource",
         "lambda:UntagResource",

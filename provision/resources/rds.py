@@ -403,12 +403,31 @@ class DBInstance(RdsResource):
         ]
         return f"{', '.join(ours)} pending" if ours else ""
 
+    def for_administrator(self, aws: Aws, seen: Seen) -> str:
+        """Return what to do about a renamed instance: the printed policy names it by its name."""
+        if not seen.name:
+            return ""
+        return (
+            f"It was renamed from {self.name} to {seen.name}, and the policy that `python -m "
+            f"provision policy` prints allows this for db:{self.name} alone. It stays, and is "
+            "billed. An administrator renames it back, after which the same run can go on: "
+            f"{self.rename_back(seen, aws.region)}; or deletes it, with its data: aws rds "
+            f"delete-db-instance --region {aws.region} --db-instance-identifier {seen.name} "
+            "--skip-final-snapshot"
+        )
+
+    def rename_back(self, seen: Seen, region: str) -> str:
+        """Return the command that gives a renamed instance its name again."""
+        return (
+            f"aws rds modify-db-instance --region {region} --apply-immediately "
+            f"--db-instance-identifier {seen.name} --new-db-instance-identifier {self.name}"
+        )
+
     def kept(self, seen: Seen) -> list[str]:
         """Return what config.toml has less of than AWS, which goes no way back; and a new name."""
         renamed = [
             f"the DB instance {self.name} was renamed to {seen.name}: used under that name. To "
-            "rename it back: aws rds modify-db-instance --apply-immediately "
-            f"--db-instance-identifier {seen.name} --new-db-instance-identifier {self.name}"
+            f"rename it back: {self.rename_back(seen, self.region)}"
         ]
         return (renamed if seen.name else []) + [
             f"{key} asks for {should}, the DB instance has {name} {is_}: kept, since RDS "
@@ -546,7 +565,7 @@ class DBProxy(RdsResource):
     creation = durations.PROXY_CREATION
     deletion = durations.PROXY_DELETION
 
-    reads = ("rds:DescribeDBProxies",)
+    reads = ("rds:DescribeDBProxies", "rds:DescribeDBProxyEndpoints")
 
     lasting_id = "resource_id"
 

@@ -341,6 +341,42 @@ def test_a_teardown_that_is_denied_has_the_command_too(
     assert commands.teardown().code == 0
 
 
+@pytest.mark.slow
+def test_a_renamed_instance_is_an_administrators_and_keeps_nothing_else_from_going(
+    commands: Commands, account: Account, rehearsal: Remote
+) -> None:
+    """The policy names the DB instance by the name that it had."""
+    assert commands.up().code == 0
+    account.rds.modify_db_instance(
+        DBInstanceIdentifier=f"{NAME}-database", NewDBInstanceIdentifier="main",
+        ApplyImmediately=True,
+    )  # fmt: skip
+    rehearsal.advance(3600)
+    rehearsal.set_policy(printed(commands))
+    rename = "--db-instance-identifier main --new-db-instance-identifier"
+    changed = commands.up("--set", "database.backup_retention_days=4")
+    assert changed.code == 1
+    assert (changed.error["step"], changed.error["code"]) == ("db-instance", "AccessDenied")
+    assert rename in changed.error["next"]
+    ended = commands.teardown()
+    assert ended.code == 1
+    errors = {e["step"]: e["error"] for e in ended.of("step") if e["action"] == "failed"}
+    assert set(errors) == {"db-instance"}, ended.stdout[-1500:]
+    assert errors["db-instance"]["operation"] == "DeleteDBInstance"
+    for words in (rename, "is billed", f"db:{NAME}-database", "delete-db-instance"):
+        assert words in errors["db-instance"]["next"]
+    left = account.everything()
+    assert [each["DBInstanceIdentifier"] for each in left["DB instances"]] == ["main"]
+    for kind in ("proxies", "functions", "APIs", "secrets"):
+        assert left[kind] == [], f"{kind} were kept by the instance"
+    account.rds.modify_db_instance(
+        DBInstanceIdentifier="main", NewDBInstanceIdentifier=f"{NAME}-database",
+        ApplyImmediately=True,
+    )  # fmt: skip
+    rehearsal.advance(3600)
+    assert commands.teardown().code == 0
+
+
 # --- a secret that IAM knows by its bare name -----------------------------------------------------
 
 

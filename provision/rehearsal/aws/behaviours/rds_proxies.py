@@ -153,6 +153,13 @@ def describe_db_proxies(world: World, call: Call, proceed: Proceed) -> None:
         _find(world, call)
 
 
+def describe_db_proxy_endpoints(world: World, call: Call, proceed: Proceed) -> Answer:
+    """None: a rehearsed proxy has its default endpoint alone, which this list leaves out."""
+    if call.get("DBProxyName"):
+        _find(world, call)
+    return {"DBProxyEndpoints": []}
+
+
 def _check_new(world: World, call: Call) -> None:
     """Raises AwsError for a proxy that RDS would not make."""
     _check_name(world, call.region, call.get("DBProxyName", ""))

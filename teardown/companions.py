@@ -1,0 +1,159 @@
+"""What somebody put into things of ours, and what a teardown takes away with them.
+
+Looked for only where a delete is about to happen. What the caller may not list is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from provision.aws.account import absent, calling, code_of, pages
+from provision.aws.advice import DENIED
+from provision.context import Run
+from provision.resources.base import Resource, Seen
+from provision.resources.template import LOGINS
+
+GONE = (
+    "NotFoundException", "ResourceNotFoundException", "DBProxyNotFoundFault",
+    "DBProxyTargetGroupNotFoundFault", "InvalidDBProxyStateFault",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Companion:
+    """One thing of somebody's in a thing of ours: what it is, and how to keep it."""
+
+    step: str
+    what: str
+    keep: str
+
+    def __str__(self) -> str:
+        return f"{self.step}: {self.what}, which this environment did not make. {self.keep}"
+
+
+def companions(run: Run, seen: Mapping[str, Seen | None], going: set[str]) -> list[Companion]:
+    """Return what goes with the steps `going` and was not made by this program. Reads only."""
+    reads: list[Callable[[], list[Companion]]] = []
+    for resource, find in finders(run, seen):
+        there = seen.get(resource.step)
+        if there is not None and resource.step in going:
+            reads.append(partial(listed, resource, find, there))
+    return [each for found in run.aws.together(*reads) for each in found] if reads else []
+
+
+Find = Callable[[Seen], Iterator[tuple[str, str]]]
+
+
+def listed(resource: Resource, find: Find, there: Seen) -> list[Companion]:
+    """Return what `find` yields of one resource, or that it cannot be listed."""
+    found: list[Companion] = []
+    with calling(resource.step), absent(*GONE):
+        for what, keep in found_or_denied(find, there):
+            found.append(Companion(resource.step, what, keep))
+    return found
+
+
+def found_or_denied(find: Find, there: Seen) -> Iterator[tuple[str, str]]:
+    """Yield what is found; a denied list as such."""
+    try:
+        yield from find(there)
+    except ClientError as error:
+        if code_of(error) not in DENIED:
+            raise
+        yield (
+            f"perhaps something of somebody's: {error.operation_name} was denied",
+            "`python -m provision policy` prints what looking takes.",
+        )
+
+
+def finders(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[tuple[Resource, Find]]:
+    """Yield each resource that people put things into, with what lists them."""
+    template = run.template
+    yield template.api, partial(in_api, run, seen)
+    for login in LOGINS:
+        function, proxy = template.functions[login], template.proxies[login]
+        yield function, partial(of_function, run)
+        yield proxy, partial(of_proxy, run, seen)
+    yield template.db_instance, of_instance
+    for role in (template.proxy_role, template.api_role, *template.function_roles.values()):
+        yield role, partial(of_role, role.policies)
+
+
+def in_api(run: Run, seen: Mapping[str, Seen | None], there: Seen) -> Iterator[tuple[str, str]]:
+    """Yield the routes, integrations and stages of our API that are not ours."""
+    client, api = run.aws.apigateway, there.outputs["id"]
+    parts = [*run.template.routes.values(), *run.template.integrations.values()]
+    ours = {its.outputs.get("id") for part in parts if (its := seen.get(part.step))}
+    keep = (
+        f"To keep a copy: aws apigatewayv2 export-api --region {run.aws.region} --api-id {api} "
+        "--specification OAS30 --output-type JSON api.json"
+    )
+    for each in pages(client, "get_routes", "Items", ApiId=api):
+        if each["RouteId"] not in ours:
+            yield f"the route {each['RouteKey']} ({each['RouteId']})", keep
+    for each in pages(client, "get_integrations", "Items", ApiId=api):
+        if each["IntegrationId"] not in ours:
+            uri = each.get("IntegrationUri", "")
+            yield f"the integration {each['IntegrationId']} ({uri})", keep
+    for each in pages(client, "get_stages", "Items", ApiId=api):
+        if each["StageName"] != "$default":
+            yield f"the stage {each['StageName']}", keep
+
+
+def of_function(run: Run, there: Seen) -> Iterator[tuple[str, str]]:
+    """Yield a function's aliases: this program makes none."""
+    name = there.outputs["function"]
+    for each in pages(run.aws.lambda_, "list_aliases", "Aliases", FunctionName=name):
+        yield (
+            f"the alias {each['Name']} (of version {each.get('FunctionVersion', '?')})",
+            f"To keep the version's code: aws lambda get-function --region {run.aws.region} "
+            f"--function-name {name} --qualifier {each['Name']}",
+        )
+
+
+def of_proxy(run: Run, seen: Mapping[str, Seen | None], there: Seen) -> Iterator[tuple[str, str]]:
+    """Yield a proxy's further endpoints and targets."""
+    name = there.outputs["proxy"]
+    operation, key = "describe_db_proxy_endpoints", "DBProxyEndpoints"
+    for each in pages(run.aws.rds, operation, key, DBProxyName=name):
+        if not each.get("IsDefault"):
+            yield (
+                f"the proxy endpoint {each['DBProxyEndpointName']} ({each.get('Endpoint', '')})",
+                "It cannot outlive its proxy: let its clients use another one first.",
+            )
+    instance = seen.get(run.template.db_instance.step)
+    ours = {run.template.db_instance.name.lower()}
+    ours |= {instance.outputs["id"].lower()} if instance else set()
+    for each in pages(run.aws.rds, "describe_db_proxy_targets", "Targets", DBProxyName=name):
+        target: Any = each.get("RdsResourceId") or each.get("TrackedClusterId") or ""
+        if target.lower() not in ours:
+            yield (
+                f"the target {target} of the proxy",
+                "The database itself stays; clients reach it through this proxy no more.",
+            )
+
+
+def of_instance(there: Seen) -> Iterator[tuple[str, str]]:
+    """Yield the read replicas of the DB instance."""
+    for name in there.properties.get("ReadReplicas", ()):
+        yield (
+            f"the read replica {name}",
+            "It stays, is billed, and becomes an instance of its own. To delete it: aws rds "
+            f"delete-db-instance --db-instance-identifier {name} --skip-final-snapshot",
+        )
+
+
+def of_role(policies: Mapping[str, Any], there: Seen) -> Iterator[tuple[str, str]]:
+    """Yield the inline policies that somebody added to a role."""
+    name = there.outputs["role"]
+    for each in there.properties.get("Policies", {}):
+        if each not in policies:
+            yield (
+                f"the inline policy {each} of the role {name}",
+                f"To keep a copy: aws iam get-role-policy --role-name {name} --policy-name {each}",
+            )
