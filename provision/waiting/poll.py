@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from provision.errors import Interrupted, ResourceFailed, WaitTimeout
+from provision.errors import Interrupted, ProvisionError, ResourceFailed, WaitTimeout
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -185,8 +185,8 @@ def until_accepted(
 ) -> T:
     """Return what `call` returns, repeating it while `passing` knows its refusal.
 
-    Raises the last refusal when it has lasted longer than its own budget, any other error at once,
-    and Interrupted when the poll policy's stop is set.
+    Raises the last refusal when it has lasted longer than its own budget, with that as its next
+    step, any other error at once, and Interrupted when the poll policy's stop is set.
     """
     import tenacity
 
@@ -218,3 +218,17 @@ def until_accepted(
         return retrying(call)
     except tenacity.RetryError:
         raise interrupted() from None
+    except ProvisionError as error:
+        if known := passing(error):
+            minutes = min(known.seconds, poll_policy.timeout_seconds) / 60
+            error.next_step = f"{outlasted(known, minutes)} {error.next_step}".rstrip()
+        raise
+
+
+def outlasted(known: NotYet, minutes: float) -> str:
+    """Return what to do about a refusal that should have passed within `minutes`, and did not."""
+    return (
+        f"Usually this passes by itself ({known.because}); AWS has refused for {minutes:g} min. "
+        "Run the same command again, which goes on from here; if AWS's answer stays the same, "
+        "its words above name the cause."
+    )

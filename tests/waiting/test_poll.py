@@ -274,6 +274,9 @@ def test_a_refusal_that_outlasts_its_budget_is_raised_as_it_is(clock: Clock) -> 
         until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), report=Told())
     assert caught.value is last
     assert 60 <= clock.now <= 65
+    assert "the new role is not known yet" not in caught.value.message  # AWS's own words alone
+    assert "(the new role is not known yet); AWS has refused for 1 min." in last.next_step
+    assert "Run the same command again" in last.next_step
 
 
 def test_any_other_error_is_raised_at_once(clock: Clock) -> None:
