@@ -188,6 +188,30 @@ def begin_to_look(
     return looker
 
 
+def account_of(options: Options, config: Config) -> Aws:
+    """Return the account that the flags and the configuration name. Nothing is called yet."""
+    settings = config.environment
+    aws = Aws(
+        make_session(options.profile, settings.region),
+        environment=settings.name,
+        tags=settings.tags,
+        speed=options.speed,
+        call_log=options.call_log,
+    )
+    aws.fence = nothing_may_be_changed
+    return aws
+
+
+def poll_policy_of(options: Options, config: Config) -> PollPolicy:
+    """Return how often and how long to wait, in the configuration's words."""
+    return PollPolicy(
+        poll_seconds=config.wait.poll_seconds,
+        timeout_seconds=config.wait.timeout_minutes * 60,
+        speed=options.speed,
+        stop=options.stop,
+    )
+
+
 @contextlib.contextmanager
 def opened(
     options: Options,
@@ -208,23 +232,11 @@ def opened(
     """
     config = configuration(options)
     settings = config.environment
-    aws = Aws(
-        make_session(options.profile, settings.region),
-        environment=settings.name,
-        tags=settings.tags,
-        speed=options.speed,
-        call_log=options.call_log,
-    )
-    aws.fence = nothing_may_be_changed
+    aws = account_of(options, config)
     at = state_location(options, config)
     aws.state_place = tag_of(at)
     store = store_at(at, aws, config.state.lock_lease_seconds)
-    poll_policy = PollPolicy(
-        poll_seconds=config.wait.poll_seconds,
-        timeout_seconds=config.wait.timeout_minutes * 60,
-        speed=options.speed,
-        stop=options.stop,
-    )
+    poll_policy = poll_policy_of(options, config)
     with contextlib.closing(aws), contextlib.ExitStack() as stack:
         if store.distant:
             aws.begin()

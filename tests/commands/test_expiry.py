@@ -6,24 +6,17 @@ import datetime
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 
-from provision.engine import lifetime
 from provision.rehearsal import Fault, Remote
 from tests.support.account import Account
 from tests.support.commands import Commands
+from tests.support.lifetime import later
 
 NAME = "rds-proxy-auth"
 AFTER = ("--set", "environment.expires_after=8h")
 EXPIRES = "provision:expires"
-
-
-def later(hours: float) -> Any:
-    """Let the commands take it for so many hours later."""
-    shifted = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
-    return mock.patch.object(lifetime, "now", return_value=shifted)
 
 
 def tags_in(value: Any) -> Iterator[dict[str, str]]:

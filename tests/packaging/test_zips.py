@@ -111,7 +111,9 @@ def test_a_function_runs_with_nothing_but_its_zip_and_the_layer(tmp_path: Path) 
         zipfile.ZipFile(io.BytesIO(build().content)).extractall(tmp_path / name)
     code = (
         "import index, mysql.connector as c\n"
-        "class Context: get_remaining_time_in_millis = lambda self: 1000\n"
+        "class Context:\n"
+        "    aws_request_id = 'a-request'\n"
+        "    get_remaining_time_in_millis = lambda self: 1000\n"
         "print(c.__file__, index.lambda_handler({}, Context())['body'])"
     )
     done = subprocess.run(
@@ -123,7 +125,7 @@ def test_a_function_runs_with_nothing_but_its_zip_and_the_layer(tmp_path: Path) 
         check=True,
     )
     assert done.stdout.startswith(str(tmp_path / "layer" / "python" / "mysql"))
-    assert "DB_PROXY_ENDPOINT_ADDRESS is not set" in done.stdout
+    assert '"code":"DB_PROXY_ENDPOINT_ADDRESS"' in done.stdout
 
 
 @pytest.mark.parametrize("build", BUILDS.values(), ids=BUILDS)

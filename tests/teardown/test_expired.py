@@ -5,26 +5,18 @@ from __future__ import annotations
 import datetime
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from provision.rehearsal import Fault, Remote
-from tests.commands.test_expiry import later
 from tests.support.account import Account
 from tests.support.built import commands_at
 from tests.support.commands import Commands, Result
+from tests.support.lifetime import existing, later
 from tests.support.s3_state import BUCKET, make_bucket
 
 EXPIRES = "provision:expires"
 PAST = "2020-01-01T00:00:00Z"
-
-
-def existing(commands: Commands, *flags: str) -> dict[str, dict[str, Any]]:
-    """What `list` finds, by name."""
-    result = commands.run("provision", "list", "--output", "json", *flags)
-    assert result.code == 0, result.stdout
-    return {each["name"]: each for each in result.of("environment")}
 
 
 def sweep(commands: Commands, *flags: str) -> Result:

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from provision.rehearsal import Remote
-from tests.commands.test_expiry import later
 from tests.support.account import Account
 from tests.support.built import commands_at
 from tests.support.commands import ROOT
+from tests.support.lifetime import existing, later
 from tests.support.names import REGION
 from tests.support.s3_state import BUCKET, make_bucket
-from tests.teardown.test_expired import existing
 
 WORKFLOWS = ROOT / ".github" / "workflows"
 
