@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from provision.aws.account import absent, calling, code_of, pages
 from provision.aws.advice import DENIED
 from provision.context import Run
+from provision.errors import AwsCallError
 from provision.resources.base import Resource, Seen
 from provision.resources.template import LOGINS
 
@@ -52,9 +53,13 @@ Find = Callable[[Seen], Iterator[tuple[str, str]]]
 def listed(resource: Resource, find: Find, there: Seen) -> list[Companion]:
     """Return what `find` yields of one resource, or that it cannot be listed."""
     found: list[Companion] = []
-    with calling(resource.step), absent(*GONE):
-        for what, keep in found_or_denied(find, there):
-            found.append(Companion(resource.step, what, keep))
+    try:
+        with calling(resource.step), absent(*GONE):
+            for what, keep in found_or_denied(find, there):
+                found.append(Companion(resource.step, what, keep))
+    except AwsCallError as error:  # an emulator, say: nothing of ours depends on this list
+        what = f"perhaps something of somebody's, which cannot be listed: {error.message}"
+        found.append(Companion(resource.step, what, "Look at it before you go on."))
     return found
 
 

@@ -122,11 +122,11 @@ def _builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Builder]:
 def built(_builder: _Builder, request: pytest.FixtureRequest) -> Iterator[Built]:
     """An environment that is up, shared by tests that repair what they break.
 
-    After a test that failed it is built anew.
+    After a test that failed, or that is marked `spoils`, it is built anew.
     """
     environment = _builder.get()
     yield environment
-    if getattr(request.node, "failed", True):
+    if getattr(request.node, "failed", True) or request.node.get_closest_marker("spoils"):
         _builder.spoiled()
 
 

@@ -81,6 +81,7 @@ def cell(tmp_path: Path, silence: Silence) -> Iterator[Cell]:
     folders = tuple(tmp_path / name for name in ("work", "home", "tmp"))
     for folder in (*folders, tmp_path / "site"):
         folder.mkdir()
+    (folders[1] / ".cache").mkdir()
     (folders[0] / "config.toml").write_bytes((ROOT / "config.toml").read_bytes())
     (tmp_path / "site" / "sitecustomize.py").write_text(
         f"TRIED = {str(tmp_path / 'tried')!r}\n{UNREACHABLE}"

@@ -69,6 +69,8 @@ def published(playground: Playground) -> Iterator[bool]:
             yield True
         finally:
             path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()  # unless something else is kept in it
 
 
 def is_private(handle: int) -> bool:

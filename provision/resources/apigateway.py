@@ -55,7 +55,8 @@ class Api(ManagedResource):
         not in AWS's reference, on the collection in which something is created.
         """
         apis, within = arn("apigateway", "/apis"), arn("apigateway", "/apis/*")
-        yield Statement(("apigateway:GET",), (apis, within))
+        anywhere = "arn:${aws.partition}:apigateway:*::/apis"  # `list --all-regions`
+        yield Statement(("apigateway:GET",), (anywhere, within))
         yield Statement(("apigateway:POST",), (apis,), CREATES_OURS)
         changes = ("apigateway:DELETE", "apigateway:PATCH", "apigateway:TagResource")
         yield Statement(changes, (within,), IS_OURS)

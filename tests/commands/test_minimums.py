@@ -37,6 +37,7 @@ def calls(built: Built, operation: str, since: int) -> list[dict[str, Any]]:
     return [each.params for each in journal if each.operation == operation]
 
 
+@pytest.mark.spoils
 def test_storage_and_version_that_aws_moved_are_kept_and_block_nothing(built: Built) -> None:
     modify(built, AllocatedStorage=26, EngineVersion="8.4.10")
     plan = built.commands.plan()
@@ -59,6 +60,7 @@ def test_storage_and_version_that_aws_moved_are_kept_and_block_nothing(built: Bu
     assert built.commands.up().code == 0
 
 
+@pytest.mark.spoils
 def test_what_config_wants_more_of_is_added(built: Built) -> None:
     size = int(instance(built)["AllocatedStorage"])
     more = ("--set", f"database.allocated_storage_gib={size + 4}")
@@ -68,6 +70,7 @@ def test_what_config_wants_more_of_is_added(built: Built) -> None:
     assert newer.changes("db-instance")["EngineVersion"]["replaces"] is False
 
 
+@pytest.mark.spoils
 def test_growth_to_400_gib_names_iops_and_keeps_those_that_were_bought(built: Built) -> None:
     for size, iops in ((400, 12000), (440, 20000)):
         if iops > 12000:

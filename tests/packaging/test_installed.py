@@ -147,10 +147,7 @@ def test_the_library_example_of_the_readme(installed: Installed) -> None:
 
 def test_plan_of_an_account(installed: Installed) -> None:
     with rehearsal_server() as remote:
-        from provision.rehearsal import environ
-
-        account = environ(remote.endpoint_url, "ap-northeast-1")
-        done = installed.run("provision", "plan", "--output", "json", **account)
+        done = installed.run("provision", "plan", "--output", "json", **remote.environ())
     assert done.returncode == 0, done.stderr
     assert '"ok": true' in done.stdout
 

@@ -765,3 +765,13 @@ def test_plain_manners_refuse_and_leave_nothing() -> None:
         assert aws.logs.describe_log_groups()["logGroups"] == []
         assert aws.rds.describe_db_instance_automated_backups()["DBInstanceAutomatedBackups"] == []
         aws.ec2.delete_security_group(GroupId=network.function)
+
+
+@pytest.mark.parametrize(
+    ("region", "other"), [("us-gov-west-1", "us-east-1"), ("eu-west-1", "cn-north-1")]
+)
+def test_regions_are_those_of_the_callers_partition(region: str, other: str) -> None:
+    with account(region=region) as aws:
+        found = {each["RegionName"] for each in aws.ec2.describe_regions()["Regions"]}
+    assert region in found
+    assert other not in found

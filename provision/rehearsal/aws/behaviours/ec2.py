@@ -85,6 +85,16 @@ def describe_availability_zones(world: World, call: Call, proceed: Proceed) -> A
     return answer
 
 
+def describe_regions(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Only those of the caller's own partition, as AWS answers; moto has them all."""
+    from moto.utilities.utils import get_partition
+
+    answer, own = proceed(), get_partition(call.region)
+    regions = answer["Regions"]
+    answer["Regions"] = [each for each in regions if get_partition(each["RegionName"]) == own]
+    return answer
+
+
 def authorize_security_group_ingress(world: World, call: Call, proceed: Proceed) -> None:
     """Refuses a rule that is there, also where only its tags or description differ."""
     _check_new_rules(world, call, "ingress_rules")
