@@ -84,6 +84,7 @@ def test_a_protected_instance_is_not_replaced_and_nothing_around_it_is_touched(
 # --- asked for ------------------------------------------------------------------------------------
 
 
+@pytest.mark.spoils
 def test_storage_grows_in_place_and_is_smaller_only_in_a_new_instance(built: Built) -> None:
     old = instance(built.account)["DbiResourceId"]
     grown = built.commands.up("--set", "database.allocated_storage_gib=30")
