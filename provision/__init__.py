@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from provision.errors import CheckFailed, ConfigError, ProvisionError, UsageError
-    from provision.library import Environment
+    from provision.library.environment import Environment
 
 _MODULES = {
     "CheckFailed": "provision.errors",
     "ConfigError": "provision.errors",
-    "Environment": "provision.library",
+    "Environment": "provision.library.environment",
     "ProvisionError": "provision.errors",
     "UsageError": "provision.errors",
 }

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from provision.library import Environment
+    from provision.library.environment import Environment
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def provision_environment(pytestconfig: pytest.Config) -> Iterator[Environment]:
     """One environment for the whole run, deleted at its end; with pytest-xdist, one per worker."""
-    from provision.library import Environment
+    from provision.library.environment import Environment
 
     real = pytestconfig.getoption("--provision-aws")
     if real and "PYTEST_XDIST_WORKER" in os.environ:

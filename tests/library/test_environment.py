@@ -14,7 +14,7 @@ import pytest
 
 import provision
 from provision import CheckFailed, ConfigError, Environment, ProvisionError, UsageError
-from provision.library import as_toml
+from provision.library.environment import as_toml
 from provision.rehearsal import Fault, Remote
 from tests.support.commands import ROOT, Commands
 
@@ -139,6 +139,16 @@ def test_importing_the_package_loads_nothing() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_the_pytest_plugin_loads_nothing_else() -> None:
+    """pytest loads it in every run of every project that has the package installed."""
+    slow = "[name for name in sys.modules if name.startswith(('boto', 'provision.'))]"
+    code = f"import sys, provision.library.pytest_plugin; print({slow})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['provision.library', 'provision.library.pytest_plugin']"
 
 
 # --- the fixture ----------------------------------------------------------------------------------
