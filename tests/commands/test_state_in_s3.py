@@ -119,9 +119,9 @@ def test_a_state_moves_between_a_file_and_s3_by_copying(
 
 
 def test_a_dry_run_has_nothing_to_do_with_it(commands: Commands, rehearsal: Remote) -> None:
-    rehearsed = commands.spawn(
-        "provision", "up", "--dry-run", "--no-check", "--output", "json", "--speed", "3000", *FLAGS
-    )
+    patient = ("--set", "wait.timeout_minutes=60")  # at this speed a minute is 20 ms here
+    flags = ("--no-check", "--output", "json", "--speed", "3000", *patient, *FLAGS)
+    rehearsed = commands.spawn("provision", "up", "--dry-run", *flags)
     assert rehearsed.code == 0, rehearsed.stdout[-500:]
     assert rehearsal.journal() == []
 
