@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provision.aws.account import Aws, make_session
+from provision.aws.observation.document import document
 from provision.cli.memory import resume_collecting
 from provision.cli.options import Options, configuration, state_location
 from provision.cli.parser import nearest
 from provision.config import Config
 from provision.engine.discovery import Discovery
-from provision.engine.events import Display, Pace, Summary
+from provision.engine.events import Display, Pace, Summary, Watcher
 from provision.engine.executor import Counts, Engine
 from provision.engine.history import RunRecorder, usual_seconds
 from provision.engine.lifetime import Lifetime
@@ -22,12 +24,31 @@ from provision.engine.plan import Plan, compare
 from provision.environment import environment
 from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.pricing.table import estimate, note_of
-from provision.resources.base import Change, ManagedResource, Seen
+from provision.resources.base import Change, ManagedResource, Resource, Seen
 from provision.resources.template import Template
 from provision.state.location import tag_of
+from provision.state.observed import ObservedRuns, folder_of
 from provision.state.open import store_at
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, interrupted
+
+KEPT_EVERY = 30.0  # seconds
+
+
+class Keeper(Watcher):
+    """Writes what AWS did so far when a step has ended, now and then: a run may be killed."""
+
+    def __init__(self, keep: Callable[[], None]) -> None:
+        self._keep = keep
+        self._kept = time.monotonic()
+        self._lock = threading.Lock()
+
+    def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
+        del resource, action, identity, seconds
+        with self._lock:
+            if time.monotonic() - self._kept >= KEPT_EVERY:
+                self._keep()
+                self._kept = time.monotonic()
 
 
 @dataclass
@@ -43,6 +64,7 @@ class Run:
     template: Template
     engine: Engine
     recorder: RunRecorder
+    observed: ObservedRuns
     changes: bool = False  # whether it ever held the lock
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
@@ -112,14 +134,29 @@ class Run:
         """
         ok = False
         self.state.under_way = lambda: self.recorder.run(self.command, ok=None)
+        watchers = self.engine.watchers
+        self.engine.watchers = (*watchers, Keeper(lambda: self.keep_observed(ok=None)))
         try:
             yield
             ok = True
         finally:
+            self.engine.watchers = watchers
             with contextlib.suppress(*(() if ok else (ProvisionError,))):
                 if record := self.recorder.run(self.command, ok=ok):
                     self.state.add_run(record)
+                    self.keep_observed(ok=ok)
                 self.state.flush()
+
+    def keep_observed(self, *, ok: bool | None) -> None:
+        """Write what AWS did so far, beside the state; without a place to write, do nothing."""
+        environment, database = self.config.environment, self.config.database
+        names = (environment.name, *environment.tags.values(), database.name, database.table)
+        private = set(" ".join([*names, database.username]).lower().split())
+        self.observed.keep(
+            document(
+                self.aws.observer, self.command, ok=ok, region=self.aws.region, private=private
+            )
+        )
 
     def remember_check(self, check: dict[str, Any]) -> None:
         """Keep how the logins were found in this run's record, or else in the newest one's.
@@ -253,6 +290,7 @@ def opened(
         engine = Engine(aws, template, state, poll_policy, watchers, before_work=resume_collecting)
         run = Run(
             command, config, aws, state, poll_policy, output, template, engine, recorder,
+            ObservedRuns(folder_of(at, settings.name)),
             begun=begun, lifetime=Lifetime(settings.expires_after),
         )  # fmt: skip
         if not looks:

@@ -28,6 +28,7 @@ from botocore.parsers import ResponseParserError
 from provision.aws import fence
 from provision.aws.advice import REACH, THROTTLED, CallContext, Trouble, advise
 from provision.aws.credentials import explain_credentials, none_found
+from provision.aws.observation.observer import Observer
 from provision.aws.service_models import Models
 from provision.aws.settings import checked_settings
 from provision.errors import (
@@ -126,6 +127,7 @@ class Aws:
         self.expiry_kept_at = ""  # the step whose such tag is to stay for now
         self.state_place = ""  # the value of the tag that says where the state is kept
         self.fence: Callable[[], None] = lambda: None  # raises when nothing may be changed
+        self.observer = Observer(speed)  # what AWS did, added up; for the record of the run
         self._speed = speed
         self._call_log = call_log
         self._clients: dict[str, Future[Any]] = {}
@@ -188,6 +190,7 @@ class Aws:
             ) from error
         noted = partial(self._note_caller, client.meta.region_name)
         client.meta.events.register("after-call", noted)
+        self.observer.watch(client, service)
         if self._call_log is not None:
             log_calls(client.meta.events, service, self._call_log)
         return client

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from provision.aws.observation.durations import Durations, typical
 from provision.cli.memory import one_heap
 from provision.rehearsal.aws.access_keys import CALLER, INSIDE, SOMEBODY_ELSE, AccessKey
 from provision.rehearsal.aws.calls import Call
-from provision.rehearsal.aws.clock import Durations, typical
 from provision.rehearsal.aws.control import ControlEndpoint, Remote, as_plain
 from provision.rehearsal.aws.draws import Draws, new_seed
 from provision.rehearsal.aws.faults import Fault, Faults

@@ -3,7 +3,7 @@
 From logs that people pasted in public and acceptance runs of other tools (19 creations of small
 instances, 7 deletions, 23 whole tests of a proxy, a deployer's measurements of functions'
 interfaces); for MySQL targets there are only words ("several minutes"). The rehearsal draws its own
-durations from the same reports (`Durations` in provision/rehearsal/aws/clock.py), up to the
+durations from the same reports (`Durations` in provision/aws/observation/durations.py), up to the
 longest ever seen; what is slow here is exceeded so rarely that the range of a whole run, of which
 many steps are part, holds in nine of ten.
 """

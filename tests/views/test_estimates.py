@@ -12,9 +12,9 @@ from functools import partial
 
 import pytest
 
+from provision.aws.observation.durations import Spread
 from provision.engine.graph import created_before, deleted_before
 from provision.rehearsal import Durations
-from provision.rehearsal.aws.clock import Spread
 from provision.rehearsal.aws.draws import Draws
 from provision.resources.base import CreatableResource, DeletableResource, Resource
 from provision.resources.ec2 import FunctionInterfaces

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from provision.aws.observation.durations import Duration, Durations, Spread
 from provision.rehearsal.aws.calls import Call
-from provision.rehearsal.aws.clock import Clock, Duration, Durations, Spread
+from provision.rehearsal.aws.clock import Clock
 from provision.rehearsal.aws.draws import Draws
 from provision.rehearsal.aws.moto_app import Moto
 

@@ -6,8 +6,8 @@ import statistics
 
 import pytest
 
+from provision.aws.observation.durations import Spread
 from provision.rehearsal import Durations, typical
-from provision.rehearsal.aws.clock import Spread
 from provision.rehearsal.aws.draws import Draws, new_seed
 
 from .control_plane import account, frozen

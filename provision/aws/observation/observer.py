@@ -1,0 +1,271 @@
+"""What AWS did in a run, added up while it goes on: one hook of botocore's for each answer.
+
+Kept are counts, error codes, AWS's words without whatever may be a name, statuses with times, and
+which members answers have. No id, no name and no value of a member is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from provision.aws.observation.things import (
+    BEGINS,
+    GONE,
+    PLACES,
+    RELATED,
+    StatusKind,
+    identity_of,
+    is_read,
+    status_of,
+    things_in,
+)
+
+NEW = "(new)"  # the status of a thing before a call that creates it
+ASKED = "provision_asked"  # the call's parameters, in botocore's context of the call
+PAGING = {"Marker", "MaxRecords", "MaxItems", "MaxResults", "NextToken"}
+MOST_THINGS = 500  # of an account that somebody else fills: the rest is not followed
+MOST_MESSAGES = 200
+
+Listing = tuple[str, str]  # the call, and what it asked for
+
+
+@dataclass
+class Episode:
+    """What a thing went through since a call began it; times in seconds since the run began.
+
+    `statuses` are (status, when the look before was, first seen, last seen).
+    """
+
+    trigger: str
+    at: float
+    statuses: list[tuple[str, float, float, float]] = field(default_factory=list)
+
+
+@dataclass
+class Followed:
+    """A thing of which a status was seen."""
+
+    kind: StatusKind
+    number: int  # among the things of its kind
+    episodes: list[Episode] = field(default_factory=list)
+    looked: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """The status that was seen last."""
+        return next((each.statuses[-1][0] for each in reversed(self.episodes) if each.statuses), "")
+
+
+@dataclass
+class Refusals:
+    """AWS's refusals of one call with one code and message."""
+
+    count: int = 0
+    first: float = 0.0
+    last: float = 0.0
+    accepted: float | None = None  # when AWS accepted the call after the first of them
+
+
+class Observer:
+    """Hears every answer of the clients that it watches. Safe in threads.
+
+    `speed` is how many of AWS's seconds pass in one of ours: a rehearsal's.
+    """
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self.speed = speed
+        self.calls: dict[str, dict[str, int]] = {}  # call -> code ("" = answered) -> how many
+        self.accepted: dict[str, list[float]] = {}  # call that changes something -> first, last
+        self.refusals: dict[tuple[str, str, str], Refusals] = {}
+        self.things: dict[tuple[str, tuple[str, ...]], Followed] = {}
+        self.orders: dict[tuple[str, str, str], int] = {}
+        self.members: dict[tuple[str, str], set[str]] = {}
+        self._open: dict[str, list[Refusals]] = {}  # refusals of a call that is not accepted yet
+        self._listed: dict[Listing, set[tuple[str, tuple[str, ...]]]] = {}
+        self._pages: dict[tuple[int, Listing], set[tuple[str, tuple[str, ...]]]] = {}
+        self._zero = time.monotonic()
+        self.lock = threading.Lock()
+
+    def watch(self, client: Any, service: str) -> None:
+        """Hear every answer that this client gets from now on."""
+        events, model = client.meta.events, client.meta.service_model
+        name = model.service_id.hyphenize()
+
+        def answered(
+            event_name: str, parsed_response: Any, context: dict[str, Any], **_: Any
+        ) -> None:
+            if isinstance(parsed_response, dict):
+                operation = event_name.rpartition(".")[2]
+                asked = context.get(ASKED, {})
+                shape = model.operation_model(operation).output_shape
+                self.heard(f"{service}:{operation}", parsed_response, asked, shape)
+
+        def asked(params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
+            context[ASKED] = params
+
+        events.register(f"response-received.{name}", answered)
+        for call in PLACES:
+            if call.startswith(f"{service}:"):
+                operation = call.partition(":")[2]
+                events.register(f"provide-client-params.{name}.{operation}", asked)
+
+    def at(self) -> float:
+        """Return AWS's seconds since the run began."""
+        return (time.monotonic() - self._zero) * self.speed
+
+    def heard(
+        self, call: str, answer: Mapping[str, Any], asked: Mapping[str, Any], shape: Any = None
+    ) -> None:
+        """Add an answer up: `call` as "rds:CreateDBProxy", its parameters, the answer's model."""
+        now = self.at()
+        error = answer.get("Error")
+        code = str(error.get("Code") or "?") if isinstance(error, Mapping) and error else ""
+        with self.lock:
+            counts = self.calls.setdefault(call, {})
+            counts[code] = counts.get(code, 0) + 1
+            if code:
+                self._refused(call, code, str(answer["Error"].get("Message") or ""), asked, now)
+                return
+            changes = not is_read(call)
+            if changes or call in self._open:
+                self._accepted(call, now, changes=changes)
+            status = self._things(call, answer, asked, now) if call in PLACES else ""
+            if shape is not None:
+                self._members(call, status, answer, shape)
+
+    # --- refusals ---------------------------------------------------------------------------------
+
+    def _refused(
+        self, call: str, code: str, message: str, asked: Mapping[str, Any], now: float
+    ) -> None:
+        key = (call, code, message)
+        if key not in self.refusals and len(self.refusals) >= MOST_MESSAGES:
+            key = (call, code, "")
+        refusal = self.refusals.get(key)
+        if refusal is None:
+            refusal = self.refusals[key] = Refusals(first=now)
+            self._open.setdefault(call, []).append(refusal)
+        refusal.count, refusal.last = refusal.count + 1, now
+        if "NotFound" in code and call in PLACES:  # of what was listed before
+            self._complete((call, repr(sorted(asked.items()))), set(), now)
+
+    def _accepted(self, call: str, now: float, *, changes: bool) -> None:
+        if changes:
+            self.accepted.setdefault(call, [now, now])[1] = now
+        for refusal in self._open.pop(call, ()):
+            refusal.accepted = now
+        if kind := BEGINS.get(call):
+            for thing in self.things.values():
+                if thing.kind is kind:
+                    thing.episodes.append(Episode(call, now))
+                    thing.looked = now
+        if related := RELATED.get(call):
+            for thing in self.things.values():
+                if thing.kind.name == related:
+                    self._order(call, related, thing.status)
+
+    def _order(self, call: str, kind: str, status: str) -> None:
+        key = (call, kind, status)
+        self.orders[key] = self.orders.get(key, 0) + 1
+
+    # --- things -----------------------------------------------------------------------------------
+
+    def _things(
+        self, call: str, answer: Mapping[str, Any], asked: Mapping[str, Any], now: float
+    ) -> str:
+        """Follow the things of an answer. Returns the status of the first, or ""."""
+        changes = not is_read(call)
+        wanted = {name: asked[name] for name in asked if name not in PAGING}
+        first, found = "", set()
+        for kind, thing in things_in(call, answer):
+            status, identity = status_of(kind, thing), identity_of(kind, thing, asked)
+            first = first or status
+            if status and identity is not None:
+                found.add((kind.name, identity))
+                self._see(call, kind, identity, status, now, ours=changes or bool(wanted))
+        if not changes:
+            self._page((call, repr(sorted(wanted.items()))), answer, asked, found, now)
+        return first
+
+    def _see(
+        self, call: str, kind: StatusKind, identity: tuple[str, ...], status: str, now: float, *,
+        ours: bool,
+    ) -> None:  # fmt: skip
+        thing = self.things.get((kind.name, identity))
+        changes = not is_read(call)
+        if thing is None:
+            if not ours or len(self.things) >= MOST_THINGS:
+                return
+            number = 1 + sum(each.kind is kind for each in self.things.values())
+            thing = self.things[kind.name, identity] = Followed(kind, number, looked=now)
+        if changes:
+            before = thing.status if thing.episodes else ""
+            self._order(call, kind.name, before or (NEW if "Create" in call else ""))
+            thing.episodes.append(Episode(call, now))
+            thing.looked = now
+        elif not thing.episodes:
+            thing.episodes.append(Episode("", now))
+        self._note(thing, status, now)
+
+    @staticmethod
+    def _note(thing: Followed, status: str, now: float) -> None:
+        statuses = thing.episodes[-1].statuses
+        if statuses and statuses[-1][0] == status:
+            statuses[-1] = (*statuses[-1][:3], now)
+        elif thing.status != GONE or status != GONE:
+            statuses.append((status, thing.looked, now, now))
+        thing.looked = now
+
+    def _page(
+        self,
+        listing: Listing,
+        answer: Mapping[str, Any],
+        asked: Mapping[str, Any],
+        found: set[tuple[str, tuple[str, ...]]],
+        now: float,
+    ) -> None:
+        """Add a page up; with the last one, what was listed before and is no more is gone."""
+        key = (threading.get_ident(), listing)  # a thread reads one list after another
+        earlier = self._pages.pop(key, set())
+        if asked.get("Marker") or asked.get("NextToken"):
+            found |= earlier
+        if answer.get("Marker") or answer.get("NextToken"):
+            self._pages[key] = found
+            return
+        self._complete(listing, found, now)
+
+    def _complete(
+        self, listing: Listing, found: set[tuple[str, tuple[str, ...]]], now: float
+    ) -> None:
+        for key in self._listed.get(listing, set()) - found:
+            if (thing := self.things.get(key)) and thing.status != GONE:
+                self._note(thing, GONE, now)
+        if found or listing in self._listed:
+            self._listed[listing] = found
+
+    # --- members ----------------------------------------------------------------------------------
+
+    def _members(self, call: str, status: str, answer: Mapping[str, Any], shape: Any) -> None:
+        """Keep which members the first answer of its kind has."""
+        if not status and any(each == [] for each in answer.values()):
+            status = "(empty)"
+        if (call, status) not in self.members:
+            found = self.members[call, status] = set()
+            walk(answer, shape, "", found.add)
+
+
+def walk(value: Any, shape: Any, path: str, found: Callable[[str], None]) -> None:
+    """Report the path of each member of a structure that the model knows; never a map's keys."""
+    if shape.type_name == "structure" and isinstance(value, Mapping):
+        for name, member in shape.members.items():
+            if value.get(name) not in (None, "", [], {}):
+                at = f"{path}.{name}" if path else name
+                found(at)
+                walk(value[name], member, at, found)
+    elif shape.type_name == "list" and isinstance(value, list):
+        for each in value:
+            walk(each, shape.member, path, found)
