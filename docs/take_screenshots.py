@@ -28,8 +28,7 @@ from provision.commands.command_line import arguments_of
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.views.live import Live, drawing
 from provision.views.progress import View
-from provision.views.spelling import spelled
-from provision.views.style import Styled, each_part, rendered
+from provision.views.style import rendered
 from tests.support.browser import Browser, find_browser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,15 +86,14 @@ class Filmed(Live):
         self.lines: list[Text] = []
         self.frames: list[tuple[View, list[Text]]] = []
 
-    def _tell(self, lines: Iterable[str]) -> None:
-        with self._lock:
-            for line in lines:
-                shown = rendered(each_part(line, spelled)) if isinstance(line, Styled) else line
-                self.lines += map(Text.from_ansi, shown.split("\n"))
+    def _write(self, lines: Sequence[str]) -> None:
+        self.lines += [Text.from_ansi(rendered(line)) for line in lines]
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
-        del coloured  # they are all kept
-        self._tell(lines)
+        if coloured:  # by a command
+            self.lines += map(Text.from_ansi, lines)
+        else:
+            self._write(list(lines))
 
     def refresh(self) -> None:
         with self._lock:

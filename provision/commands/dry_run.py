@@ -128,7 +128,7 @@ def serve(run: Run, options: Options, rehearsal: Rehearsal, summary: Summary) ->
     """
     run.output.summary(replace(summary, notes=(), next_commands=()))
     with published(playground(run, options, rehearsal)) as reachable:
-        run.output.document("\n".join(["", *how_to_reach(run, rehearsal, reachable=reachable)]))
+        run.output.document(["", *how_to_reach(run, rehearsal, reachable=reachable)])
         options.stop.expected = True
         options.stop.wait()
         options.stop.clear()

@@ -115,7 +115,7 @@ def show(run: Run, requests: Sequence[LoggedRequest]) -> int:
     """Show requests in the order in which they began. Returns how many."""
     for request in sorted(requests, key=lambda each: each.began):
         run.output.record("request", **facts(request))
-        run.output.document("\n".join(in_lines(request)))
+        run.output.document(list(in_lines(request)))
     return len(requests)
 
 

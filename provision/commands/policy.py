@@ -32,7 +32,7 @@ def policy(options: Options, output: Display, *, number: int | None = None) -> S
     else:
         shown = documents[0] if len(documents) == 1 else documents
     output.record("policy", document=shown)
-    output.document(json.dumps(shown, indent=2))
+    output.document(json.dumps(shown, indent=2).split("\n"))
     if sys.stderr is not None:
         name = config.environment.name
         lines = attaching(name, documents, number, given(options))

@@ -23,14 +23,20 @@ from provision.resources.base import (
     Seen,
 )
 from provision.resources.ownership import Owner, Ownership
+from provision.resources.references import bind
+from provision.views.condition import Condition, condition_of, shown
+from provision.views.style import Styled, link
+from provision.views.timeline.things import page_of
 from provision.views.words import change_lines
+from provision.waiting.poll import Verdict
 
 OURS = Ownership(Owner.OURS)
 NOT_OURS = {
-    Owner.FOREIGN: "NOT OURS",
-    Owner.COPY: "PERHAPS OURS",
-    Owner.UNREADABLE: "TAGS UNREADABLE",
+    Owner.FOREIGN: (Condition.FOREIGN, ""),
+    Owner.COPY: (Condition.UNPROVEN, "perhaps ours"),
+    Owner.UNREADABLE: (Condition.UNPROVEN, "tags unreadable"),
 }
+VERDICTS = {Verdict.READY: Condition.READY, Verdict.FAILED: Condition.FAILED}
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Standing:
     drift: tuple[Change, ...] = ()
 
     @property
-    def there(self) -> bool:
+    def exists(self) -> bool:
         """Whether AWS has it, and it is ours."""
         return self.seen is not None and self.whose.ours
 
@@ -53,13 +59,25 @@ class Standing:
         return self.resource.identity(self.seen.outputs) if self.seen else self.resource.name
 
     @property
-    def status(self) -> str:
-        """AWS's own status; what is without one is there, missing, or not ours."""
+    def condition(self) -> Condition:
+        """How it stands."""
         if not self.whose.ours:
-            return NOT_OURS[self.whose.owner]
+            return NOT_OURS[self.whose.owner][0]
         if self.seen is None:
-            return "missing"
-        return self.seen.status or "there"
+            return Condition.MISSING
+        if self.drift:
+            return Condition.DIFFERS
+        verdict = self.resource.look(self.seen).verdict
+        return VERDICTS.get(verdict) or condition_of(self.seen.status) or Condition.CREATING
+
+    @property
+    def status(self) -> str:
+        """AWS's own status; of what is not ours, why not."""
+        if not self.whose.ours:
+            return NOT_OURS[self.whose.owner][1]
+        status = self.seen.status if self.seen else ""
+        plain = self.condition is Condition.DIFFERS and condition_of(status) is Condition.READY
+        return "" if plain else status
 
 
 def status(options: Options, output: Display, *, live: bool = False) -> Summary:
@@ -75,7 +93,7 @@ def status(options: Options, output: Display, *, live: bool = False) -> Summary:
         api = seen[run.template.api.step]
         run.url = api.outputs.get("endpoint") if api else None
         record(output, standings, run.url)
-        show(output, standings)
+        show(run, standings)
         notes = [
             *findings(run, plan, standings),
             *costs(run, seen, standings, live=live),
@@ -98,7 +116,7 @@ def stand(run: Run, plan: Plan, seen: Mapping[str, Seen | None]) -> Iterator[Sta
 
 
 def drift(planned: Planned) -> tuple[Change, ...]:
-    """Return what of a resource that is there is not as it should be."""
+    """Return the properties of an existing resource that differ from the configuration."""
     return planned.changes if planned.action in (Action.UPDATE, Action.REPLACE) else ()
 
 
@@ -114,7 +132,7 @@ def record(output: Display, standings: Sequence[Standing], url: str | None) -> N
             reason=each.seen.reason if each.seen else "",
             drift=[change.as_dict() for change in each.drift],
             present=each.seen is not None,
-            ours=each.there,
+            ours=each.exists,
         )
     output.record(
         "urls",
@@ -123,41 +141,48 @@ def record(output: Display, standings: Sequence[Standing], url: str | None) -> N
     )
 
 
-def show(output: Display, standings: Sequence[Standing]) -> None:
+def show(run: Run, standings: Sequence[Standing]) -> None:
     """Show a person each resource, then what differs."""
-    rows = [
-        (each.resource.step, each.status + ("*" if each.drift else ""), each.identity)
-        for each in standings
-        if each.seen is not None
-    ]
-    if rows:
-        output.table("", ("step", "AWS says", "id or name"), rows)
-    lines = [
-        f"{each.resource.step}: {each.seen.status}: {each.seen.reason}"
+    if any(each.seen for each in standings):
+        known = run.state.known()
+        known |= {each.resource.step: dict(each.seen.outputs) for each in standings if each.seen}
+        rows = [
+            (each.resource.step, shown(each.condition, each.status), linked(each, known, run))
+            for each in standings
+        ]
+        run.output.table("", ("step", "state", "id or name"), rows)
+    lines: list[str] = [
+        Styled(f"{each.resource.step}: ", each.seen.status, f": {each.seen.reason}")
         for each in standings
         if each.seen is not None and each.seen.reason
     ]
     drifted = [each for each in standings if each.drift]
     if drifted:
-        lines += ["", "* not as config.toml wants it (is -> should):"]
+        lines += ["", "differs from config.toml (is -> should):"]
     for each in drifted:
         lines.append(f"  {each.resource.step}")
-        lines += [f"    {line}" for change in each.drift for line in change_lines(change)]
+        lines += [Styled("    ", line) for change in each.drift for line in change_lines(change)]
     if lines:
-        output.document("\n".join(lines))
+        run.output.document(lines, folds=True)
+
+
+def linked(each: Standing, known: Mapping[str, Mapping[str, str]], run: Run) -> Styled:
+    """Return the id or name of a resource, which leads to its page in the AWS console."""
+    page = page_of(bind(each.resource, known), each.identity, run.aws.region) if each.seen else ""
+    return link(each.identity, page)
 
 
 def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[str]:
-    """Yield what is there, missing, different or somebody else's, in words."""
+    """Yield how many resources exist, are missing, differ or are somebody else's, in words."""
     ours = [each for each in standings if isinstance(each.resource, ManagedResource)]
-    there = sum(each.there for each in ours)
+    exist = sum(each.exists for each in ours)
     differing = sum(bool(each.drift) for each in standings)
     missing = [each.resource.step for each in standings if each.seen is None]
-    if there == 0:
-        yield f"nothing of environment {run.config.environment.name} is there"
+    if exist == 0:
+        yield f"environment {run.config.environment.name} does not exist"
     else:
-        differ = f", {differing} not as they should be" if differing else ""
-        yield f"{there} of {len(ours)} resources are there{differ}"
+        differ = f"; {differing} {'differs' if differing == 1 else 'differ'}" if differing else ""
+        yield f"{exist} of {len(ours)} resources exist{differ}"
         if own := [s.resource.step for s in standings if isinstance(s.resource, AccountResource)]:
             yield f"not counted: {', '.join(own)} (the account's own)"
         if missing:
@@ -165,7 +190,7 @@ def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[st
     unknown = [
         each.resource.step
         for each in standings
-        if each.there
+        if each.exists
         and isinstance(each.resource, ManagedResource)
         and each.resource.step not in run.state.steps
     ]
@@ -179,7 +204,7 @@ def costs(
     run: Run, seen: Mapping[str, Seen | None], standings: Sequence[Standing], *, live: bool
 ) -> Iterator[str]:
     """Report, and yield in words, what AWS has of it costs an hour, and has cost so far."""
-    present = {each.resource.step for each in standings if each.there}
+    present = {each.resource.step for each in standings if each.exists}
     instance = seen[run.template.db_instance.step]
     has = instance.properties if instance else {}
     full = priced(
@@ -204,12 +229,12 @@ def costs(
 
 def next_commands(standings: Sequence[Standing]) -> list[tuple[str, str]]:
     """Return the commands that make sense now."""
-    there = any(each.there for each in standings if isinstance(each.resource, ManagedResource))
-    complete = all(each.there and not each.drift for each in standings)
+    exists = any(each.exists for each in standings if isinstance(each.resource, ManagedResource))
+    complete = all(each.exists and not each.drift for each in standings)
     if complete:
         first = ("python -m provision check", "call both routes")
-    elif there:
-        first = ("python -m provision up", "make what is missing, put right what differs")
+    elif exists:
+        first = ("python -m provision up", "create what is missing, change what differs")
     else:
-        return [("python -m provision up", "make it")]
-    return [first, ("python -m teardown", "delete it all")]
+        return [("python -m provision up", "create it")]
+    return [first, ("python -m teardown", "delete all of it")]

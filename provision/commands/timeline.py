@@ -135,7 +135,7 @@ def show(run: Timeline, output: Display) -> None:
         charset=charset(),
         paint=terminal.coloured if output.colours else terminal.plain,
     )
-    output.document("\n".join(lines))
+    output.document(list(lines))
 
 
 def facts(span: Span) -> dict[str, Any]:

@@ -20,13 +20,9 @@ from provision.resources.references import bind
 from provision.resources.template import Template
 from provision.state import state as recorded
 from provision.state.document import moment
-from provision.views.condition import Condition, condition_of
 from provision.views.timeline import terminal
 from provision.views.timeline.page import Glance, LoginFacts
 from provision.views.timeline.things import Thing, Things, page_of
-from provision.waiting.poll import Verdict
-
-STATES = {Verdict.READY: Condition.READY, Verdict.FAILED: Condition.FAILED}
 
 
 def glance(config: Config, state: recorded.State, template: Template) -> Glance:
@@ -93,25 +89,19 @@ def asked(options: Options, output: Display) -> tuple[Things, str]:
         known = run.state.known()
         known |= {step: dict(there.outputs) for step, there in seen.items() if there}
         drawn = stand(run, plan, seen)
-        things = {each.resource.step: standing(each, known, run.aws.region) for each in drawn}
+        things = {each.resource.step: thing_of(each, known, run.aws.region) for each in drawn}
         return Things(things), run.lifetime.expires
 
 
-def standing(
+def thing_of(
     each: Standing, known: Mapping[str, Mapping[str, str]], region: str
 ) -> Thing[Resource]:
     """Return a resource as `status` has it, for the drawing."""
     resource = bind(each.resource, known)
     if each.seen is None:
-        return Thing(resource, "", Condition.MISSING)
+        return Thing(resource, "", each.condition)
     console = page_of(resource, each.identity, region)
-    if not each.whose.ours:
-        return Thing(resource, each.identity, Condition.FAILED, each.status, console)
-    verdict = each.resource.look(each.seen).verdict
-    state = STATES.get(verdict) or condition_of(each.seen.status) or Condition.CREATING
-    if each.drift:
-        state = Condition.DIFFERS
-    return Thing(resource, each.identity, state, each.seen.status, console)
+    return Thing(resource, each.identity, each.condition, each.status, console)
 
 
 def write(path: Path, text: str) -> None:

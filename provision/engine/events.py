@@ -97,8 +97,8 @@ class Reporter:
     def note(self, text: str) -> None:
         """A line for a person."""
 
-    def document(self, text: str) -> None:
-        """A document for a person, to be copied or sent to a file as it is."""
+    def document(self, lines: Sequence[str], *, folds: bool = False) -> None:
+        """A document for a person, to be copied or sent to a file as it is; or one that `folds`."""
 
     def error(self, error: ProvisionError) -> None:
         """What ended the command, with what to do next."""

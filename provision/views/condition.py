@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import Enum
 
+from provision.views.style import Meaning, Piece, Styled
+
 
 class Condition(Enum):
     """How a resource stands, from good to bad; the value is the word for it."""
@@ -18,6 +20,8 @@ class Condition(Enum):
     WAITING = "waiting"  # for another resource, before AWS takes the call
     DIFFERS = "differs"  # from config.toml
     FAILED = "failed"
+    FOREIGN = "not ours"
+    UNPROVEN = "unproven"  # whether it is ours: it may be, or its tags cannot be read
     MISSING = "missing"
 
     @property
@@ -34,27 +38,40 @@ SIGNS = {
     Condition.WAITING: "◌",
     Condition.DIFFERS: "≠",
     Condition.FAILED: "✗",
+    Condition.FOREIGN: "⊘",
+    Condition.UNPROVEN: "?",
     Condition.MISSING: "○",
 }
+GOOD, BAD = {Condition.READY}, {Condition.FAILED, Condition.FOREIGN, Condition.MISSING}
 # AWS's statuses (of RDS, Lambda, EC2, API Gateway), and ours of a step, in lower case.
-MEANINGS = {
+# Those that say no more than the word:
+SAME = {
     Condition.READY: {"active", "answers", "available", "complete", "deployed", "enabled", "ready",
-                  "successful", "there"},
-    Condition.CREATING: {"backing-up", "create_in_progress", "creating", "made", "pending",
-                     "registering", "starting", "unavailable"},
-    Condition.UPDATING: {"inprogress", "maintenance", "modifying", "rebooting", "renaming",
-                     "resetting-master-credentials", "update_in_progress", "updating", "upgrading"},
-    Condition.DELETING: {"absent", "delete_in_progress", "deleting", "gone", "in use", "stopping"},
-    Condition.WAITING: {"calling", "waiting"},
-    Condition.FAILED: {"delete-precheck", "failed", "inactive", "restore-error", "stopped",
-                   "storage-full", "suspended"},
+                      "successful", "there"},
+    Condition.CREATING: {"create_in_progress", "creating", "made", "pending"},
+    Condition.UPDATING: {"inprogress", "modifying", "update_in_progress", "updating"},
+    Condition.DELETING: {"absent", "delete_in_progress", "deleting", "gone"},
+    Condition.WAITING: {"waiting"},
+    Condition.FAILED: {"failed"},
     Condition.MISSING: {"missing"},
+}  # fmt: skip
+# Those that say more:
+MORE = {
+    Condition.CREATING: {"backing-up", "not visible yet", "registering", "starting", "unavailable"},
+    Condition.UPDATING: {"maintenance", "rebooting", "renaming", "resetting-master-credentials",
+                         "upgrading"},
+    Condition.DELETING: {"in use", "stopping"},
+    Condition.WAITING: {"calling", "looking", "unsure"},
+    Condition.FAILED: {"delete-precheck", "inactive", "restore-error", "stopped", "storage-full",
+                       "suspended"},
 }  # fmt: skip
 STARTS = {
     Condition.UPDATING: ("configuring-", "converting-", "moving-", "storage-"),
     Condition.FAILED: ("failed", "inaccessible-", "incompatible-", "insufficient-"),
 }
-BY_STATUS = {status: state for state, statuses in MEANINGS.items() for status in statuses}
+BY_STATUS = {
+    status: state for known in (SAME, MORE) for state, those in known.items() for status in those
+}
 
 
 def condition_of(status: str) -> Condition | None:
@@ -67,6 +84,18 @@ def condition_of(status: str) -> Condition | None:
 
 def in_words(state: Condition, status: str = "") -> str:
     """Return a state in words, with AWS's own status beside it where that says more."""
-    plain = not status or (condition_of(status) is state and (state is Condition.READY or (
-        status.lower() == state.value)))  # fmt: skip
-    return state.value if plain else f"{state.value} ({status})"
+    word = status.lower()
+    says_no_more = not word or word == state.value or word in SAME.get(state, ())
+    return state.value if says_no_more else f"{state.value} ({status})"
+
+
+def status_in_words(status: str) -> str:
+    """Return what a status means, with the status beside it; one that is not known as it is."""
+    state = condition_of(status)
+    return in_words(state, status) if state else status
+
+
+def shown(state: Condition, status: str = "") -> Styled:
+    """Return a state with its sign, in words, in its colour."""
+    meaning = Meaning.GOOD if state in GOOD else Meaning.BAD if state in BAD else Meaning.WARNING
+    return Styled(Piece(f"{state.sign} {in_words(state, status)}", meaning))

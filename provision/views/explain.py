@@ -39,6 +39,7 @@ from provision.resources.lambda_ import Function
 from provision.resources.logs import LogGroup
 from provision.resources.rds import DBProxyTarget
 from provision.resources.references import REFERENCE, bind, unresolved
+from provision.views.style import Meaning, Piece, Styled
 
 PASSWORD = "${secret.password}"  # noqa: S105 - what stands for one
 READS = ("Describe", "Get", "List")
@@ -136,16 +137,16 @@ def explain_removal(
 
 def show(reporter: Reporter, explained: Iterable[Explained]) -> None:
     """Show lines to a person, a record for each step to a program."""
-    lines = []
+    lines: list[str] = []
     for each in explained:
         reporter.record(
             "explain", step=each.step, action=each.action, calls=[vars(call) for call in each.calls]
         )
-        lines += ["", f"# {each.step}: {each.action}"]
+        lines += ["", Styled(Piece(f"# {each.step}: {each.action}", Meaning.READ))]
         for call in each.calls:
-            lines += [call.command, f"# {call.document}"]
+            lines += [call.command, Styled(Piece(f"# {call.document}", Meaning.ROUTINE))]
     if lines:
-        reporter.document("\n".join(lines))
+        reporter.document(lines)
 
 
 # --- the calls of a step --------------------------------------------------------------------------

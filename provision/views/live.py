@@ -20,17 +20,16 @@ from rich.text import Text
 
 from provision.engine.events import Pace, Summary
 from provision.resources.base import Resource
+from provision.views.condition import status_in_words
 from provision.views.plain import Plain, holding_up, said
 from provision.views.progress import View, Wait
-from provision.views.spelling import spelled
-from provision.views.style import each_part, rendered
-from provision.views.visible import printable
+from provision.views.style import rendered
 from provision.views.words import duration, time_left
 
 FRAME_SECONDS = 1 / 8  # the least time between two frames
 TICK_SECONDS = 1.0  # the most: clocks go on while nothing happens
 BAR_CELLS, TIME_CELLS, LABEL_CELLS = 8, 6, 10  # "████░░░░", "12m05s", "over 7m00s"
-STATUS_CELLS = 36  # AWS's longest: inaccessible-encryption-credentials
+STATUS_CELLS = 44  # the longest: failed (inaccessible-encryption-credentials)
 LONG_SECONDS = 10  # from here on a step gets a bar
 REASON_LINES = 5  # of one step in the table; the whole of a longer reason is printed above it
 IN_FULL = " … (in full above)"
@@ -61,7 +60,8 @@ class Live(Plain):
             self._error_width = self._console.width
         if self._out.isatty():
             self._table_width = self._console.width
-            self.colours = self._console.color_system is not None and not self._console.no_color
+            self.links = self._console.color_system is not None
+            self.colours = self.links and not self._console.no_color
         self._region: Region | None = None
         self._changed = threading.Event()
         self._told: set[tuple[str, str]] = set()
@@ -170,14 +170,10 @@ class Live(Plain):
             self._ended.wait(FRAME_SECONDS)
         return None
 
-    def _tell(self, lines: Iterable[str]) -> None:
-        with self._lock:
-            if self._console.color_system is None or self._console.no_color:
-                text = Text("\n".join(printable(spelled(line)) for line in lines))
-            else:
-                shown = (rendered(each_part(line, spelled)) for line in lines)
-                text = Text("\n").join(Text.from_ansi(line) for line in shown)
-            self._console.print(text, soft_wrap=True)
+    def _write(self, lines: Sequence[str]) -> None:
+        coloured = self._console.color_system is not None and not self._console.no_color
+        shown = (Text.from_ansi(rendered(line, colours=coloured)) for line in lines)
+        self._console.print(Text("\n").join(shown), soft_wrap=True)
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         with self._lock:
@@ -194,7 +190,7 @@ def drawing(view: View, width: int, height: int, console: Console) -> list[Text]
         return [cut(f"{view.activity}: {duration(view.active_seconds)}", width)]
     foot = footer(view, width, console)
     steps = max(4, *(cell_len(wait.step) for wait in view.waits))
-    head = cut(columns("step", "AWS says", "time", "", steps, width), width, "bold")
+    head = cut(columns("step", "state", "time", "", steps, width), width, "bold")
     lines = [head]
     hidden: list[str] = []
     room = height - len(foot) - 1  # a line for what finds no room
@@ -211,12 +207,13 @@ def drawing(view: View, width: int, height: int, console: Console) -> list[Text]
 
 
 def row(wait: Wait, steps: int, width: int, console: Console) -> list[Text]:
-    """Return one step under way, and AWS's reason below it."""
+    """Return one step under way, its state, and AWS's reason below it."""
     room = status_width(steps, width)
-    fits = cell_len(wait.status) <= room
-    status = wait.status if fits else ""
-    reason = wait.reason if fits else said(wait.status, wait.reason)
-    far = columns(wait.step, status, duration(wait.seconds), how_far(wait, console), steps, width)
+    state, reason = status_in_words(wait.status), wait.reason
+    if cell_len(state) > room:  # the word alone, AWS's status below
+        state = state.split(" (")[0] if " (" in state else ""
+        reason = f"{wait.status}: {reason}" if reason else wait.status
+    far = columns(wait.step, state, duration(wait.seconds), how_far(wait, console), steps, width)
     lines = [cut(far, width, "yellow" if wait.overdue else "")]
     if reason:
         below = wrapped(reason, width - MARGIN, console)
@@ -266,18 +263,13 @@ def footer(view: View, width: int, console: Console) -> list[Text]:
 
 
 def waiting_line(view: View) -> str:
-    """Return what holds up the end of the run, why, and what comes after it."""
+    """Return what holds up the end of the run, its state, and what comes after it."""
     wait = holding_up(view)
     dependents = [step for step in view.chain if step != wait.step]
     then = f"; then {', '.join(dependents)}" if dependents else ""
-    return f"waiting on {wait.step} because {why(wait)}{then}"
-
-
-def why(wait: Wait) -> str:
-    """Return why a step is not done yet: AWS's word, or what it waits for before AWS takes it."""
-    if wait.status in ("waiting", "in use") and wait.reason:
-        return wait.reason.split(" (")[0]
-    return f'AWS says "{wait.status}"'
+    held_up = wait.status in ("waiting", "in use") and wait.reason
+    why = wait.reason.split(" (")[0] if held_up else ""
+    return f"waiting on {wait.step}, {said(wait.status, why)}{then}"
 
 
 def wrapped(text: str, width: int, console: Console) -> list[Text]:

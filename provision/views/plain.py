@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 from provision.engine.events import Display, Pace, Summary
 from provision.errors import ProvisionError
 from provision.resources.base import CreatableResource
+from provision.views.condition import status_in_words
+from provision.views.folding import folded
 from provision.views.parts import LONG_SECONDS, PartsUnderWay, counted, parts_of, slowest
 from provision.views.progress import Progress, View, Wait
 from provision.views.spelling import spelled
@@ -25,7 +27,6 @@ from provision.views.words import (
     duration,
     error_lines,
     failure_line,
-    folded,
     plan_lines,
     plan_result,
     summary_lines,
@@ -52,6 +53,7 @@ class Plain(Display):
     rehearsal; `verbose` undoes it.
     """
 
+    links = False  # whether what is printed may lead somewhere (OSC 8)
     folds = False  # whether a plan that is about to be carried out is shown by parts
 
     def __init__(
@@ -95,7 +97,7 @@ class Plain(Display):
         self._progress.planned(plan)
         self._under_way = PartsUnderWay([each.resource for each in plan.to_do], self._parts)
         if self._command == "plan":
-            self._print(plan_lines(plan))  # its result is the end of the summary
+            self.document(list(plan_lines(plan)), folds=True)  # the summary has the result
         elif self._brief:
             self._tell([plan_result(plan)])
         else:
@@ -153,14 +155,17 @@ class Plain(Display):
         cells = [[each_part(cell, shown_cell) for cell in row] for row in rows]
         self._print(["", *table_lines(title, columns, cells, width=self._table_width)])
 
-    def document(self, text: str) -> None:
-        self._print(text.split("\n"), coloured=self.colours)
+    def document(self, lines: Sequence[str], *, folds: bool = False) -> None:
+        if folds:
+            self._print([each for line in lines for each in folded(line, self._table_width)])
+        else:
+            self._print(lines, coloured=self.colours)
 
     def note(self, text: str) -> None:
         self._tell(text.split("\n"))
 
     def error(self, error: ProvisionError) -> None:
-        self._tell(error_lines(error, self._error_width))
+        self._tell(error_lines(error), margin=7)
 
     def summary(self, summary: Summary) -> None:
         view = self._progress.view()
@@ -169,7 +174,8 @@ class Plain(Display):
             self._tell(["not waited for to the end: " + ", ".join(map(in_brief, begun))])
         self._progress.start(())
         if not summary.silent:
-            self._print(["", *(each_part(line, spelled) for line in summary_lines(summary))])
+            lines = (each_part(line, spelled) for line in summary_lines(summary))
+            self.document(["", *lines], folds=True)
 
     def close(self) -> None:
         self._ended.set()
@@ -189,22 +195,26 @@ class Plain(Display):
 
     def _stamped(self, text: str) -> None:
         line = Styled(Piece(f"{duration(self._progress.seconds):>7}", Meaning.ROUTINE), "  ", text)
-        self._tell(folded(line, self._table_width, " " * 9) if self._brief else [line])
+        self._tell([line], margin=9)
 
-    def _tell(self, lines: Iterable[str]) -> None:
-        """Write lines of progress."""
+    def _tell(self, lines: Iterable[str], *, margin: int | None = None) -> None:
+        """Write lines of progress; where they are folded, with a margin."""
         with self._lock:
-            for line in lines:
-                shown = printable(spelled(line))
-                print(encodable(shown, self._err.encoding), file=self._err)
-            self._err.flush()
+            whole = (each_part(line, spelled) for line in lines)
+            self._write([x for line in whole for x in folded(line, self._error_width, margin)])
+
+    def _write(self, lines: Sequence[str]) -> None:
+        """Write lines of progress as they are."""
+        for line in lines:
+            print(encodable(printable(line), self._err.encoding), file=self._err)
+        self._err.flush()
 
     def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
         """Write lines of a result."""
         with self._lock:
             for line in lines:
-                if self.colours and isinstance(line, Styled):
-                    shown = rendered(line)
+                if self.links and not coloured:
+                    shown = rendered(line, colours=self.colours)
                 else:
                     shown = printable(line, coloured=coloured)
                 print(encodable(shown, self._out.encoding), file=self._out)
@@ -217,13 +227,14 @@ def shown_cell(text: str) -> str:
 
 
 def said(status: str, reason: str) -> str:
-    """Return AWS's status with its reason."""
-    return f"{status}: {reason}" if reason else status
+    """Return what AWS's status means, with AWS's reason."""
+    state = status_in_words(status)
+    return f"{state}: {reason}" if reason else state
 
 
 def in_brief(wait: Wait) -> str:
-    """Return a step under way, what AWS says of it, and since when."""
-    return f"{wait.step} ({wait.status}, {duration(wait.seconds)})"
+    """Return a step under way, its state, and since when."""
+    return f"{wait.step} ({status_in_words(wait.status)}, {duration(wait.seconds)})"
 
 
 def holding_up(view: View) -> Wait:
@@ -233,10 +244,10 @@ def holding_up(view: View) -> Wait:
 
 
 def waited_on(wait: Wait) -> str:
-    """Return what is waited for, and why: AWS's word and reason."""
+    """Return what is waited for, its state and AWS's reason, and for how long."""
     usual = f", usually {duration(wait.usual)}" if wait.usual and not wait.overdue else ""
     return (
-        f"waiting on {wait.step} because AWS says {said(wait.status, wait.reason)} "
+        f"waiting on {wait.step}, {said(wait.status, wait.reason)} "
         f"(for {duration(wait.seconds)}{usual})"
     )
 

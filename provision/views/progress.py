@@ -17,6 +17,7 @@ from provision.engine.graph import created_before, deleted_before
 from provision.engine.plan import Action
 from provision.resources.base import DataSource, Resource
 from provision.resources.durations import Duration
+from provision.views.condition import status_in_words
 from provision.views.visible import one_line
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ class Progress:
                 self.began(resource, "checking")
             row = self._rows[resource.step]
             status, reason = one_line(status), one_line(reason)
-            news = (row.status, row.reason) != (status, reason)
+            before = (status_in_words(row.status or row.doing), row.reason)
+            news = before != (status_in_words(status), reason)
             row.status, row.reason = status, reason
             return news
 

@@ -7,11 +7,12 @@ made visible part by part before colours and links (ECMA-48, OSC 8) are put arou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from provision.views.visible import one_line
+from provision.views.visible import printable
 
 
 class Meaning(Enum):
@@ -26,7 +27,8 @@ class Meaning(Enum):
     BAD = "bad"
     WARNING = "warning"
     ROUTINE = "routine"  # what a person may skip
-    COPY = "copy"  # what a person has to read or copy
+    READ = "read"  # what a person has to read
+    COPY = "copy"  # what a person may have to copy
 
     @property
     def sign(self) -> str:
@@ -53,9 +55,11 @@ COLOURS = {
     Meaning.BAD: "31",
     Meaning.WARNING: "33",
     Meaning.ROUTINE: "2",
+    Meaning.READ: "1",
     Meaning.COPY: "1",
 }
-ASCII = str.maketrans({"·": ".", "✓": "+", "✗": "x"})
+URL = re.compile(r"(https?://[^\s\"'<>`]*[^\s\"'<>`.,;:)\]])")
+ASCII = str.maketrans("·✓✗◐◑◒◌≠⊘○█▓▒░", ".+x*~-:~/o#=-.")
 
 
 @dataclass(frozen=True)
@@ -99,11 +103,6 @@ class Styled(str):
                 parts.append(Piece(text, part.meaning, part.url))
         return Styled(*parts)
 
-    def again(self, text: str) -> Styled:
-        """Return another text that means what the first part of this one means."""
-        first = self.parts[0] if self.parts else Piece("")
-        return Styled(Piece(text, first.meaning, first.url))
-
 
 def each_part(line: str, change: Callable[[str], str]) -> str:
     """Return a line with the text of each part changed; what it means stays."""
@@ -127,15 +126,28 @@ def link(text: str, url: str, meaning: Meaning = Meaning.PLAIN) -> Styled:
     return Styled(Piece(text, meaning, url))
 
 
-def rendered(text: str) -> str:
-    """Return a line for a terminal: colours and links around its parts, all else made visible."""
-    return "".join(map(rendered_part, parts_of(text)))
+def rendered(text: str, *, colours: bool = True) -> str:
+    """Return a line for a terminal: colours and links around its parts, all else made visible.
+
+    A URL leads to itself, wherever it stands.
+    """
+    parts = (each for part in parts_of(text) for each in with_links(part))
+    return "".join(rendered_part(part, colours=colours) for part in parts)
 
 
-def rendered_part(part: Piece) -> str:
+def with_links(part: Piece) -> Iterator[Piece]:
+    """Yield the pieces of a part, the URLs in it as links."""
+    texts = [part.text] if part.url else URL.split(part.text)
+    if not all(map(may_lead_to, texts[1::2])):
+        texts = [part.text]
+    for number, text in enumerate(texts):
+        yield Piece(text, part.meaning, part.url or (text if number % 2 else ""))
+
+
+def rendered_part(part: Piece, *, colours: bool) -> str:
     """Return a part for a terminal."""
-    shown = one_line(part.text)
-    if part.meaning in COLOURS and shown.strip():
+    shown = printable(part.text)
+    if colours and part.meaning in COLOURS and shown.strip():
         shown = f"\x1b[{COLOURS[part.meaning]}m{shown}\x1b[0m"
     return f"\x1b]8;;{part.url}\x1b\\{shown}\x1b]8;;\x1b\\" if may_lead_to(part.url) else shown
 

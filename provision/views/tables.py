@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 
+from provision.views.folding import cells, folded, longest_word
 from provision.views.style import Meaning, Piece, Styled
 
 GAP = 2  # cells between two columns
@@ -27,7 +27,7 @@ def table_lines(
         yield title
     if not rows:
         return
-    heads = [Styled(Piece(each, Meaning.COPY)) for each in columns]
+    heads = [Styled(Piece(each, Meaning.READ)) for each in columns]
     lines = [heads, *rows]
     widths = fitted(lines, width)
     if widths is not None:
@@ -42,17 +42,12 @@ def table_lines(
             yield from cells_below_each_other(row, [*widths, room])
         else:
             yield from cells_below_each_other(front, widths)
-            yield from (" " * INDENT + part for part in wrapped(row[-1], (width or 0) - INDENT))
-
-
-def longest_word(cell: str) -> int:
-    """Return how many cells the longest word of a cell takes."""
-    return max(map(len, cell.split()), default=0)
+            yield from (" " * INDENT + part for part in folded(row[-1], (width or 0) - INDENT, 0))
 
 
 def natural(rows: Sequence[Row]) -> list[int]:
     """Return the width of each column's widest cell."""
-    return [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [max(map(cells, column)) for column in zip(*rows, strict=True)]
 
 
 def fitted(rows: Sequence[Row], width: int | None) -> list[int] | None:
@@ -74,22 +69,14 @@ def fitted(rows: Sequence[Row], width: int | None) -> list[int] | None:
     return widths if over <= 0 else None
 
 
-def wrapped(cell: str, width: int) -> list[str]:
-    """Return a cell in lines, broken between words only."""
-    if len(cell) <= width:
-        return [cell]
-    lines = textwrap.wrap(cell, max(1, width), break_long_words=False, break_on_hyphens=False)
-    return [cell.again(line) for line in lines] if isinstance(cell, Styled) else lines
-
-
 def cells_below_each_other(row: Row, widths: Sequence[int]) -> Iterator[str]:
     """Yield a row in as many lines as its longest cell has."""
-    columns = [wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+    columns = [folded(cell, width, 0) for cell, width in zip(row, widths, strict=True)]
     for number in range(max(map(len, columns))):
         parts = [column[number] if number < len(column) else "" for column in columns]
         last = max((at for at, part in enumerate(parts) if part), default=0)
         line = Styled()
         for at, part in enumerate(parts[: last + 1]):
-            gap = " " * (widths[at] + GAP - len(part)) if at < last else ""
+            gap = " " * (widths[at] + GAP - cells(part)) if at < last else ""
             line = Styled(line, part, gap)
         yield line

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -205,20 +204,14 @@ def value(thing: Any) -> str:
 # --- errors ---------------------------------------------------------------------------------------
 
 
-def error_lines(error: ProvisionError, width: int | None = None) -> Iterator[str]:
-    """Yield an error, and under it what to do next; on a terminal `width` cells wide, folded."""
-    for line in whole_error_lines(error):
-        yield from folded(line, width, " " * 7)
-
-
-def whole_error_lines(error: ProvisionError) -> Iterator[str]:
+def error_lines(error: ProvisionError) -> Iterator[str]:
     """Yield an error, and under it what to do next."""
     if not (isinstance(error, CheckFailed) and error.tabled):
         first, *rest = error.message.split("\n") if error.message else [type(error).__name__]
-        yield Styled(Piece("error:", Meaning.BAD), " ", Piece(first, Meaning.COPY))
+        yield Styled(Piece("error:", Meaning.BAD), " ", Piece(first, Meaning.READ))
         yield from (f"       {line}" for line in rest)
     if error.next_step:
-        yield Styled(Piece("next:", Meaning.COPY), f"  {error.next_step}")
+        yield Styled(Piece("next:", Meaning.READ), f"  {error.next_step}")
 
 
 def failure_line(step: str, error: ProvisionError) -> str:
@@ -232,28 +225,6 @@ def failure_line(step: str, error: ProvisionError) -> str:
 
 
 # --- results --------------------------------------------------------------------------------------
-
-
-def folded(line: str, width: int | None, margin: str) -> list[str]:
-    """Return a line in lines of at most `width` cells, from word to word; None: as it is."""
-    if width is None or len(line) <= width:
-        return [line]
-    lines = textwrap.wrap(
-        line,
-        width,
-        subsequent_indent=margin,
-        break_long_words=False,
-        break_on_hyphens=False,
-        expand_tabs=False,
-        replace_whitespace=False,
-    )
-    whole, at, pieces = Styled(line), 0, []
-    for number, text in enumerate(lines):
-        before = margin if number else ""
-        at = line.index(text.removeprefix(before), at)
-        piece = whole.piece(at, at := at + len(text) - len(before))
-        pieces.append(before + piece if before else piece)
-    return list(pieces)
 
 
 def summary_lines(summary: Summary) -> Iterator[str]:

@@ -68,7 +68,7 @@ def test_a_name_in_the_state_file_proves_nothing(built: Built, step: str) -> Non
     assert "put its tags back" in ended.error["next"]
     assert not [each for each in built.remote.journal()[before:] if each.mutating]
     status = built.commands.run("provision", "status", "--output", "plain")
-    assert "NOT OURS" in status.stdout
+    assert "⊘ not ours" in status.stdout
     tag(built.account, step, arn_of(built.account, step), MARKS | {"provision:step": step})
     assert built.commands.up().counts()
 
@@ -99,8 +99,8 @@ def test_tags_that_cannot_be_read_are_said_and_prove_nothing(built: Built, step:
     assert "cannot be read" in ended.error["message"]
     assert "AccessDenied" in ended.error["message"]
     assert "put its tags back" not in ended.error["next"]
-    assert "TAGS UNREADABLE" in status.stdout
-    assert "NOT OURS" not in status.stdout
+    assert "? unproven (tags unreadable)" in status.stdout
+    assert "not ours" not in status.stdout
 
 
 def test_a_lasting_id_does_without_tags_that_cannot_be_read(built: Built) -> None:

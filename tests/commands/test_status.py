@@ -49,10 +49,10 @@ def test_an_environment_that_is_missing(commands: Commands, rehearsal: Remote) -
     lines = person(commands)
     assert lines[1].startswith("status: done in ")
     assert lines[2:] == [
-        f"  nothing of environment {NAME} is there",
+        f"  environment {NAME} does not exist",
         "  costs nothing now",
         "next:",
-        "  python -m provision up  make it",
+        "  python -m provision up  create it",
     ]
     assert not any(call.mutating for call in rehearsal.journal())
 
@@ -85,13 +85,13 @@ def test_an_environment_that_is_as_it_should_be(built: Built) -> None:
 
 def test_what_a_person_sees_of_it(built: Built) -> None:
     lines = person(built.commands)
-    assert lines[1].split() == ["step", "AWS", "says", "id", "or", "name"]
+    assert lines[1].split() == ["step", "state", "id", "or", "name"]
     rows = {line.split()[0]: line.split()[1:] for line in lines[2 : 2 + MADE]}
-    assert rows["db-instance"] == ["available", f"{NAME}-database"]
-    assert rows["target-iam"] == ["AVAILABLE"]
-    assert rows["role-api"] == ["there", f"{NAME}-api-ap-northeast-1"]
+    assert rows["db-instance"] == ["✓", "ready", f"{NAME}-database"]
+    assert rows["target-iam"] == ["✓", "ready"]
+    assert rows["role-api"] == ["✓", "ready", f"{NAME}-api-ap-northeast-1"]
     text = "\n".join(lines[2 + MADE :])
-    assert f"  {MADE - 1} of {MADE - 1} resources are there\n" in text
+    assert f"  {MADE - 1} of {MADE - 1} resources exist\n" in text
     assert "  costs about $0.101 an hour ($73 in 30 days), table of " in text
     assert "  has cost about $0.0" in text
     assert "python -m provision check" in text
@@ -116,8 +116,8 @@ def test_drift_is_shown_field_by_field_and_is_no_failure(built: Built) -> None:
         lines = person(built.commands)
     finally:
         assert built.commands.up().code == 0
-    assert f"proxy-iam                 available*  {NAME}-iam" in lines
-    start = lines.index("* not as config.toml wants it (is -> should):")
+    assert f"proxy-iam                 ≠ differs  {NAME}-iam" in lines
+    start = lines.index("differs from config.toml (is -> should):")
     assert lines[start + 1 : start + 7] == [
         "  proxy-iam",
         "    RequireTLS: false -> true",
@@ -126,8 +126,8 @@ def test_drift_is_shown_field_by_field_and_is_no_failure(built: Built) -> None:
         "      ...",
         "          {",
     ]
-    assert f"  {MADE - 1} of {MADE - 1} resources are there, 2 not as they should be" in lines
-    assert any("make what is missing, put right what differs" in line for line in lines)
+    assert f"  {MADE - 1} of {MADE - 1} resources exist; 2 differ" in lines
+    assert any("create what is missing, change what differs" in line for line in lines)
     assert not any(each["drift"] for each in resources(status(built.commands)).values())
 
 
@@ -145,8 +145,7 @@ def test_an_environment_that_is_half_made(commands: Commands, rehearsal: Remote)
     lines = person(commands)
     (line,) = (each for each in lines if each.startswith("  missing: "))
     assert "proxy-password, proxy-iam" in line
-    shown = {each.split()[0] for each in lines if each and not each.startswith(" ")}
-    assert not missing & shown
+    assert {each.split()[0] for each in lines if "○ missing" in each} == missing
 
 
 def test_what_somebody_else_made_under_our_name_is_called_theirs(
@@ -156,8 +155,8 @@ def test_what_somebody_else_made_under_our_name_is_called_theirs(
     found = resources(status(commands))["log-group-iam"]
     assert (found["present"], found["ours"], found["drift"]) == (True, False, [])
     lines = person(commands)
-    assert f"log-group-iam  NOT OURS  /aws/lambda/{NAME}-iam" in lines
-    assert f"  nothing of environment {NAME} is there" in lines
+    assert f"log-group-iam             ⊘ not ours  /aws/lambda/{NAME}-iam" in lines
+    assert f"  environment {NAME} does not exist" in lines
     assert any("is not this environment's" in line for line in lines)
 
 
@@ -171,7 +170,7 @@ def test_what_the_state_file_has_lost_is_found_and_said(built: Built) -> None:
         built.commands.state_path().write_text(kept)
     (line,) = (each for each in lines if "not in the state file" in each)
     assert "found by tags and names: vpc, " in line
-    assert f"  {MADE - 1} of {MADE - 1} resources are there" in lines
+    assert f"  {MADE - 1} of {MADE - 1} resources exist" in lines
 
 
 def test_a_region_without_prices_has_a_status_all_the_same(commands: Commands) -> None:

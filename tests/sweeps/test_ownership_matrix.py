@@ -114,10 +114,10 @@ def test_what_the_commands_do_with_it(built: Built, step: str, state: str, tags:
         assert about(down, "passed-over", step) == []
         return
     words = {
-        "disputed": ("is not this environment's", "the state file says", "NOT OURS"),
-        "foreign": ("is not this environment's", "", "NOT OURS"),
-        "perhaps ours": ("it may be this environment's", "", "PERHAPS OURS"),
-        "unreadable": ("cannot be read", "", "TAGS UNREADABLE"),
+        "disputed": ("is not this environment's", "the state file says", "⊘ not ours"),
+        "foreign": ("is not this environment's", "", "⊘ not ours"),
+        "perhaps ours": ("it may be this environment's", "", "? unproven (perhaps ours)"),
+        "unreadable": ("cannot be read", "", "? unproven (tags unreadable)"),
     }[whose]
     for refused in (plan, up):
         assert refused.code == 1

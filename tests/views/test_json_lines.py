@@ -110,7 +110,7 @@ def test_what_is_for_a_person_is_not_on_stdout(output: Heard) -> None:
     output.start("up", RESOURCES, ABOUT, Pace())
     output.note("a note")
     output.table("title", ("a",), [("b",)])
-    output.document("text")
+    output.document(["text"])
     output.error(DENIED)
     output.close()
     assert output.events == []

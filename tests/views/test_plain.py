@@ -56,8 +56,7 @@ def test_a_run_is_told_line_by_line(output: Watched) -> None:
         "      RequireTLS: false -> true",
         "Plan: 1 to create, 1 to change, 0 to replace, 34 unchanged",
         "  0.0 s  db-instance: creating",
-        "  5.0 s  db-instance: creating",
-        f"  5m05s  db-instance: backing-up: {REASON}",
+        f"  5m05s  db-instance: creating (backing-up): {REASON}",
         "  6m45s  db-instance: created in 6m45s  demo-database",
         "  6m45s  proxy-iam: updated  demo-iam",
     ]
@@ -78,7 +77,7 @@ def test_the_heartbeat_says_how_far_and_what_is_waited_for_and_why(output: Watch
     output.status(STEP["db-instance"], "creating", REASON)
     output.beat()
     assert output.written()[1][-1] == (
-        "  1m00s  0 of 3 done; about 3 to 15 min left; waiting on db-instance because AWS says "
+        "  1m00s  0 of 3 done; about 3 to 15 min left; waiting on db-instance, "
         f"creating: {REASON} (for 1m00s, usually 4m40s); "
         "also under way: proxy-iam (creating, 1m00s)"
     )
@@ -144,10 +143,10 @@ def test_nothing_is_folded_or_eaten(output: Watched) -> None:
     output.status(STEP["vpc"], "pending", f"[bold]{LONG_ARN}[/bold] :warning:")
     output.finished(STEP["vpc"], "created", LONG_ARN, 0)
     output.table("[proxy-password]", ("[a]", "b"), [(LONG_ARN, ":bell:")])
-    output.document(LONG_ARN)
+    output.document([LONG_ARN])
     stdout, stderr = output.written()
     assert stderr[-2:] == [
-        f"  0.0 s  vpc: pending: [bold]{LONG_ARN}[/bold] :warning:",
+        f"  0.0 s  vpc: creating: [bold]{LONG_ARN}[/bold] :warning:",
         f"  0.0 s  vpc: created  {LONG_ARN}",
     ]
     width = len(LONG_ARN)
@@ -161,7 +160,7 @@ def test_nothing_is_folded_or_eaten(output: Watched) -> None:
 
 
 def test_a_command_whose_result_is_all_has_no_summary(output: Watched) -> None:
-    output.document("{}")
+    output.document(["{}"])
     output.summary(Summary("policy", True, silent=True))
     assert output.written()[0] == ["{}"]
 

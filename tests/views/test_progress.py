@@ -184,9 +184,12 @@ def test_a_status_is_news_once(story: Story) -> None:
     story.progress.planned(everything())
     story.began("db-instance")
     tell = story.progress.status
-    assert tell(STEP["db-instance"], "creating")
-    assert not tell(STEP["db-instance"], "creating")
-    assert tell(STEP["db-instance"], "creating", "because")
+    assert not tell(STEP["db-instance"], "creating")  # as the step began
+    assert tell(STEP["db-instance"], "backing-up")
+    assert not tell(STEP["db-instance"], "backing-up")
+    assert tell(STEP["db-instance"], "backing-up", "because")
+    assert tell(STEP["db-instance"], "available")
+    assert not tell(STEP["db-instance"], "ready")  # the same word for a person
 
 
 def test_a_lookup_is_no_step(story: Story) -> None:

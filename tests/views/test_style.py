@@ -16,6 +16,8 @@ from provision.views.style import COLOURS, SIGNS, Meaning, Piece, Styled, encoda
 from tests.support.outputs import ABOUT, RESOURCES, plan_of
 
 CODES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
+LINKS = {f"\x1b]8;;https://a1.execute-api.ap-northeast-1.amazonaws.com/{path}\x1b\\"
+         for path in ("func1", "func2")} | {"\x1b]8;;\x1b\\"}  # fmt: skip
 URL = "https://a1.execute-api.ap-northeast-1.amazonaws.com"
 
 
@@ -63,16 +65,17 @@ def test_what_a_person_sees_in_colour(width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environ", "out"),
-    [({"TERM": "xterm", "NO_COLOR": "1"}, Tty), ({"TERM": "dumb"}, Tty),
-     ({"TERM": "xterm"}, io.StringIO)],
+    ("environ", "out", "codes"),
+    [({"TERM": "xterm", "NO_COLOR": "1"}, Tty, LINKS), ({"TERM": "dumb"}, Tty, set()),
+     ({"TERM": "xterm"}, io.StringIO, set())],
 )  # fmt: skip
-def test_without_colours_the_text_is_the_same(
-    environ: dict[str, str], out: type[io.StringIO]
+def test_without_colours_the_text_is_the_same_and_links_stay(
+    environ: dict[str, str], out: type[io.StringIO], codes: set[str]
 ) -> None:
-    plain = shown(100, environ, out)
-    assert "\x1b" not in plain
-    assert CODES.sub("", shown(100, {"TERM": "xterm"})) == plain
+    plain = shown(80, environ, out)
+    assert {re.sub("id=[0-9]+", "", code) for code in CODES.findall(plain)} == codes
+    plain = CODES.sub("", plain)
+    assert CODES.sub("", shown(80, {"TERM": "xterm"})).split() == plain.split()
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -81,7 +81,7 @@ def test_whatever_a_view_is_given_it_shows_it_harmless(index: int) -> None:
     error = ProvisionError(f"vpc: {NASTY}", next_step=NASTY)
     view.start("up", (), NASTY, Pace())
     view.table(NASTY, ("a", "b"), [(NASTY, NASTY)])
-    view.document(NASTY)
+    view.document([NASTY])
     view.note(NASTY)
     view.error(error)
     view.summary(Summary("up", ok=False, error=error, notes=(NASTY,), url=NASTY))

@@ -23,6 +23,7 @@ from provision.views.timeline.topology import look, named, topology
 MEANS = {
     Condition.DIFFERS: "differs from config.toml",
     Condition.MISSING: "missing: AWS does not have it",
+    Condition.UNPROVEN: "unproven: perhaps not ours",
     Condition.WAITING: "waiting for another resource",
 }
 STYLE = Path(__file__).with_name("page.css")

@@ -16,8 +16,8 @@ TIME_CELLS = 8
 LEAST_SHARE = 0.02  # of a run: a shorter gap is not worth a word
 CONDITIONS: tuple[Condition | None, ...] = (*Condition, None)  # None: of a status unknown to us
 FILLS = {  # in the order of the conditions
-    "unicode": dict(zip(CONDITIONS, "=█▒▚░≠xo+", strict=True)),
-    "ascii": dict(zip(CONDITIONS, "=#%x:~!o+", strict=True)),
+    "unicode": dict(zip(CONDITIONS, "=█▒▚░≠x/?o+", strict=True)),
+    "ascii": dict(zip(CONDITIONS, "=#%x:~!/?o+", strict=True)),
 }
 CALL = {"unicode": "─", "ascii": "-"}
 CHAIN = {"unicode": "━", "ascii": "="}

@@ -156,7 +156,7 @@ def below(template: Template, things: Things) -> Iterator[Markup]:
 
 def look(state: Condition) -> str:
     """Return the class of a state."""
-    return f"is-{state.value}"
+    return f"is-{state.name.lower()}"
 
 
 def line(*words: object) -> Markup:
