@@ -9,6 +9,8 @@ second, so each worker has few, and tests get an empty account, or one that is u
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from provision.aws.service_models import Files
 from provision.rehearsal import Remote, environ
 from tests.support.account import Account
 from tests.support.built import Built, commands_at
@@ -24,7 +27,12 @@ from tests.support.commands import ROOT, Commands
 from tests.support.names import REGION
 from tests.support.servers import Silence, rehearsal_server
 
-pytest_plugins = ("pytester", "tests.support.sampling", "tests.sweeps.figures")
+pytest_plugins = (
+    "pytester",
+    "tests.support.cpu",
+    "tests.support.sampling",
+    "tests.sweeps.figures",
+)
 
 # A machine that others use too is slow at times; what must be quick is measured by `make bench`.
 settings.register_profile("unhurried", deadline=None)
@@ -41,6 +49,21 @@ def no_credentials() -> Iterator[None]:
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models_read_once() -> Iterator[None]:
+    """Let all commands in this process share what they read of botocore's models of services."""
+    read = functools.cache(Files().load_file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Files, "load_file", lambda _, file_path: read(file_path))
+        yield
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector of garbage from going through thousands of tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 # --- an empty account -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -26,17 +27,22 @@ FLEETING = {
 }
 
 
+@functools.cache  # one for all tests: making a client costs more than what a test asks of it
+def _client(service: str, endpoint_url: str, region: str, key: str, secret: str) -> Any:
+    return boto3.Session(key, secret, region_name=region).client(  # type: ignore[call-overload]
+        service,
+        endpoint_url=endpoint_url,
+        config=Config(retries={"total_max_attempts": 10, "mode": "standard"}, proxies={}),
+    )
+
+
 class Account:
     """boto3 clients of one account and region: `account.ec2`, `account.lambda_`, ..."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.endpoint_url = environ["AWS_ENDPOINT_URL"]
         self.region = environ["AWS_REGION"]
-        self._session = boto3.Session(
-            aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-            region_name=self.region,
-        )
+        self._keys = environ["AWS_ACCESS_KEY_ID"], environ["AWS_SECRET_ACCESS_KEY"]
 
     @classmethod
     def of(cls, rehearsal: Remote) -> Self:
@@ -44,11 +50,7 @@ class Account:
         return cls(rehearsal.environ(SOMEBODY_ELSE))
 
     def __getattr__(self, service: str) -> Any:
-        client = self._session.client(  # type: ignore[call-overload]
-            service.rstrip("_"),
-            endpoint_url=self.endpoint_url,
-            config=Config(retries={"total_max_attempts": 10, "mode": "standard"}, proxies={}),
-        )
+        client = _client(service.rstrip("_"), self.endpoint_url, self.region, *self._keys)
         setattr(self, service, client)
         return client
 
