@@ -30,6 +30,7 @@ from tests.support.servers import Silence, rehearsal_server
 pytest_plugins = (
     "pytester",
     "tests.support.cpu",
+    "tests.support.order",
     "tests.support.sampling",
     "tests.sweeps.figures",
 )

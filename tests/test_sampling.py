@@ -74,10 +74,16 @@ def test_the_seed_of_a_day_is_its_date(run: Run) -> None:
 
 
 @pytest.mark.parametrize("share", ["0", "0.01"])
-def test_the_smallest_share_still_takes_two_of_each_sweep(run: Run, share: str) -> None:
+def test_the_smallest_share_still_takes_one_of_each_sweep(run: Run, share: str) -> None:
     result = run("--sweeps", share)
-    assert len(swept(result)) == 2
-    result.assert_outcomes(passed=5, deselected=38)
+    assert len(swept(result)) == 1
+    result.assert_outcomes(passed=4, deselected=39)
+
+
+def test_by_default_one_of_each_sweep_is_taken_another_one_each_day(run: Run) -> None:
+    days = [swept(run(f"--randomly-seed=2026010{day}")) for day in range(1, 6)]
+    assert [len(each) for each in days] == [1] * 5
+    assert len(set.union(*days)) > 1
 
 
 def test_all_are_all(run: Run) -> None:
@@ -101,6 +107,28 @@ def test_a_sweep_is_slow(run: Run) -> None:
     result = run("-m", "not slow")
     assert "test_plain" in result.stdout.str()
     result.assert_outcomes(passed=1, deselected=42)
+
+
+def test_each_worker_begins_with_its_slow_tests_in_random_order(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    pytester.makepyfile(
+        "import pytest\n"
+        "@pytest.mark.parametrize('n', range(6))\n"
+        "@pytest.mark.slow\ndef test_slow_one(n): pass\n"
+        "@pytest.mark.parametrize('n', range(10))\ndef test_quick_one(n): pass\n"
+    )
+    orders = set()
+    for seed in range(3):
+        arguments = ("-p", "tests.support.order", "-k", "one", f"--randomly-seed={seed}")
+        text = run(*arguments).stdout.str()
+        found = re.findall(r"(slow|quick)_one\[(\d)\] PASSED", text)
+        kinds = [kind for kind, _ in found]
+        assert kinds == [*["slow"] * 3, *["quick"] * 5] * 2
+        assert len(set(found)) == 16
+        orders.add(tuple(found))
+    assert len(orders) == 3
 
 
 def test_a_run_that_fails_says_how_to_repeat_it(pytester: pytest.Pytester, run: Run) -> None:
@@ -134,3 +162,6 @@ def test_a_sweep_may_take_a_part_of_its_share_and_all_when_all_are_wanted(
     pytester.makepyfile(test_sweep=SWEEP.replace("mark.sweep", "mark.sweep(part=0.5)"))
     assert len(swept(run("--sweeps", "0.25"))) == 5
     assert len(swept(run("--sweeps", "all"))) == 40
+    pytester.makepyfile(test_sweep=SWEEP.replace("mark.sweep", "mark.sweep(part=2)"))
+    assert len(swept(run("--sweeps", "0.25"))) == 20
+    assert len(swept(run("--sweeps", "0.75"))) == 40

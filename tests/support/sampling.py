@@ -4,9 +4,10 @@ A sweep is a module's tests that cost seconds each and are many. To make one, ma
 
     pytestmark = pytest.mark.sweep
 
-A sweep of many tests that differ little takes a part of that share: `pytest.mark.sweep(part=0.1)`.
+A sweep of many tests that differ little takes a part of that share, and one of few tests several
+times it: `pytest.mark.sweep(part=0.1)`, `pytest.mark.sweep(part=5)`.
 
-A run takes `--sweeps` of them: a share from 0 to 1 (but at least two of each module), or `all`. One
+A run takes `--sweeps` of them: a share from 0 to 1 (but at least one of each module), or `all`. One
 that is named on the command line is always taken. Which ones a share takes depends on the seed
 alone; pytest-randomly orders the tests by the same one. The seed is the date (UTC) unless
 `--randomly-seed` sets another. A run that fails prints the commands that repeat it.
@@ -23,8 +24,8 @@ from typing import Any
 
 import pytest
 
-DEFAULT_SHARE = 0.05
-LEAST = 2  # tests of each module
+DEFAULT_SHARE = 0.0
+LEAST = 1  # test of each module
 MARK = "sweep"
 
 
@@ -45,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--sweeps`."""
     parser.addoption(
         "--sweeps", metavar="SHARE", type=share, default=DEFAULT_SHARE,
-        help=f"the share of each sweep to run, or `all` (default: {DEFAULT_SHARE})",
+        help="the share of each sweep to run, or `all` (default: one test of each)",
     )  # fmt: skip
 
 
@@ -61,7 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say what is sampled."""
-    return f"sweeps: {config.option.sweeps:.0%} of each one's tests, chosen by the seed"
+    share, seed = config.option.sweeps, config.option.randomly_seed
+    return f"sweeps: {share:.0%} of each one's tests, at least {LEAST}, chosen by the seed {seed}"
 
 
 @pytest.hookimpl(tryfirst=True)

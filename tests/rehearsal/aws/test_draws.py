@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import statistics
 
 import pytest
@@ -77,25 +78,29 @@ def test_long_tails_happen_and_are_rare() -> None:
     assert 0 < sum(each > 1800 for each in found) < 150
 
 
-def creation_seconds(seed: int | None) -> float:
-    """AWS seconds until an instance is available, to a second."""
+def available_after(seconds: float, seed: int | None) -> bool:
+    """Whether an instance is available so many of AWS's seconds after it was asked for."""
     with account(frozen(seed=seed)) as aws:
         aws.instance(ready(aws), BackupRetentionPeriod=0)
-        for seconds in range(1, 1100):
-            aws.pass_time(1)
-            if status(aws) == "available":
-                return seconds
-    raise AssertionError("never available")
+        aws.pass_time(seconds)
+        return status(aws) == "available"
+
+
+def takes(seconds: float, seed: int | None) -> bool:
+    """Whether an instance takes just so many of AWS's seconds."""
+    return available_after(seconds, seed) and not available_after(seconds - 1, seed)
 
 
 @pytest.mark.slow
 def test_a_seed_decides_how_long_an_instance_takes() -> None:
     spread = SPREADS["instance_create"]
-    assert creation_seconds(None) == spread.typical
-    one, again, other = creation_seconds(11), creation_seconds(11), creation_seconds(12)
-    assert one == again
-    assert one != other
-    assert {spread.least <= each <= spread.most for each in (one, other)} == {True}
+    assert takes(spread.typical, None)
+    possible = range(int(spread.least), int(spread.most) + 1)
+    one = possible[bisect.bisect_left(possible, True, key=lambda each: available_after(each, 11))]
+    assert takes(one, 11)
+    assert not takes(one, 12)
+    assert not available_after(spread.least - 1, 12)
+    assert available_after(spread.most, 12)
 
 
 def test_what_follows_counts_from_when_it_was_due_not_from_the_next_call() -> None:
