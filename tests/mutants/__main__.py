@@ -3,6 +3,7 @@
     python -m tests.mutants                       all modules of targets.toml, and known.toml
     python -m tests.mutants provision/engine/graph.py
     python -m tests.mutants --known               only the faults that were found by hand
+    python -m tests.mutants --known --only NAME   one of them
 
 Exits with 1 when less than 90 % of a module's mutants make a test fail, when one survives for which
 survivors.toml has no reason, or when a fault of known.toml survives.
@@ -38,9 +39,12 @@ def main() -> int:
     reasons = read("survivors.toml")
     good = True
     figures: list[dict[str, Any]] = []
-    with Runner(options.jobs, rehearsals=not options.quick) as runner:
+    faults = [] if options.paths else list(known(options.only))
+    if options.only and not faults:
+        raise SystemExit(f"not in known.toml: {options.only}")
+    rehearsals = not options.known or any(needs_rehearsal(each.tests) for each in faults)
+    with Runner(options.jobs, rehearsals=rehearsals) as runner:
         if not options.paths:
-            faults = list(known(quick=options.quick))
             for each in {each.tests: each for each in faults}.values():
                 as_it_is(runner, each.module, each.tests)
             survived = list(survivors_of(runner.run(faults)))
@@ -65,7 +69,7 @@ def arguments() -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("paths", nargs="*", metavar="MODULE", help="of targets.toml; default: all")
     parser.add_argument("--known", action="store_true", help="only the faults of known.toml")
-    parser.add_argument("--quick", action="store_true", help="of them, what needs no rehearsal")
+    parser.add_argument("--only", metavar="NAME", help="of them, one")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="runs at once")
     return parser.parse_args()
 
@@ -80,14 +84,19 @@ def module_of(path: str) -> str:
     return path.removesuffix(".py").replace("/", ".")
 
 
-def known(*, quick: bool) -> Iterator[Job]:
-    """Yield the faults that were found by hand. Raises ValueError where one cannot be put in.
+def known(only: str | None = None) -> Iterator[Job]:
+    """Yield the faults that were found by hand, or the one of them that is called `only`.
 
-    `quick` leaves out those whose tests need a rehearsal.
+    Raises ValueError where one cannot be put in.
     """
     for each in read("known.toml")["fault"]:
-        if not (quick and each["path"].startswith("teardown/")):
+        if only in (None, each["name"]):
             yield job_of(each)
+
+
+def needs_rehearsal(tests: Iterable[str]) -> bool:
+    """Return whether tests are run against a rehearsed AWS."""
+    return any(path.startswith("tests/teardown/") for path in tests)
 
 
 def job_of(fault: dict[str, Any]) -> Job:
