@@ -9,7 +9,7 @@ import contextlib
 import gzip
 import json
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,17 @@ class Files(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
         """Return what the file of this path without its suffix holds, or None without a file."""
         with contextlib.suppress(FileNotFoundError):
-            return json.loads(Path(f"{file_path}.json").read_bytes())
+            return _read(Path(f"{file_path}.json"))
         with contextlib.suppress(FileNotFoundError):
-            return json.loads(gzip.decompress(Path(f"{file_path}.json.gz").read_bytes()))
+            return _read(Path(f"{file_path}.json.gz"))
         return None
+
+
+@cache
+def _read(path: Path) -> Any:
+    """Return what a file holds: read once, for every session of this process."""
+    content = path.read_bytes()
+    return json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
 
 
 class Models(Loader):

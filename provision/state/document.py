@@ -46,8 +46,22 @@ def now() -> str:
 
 
 def serialise(document: Mapping[str, Any]) -> str:
-    """Return a document as text."""
-    return json.dumps({"version": VERSION, **document}, indent=1) + "\n"
+    """Return a document as text, with a line for each step and each run.
+
+    Not by `indent`, which takes json's slow encoder: this is written again at each change.
+    """
+    members = {"version": VERSION, **document}
+    lines = (f" {json.dumps(name)}: {_by_line(value)}" for name, value in members.items())
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _by_line(value: Any) -> str:
+    if isinstance(value, Mapping) and value:
+        lines = [f"  {json.dumps(name)}: {json.dumps(item)}" for name, item in value.items()]
+        return "{\n" + ",\n".join(lines) + "\n }"
+    if isinstance(value, list) and value:
+        return "[\n" + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n ]"
+    return json.dumps(value)
 
 
 def parse(text: str, where: str) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Time that waits move on: a whole run against a rehearsed AWS, at AWS's own speed, in seconds.
 
-`time.monotonic` and the run's waits go by one clock, which jumps to the next moment for which
-somebody waits as soon as nobody is at work: no call is under way, and no thread has begun a wait
-for a moment. A thread that a busy machine keeps from its work for longer than that comes late by
-one of its waits; how long a run takes is exact but for that.
+`time.monotonic` and the run's waits go by one clock. It stands still while anybody is at work, and
+jumps to the next moment for which somebody waits as soon as nobody is: no call is under way, no
+other thread of the process used the processor since the last look, and none wants it now. So
+how long a run takes is the same on an idle machine and on a busy one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -21,23 +22,26 @@ from botocore.client import BaseClient
 from provision.cli import process
 from provision.cli.options import Stop
 
-QUIET_SECONDS = 0.01  # real ones, after which nobody is at work
+LOOK_SECONDS = 0.002  # real ones, between two looks whether anybody is at work
+NOTHING_SECONDS = 0.00001  # of the processor's time: what the two clocks differ by themselves
+TASKS = Path("/proc/self/task")
 
 
 class SimulatedTime:
     """The clock of everybody in a `with simulated_time()` block."""
 
     def __init__(self) -> None:
-        self._real = time.monotonic
         self._changed = threading.Condition()
-        self._skipped = 0.0
-        self._busy_at = self._real()
+        self._now = time.monotonic()
         self._calls = 0
         self._wakes: list[float] = []
+        self._over = False
+        self._keeper = threading.Thread(target=self._keep, name="simulated time", daemon=True)
+        self._keeper.start()
 
     def monotonic(self) -> float:
         """Seconds, as `time.monotonic` has them."""
-        return self._real() + self._skipped
+        return self._now
 
     @contextlib.contextmanager
     def call(self) -> Iterator[None]:
@@ -51,26 +55,58 @@ class SimulatedTime:
     def _at_work(self, more: int) -> None:
         with self._changed:
             self._calls += more
-            self._busy_at = self._real()
 
     def sleep(self, seconds: float, stop: threading.Event) -> None:
         """Return when so many seconds have passed, or `stop` is set."""
         with self._changed:
-            wake = self.monotonic() + seconds
+            wake = self._now + seconds
             self._wakes.append(wake)
-            self._busy_at = self._real()
-            while self.monotonic() < wake and not stop.is_set():
-                self._changed.wait(QUIET_SECONDS)
-                self._jump()
-            self._wakes.remove(wake)
-            self._busy_at = self._real()
-
-    def _jump(self) -> None:
-        quiet = self._real() - self._busy_at >= QUIET_SECONDS
-        if quiet and not self._calls:
-            self._skipped += max(0.0, min(self._wakes) - self.monotonic())
-            self._busy_at = self._real()
             self._changed.notify_all()
+            self._changed.wait_for(lambda: self._now >= wake or stop.is_set())
+            self._wakes.remove(wake)
+
+    def look_again(self) -> None:
+        """Let those who wait see whether their `stop` is set."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the thread that keeps the time."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+        self._keeper.join()
+
+    def _keep(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._wakes or self._over)
+                if self._over:
+                    return
+            used = used_by_others()
+            time.sleep(LOOK_SECONDS)
+            quiet = used_by_others() - used < NOTHING_SECONDS and not others_run()
+            with self._changed:
+                if quiet and not self._calls and self._wakes:
+                    self._now = max(self._now, min(self._wakes))
+                    self._changed.notify_all()
+
+
+def used_by_others() -> float:
+    """Return the seconds of the processor's time that the other threads of this process used."""
+    return time.process_time() - time.thread_time()
+
+
+def others_run() -> bool:
+    """Return whether another thread of this process runs, or would if the machine let it."""
+    own = str(threading.get_native_id())
+    for task in TASKS.iterdir() if TASKS.exists() else ():  # elsewhere than on Linux: not known
+        if task.name != own:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+                if state in "RD":  # D: waits for the disk
+                    return True
+    return False
 
 
 class SimulatedStop(Stop):
@@ -79,6 +115,11 @@ class SimulatedStop(Stop):
     def __init__(self, clock: SimulatedTime) -> None:
         super().__init__()
         self._clock = clock
+
+    def set(self) -> None:
+        """End every wait."""
+        super().set()
+        self._clock.look_again()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait in simulated time."""
@@ -101,6 +142,7 @@ def simulated_time() -> Iterator[None]:
             return send(*given)
 
     with (
+        contextlib.closing(clock),
         mock.patch.object(time, "monotonic", clock.monotonic),
         mock.patch.object(process, "make_options", make_options),
         mock.patch.object(BaseClient, "_make_api_call", make_api_call),

@@ -23,7 +23,7 @@ import botocore.serialize
 import botocore.session
 from botocore.awsrequest import HeadersDict
 
-from provision.rehearsal.aws import s3_requests
+from provision.rehearsal.aws import moto_speed, s3_requests
 from provision.rehearsal.aws.calls import ACCOUNT, Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.signature import Signed
@@ -160,6 +160,7 @@ def _load_moto() -> Callable[..., Iterable[bytes]]:
 
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    moto_speed.apply()
     dispatcher = DomainDispatcherApplication(create_backend_app)
     # moto lists the folders of its own package for each request; they stay the same.
     dispatcher.get_backend_for_host = cache(dispatcher.get_backend_for_host)

@@ -20,9 +20,13 @@ _Place = tuple[str, tuple[str, ...]]
 
 @dataclass
 class _Shared:
-    """An interface of Lambda's, and the functions that use it."""
+    """An interface of Lambda's, and the functions that use it.
+
+    `name`: what its durations are drawn by, the same whichever function leaves it last.
+    """
 
     interface: str
+    name: str
     users: set[str] = field(default_factory=set)
 
 
@@ -59,7 +63,8 @@ def for_function(
         if shared is None or shared.interface not in world.backend("ec2", region).enis:
             text = f"AWS Lambda VPC ENI-{name}-{len(memory.shared):08x}"
             made = _make(world, region, subnet, place[1], text, "lambda")
-            shared = memory.shared[place] = _Shared(made)
+            cidr = world.backend("ec2", region).get_subnet(subnet).cidr_block
+            shared = memory.shared[place] = _Shared(made, cidr)
         world.forget(("interface", region, shared.interface))
         _set_status(world, region, shared.interface, "in-use")
         shared.users.add(name)
@@ -91,13 +96,13 @@ def _leave(world: World, region: str, name: str, role_arn: str, place: _Place, w
 
     def release() -> None:
         _set_status(world, region, shared.interface, "available")
-        world.later(world.takes("interface_available", name), let_go, key)
+        world.later(world.takes("interface_available", shared.name), let_go, key)
 
     def let_go() -> None:
         world.memory(Interfaces, region).shared.pop(place, None)
         _let_go(world, region, shared.interface, role_arn)
 
-    world.later(world.takes(wait, name), release, key)
+    world.later(world.takes(wait, shared.name), release, key)
 
 
 def for_rds(

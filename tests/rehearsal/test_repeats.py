@@ -1,0 +1,35 @@
+"""The same seed gives the same run: in simulated time to the second, and call by call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from provision.rehearsal import Behaviours, Rehearsal, Remote
+from tests.support.built import commands_at
+from tests.support.simulated_time import simulated_time
+
+pytestmark = pytest.mark.slow
+SEED = 7
+PACE = ("--set", "wait.poll_seconds=30", "--set", "wait.timeout_minutes=120")
+
+
+def life(folder: Path) -> tuple[list[float], Counter[tuple[str, str]]]:
+    """How many seconds `up` and teardown took, and how often each call was made."""
+    behaviours = Behaviours(seed=SEED, speed=1.0, throttling=False)
+    with simulated_time(), Rehearsal(behaviours, data_plane=False) as aws:
+        commands = commands_at(cast(Remote, aws), folder, name="demo")
+        assert commands.up(*PACE).code == 0
+        assert commands.teardown(*PACE).code == 0
+        calls = Counter((entry.service, entry.operation) for entry in aws.journal)
+        runs: list[dict[str, Any]] = commands.state("demo")["runs"]
+    return [run["seconds"] for run in runs], calls
+
+
+def test_a_seed_repeats_its_durations_and_its_calls(tmp_path: Path) -> None:
+    first, second = life(tmp_path / "first"), life(tmp_path / "second")
+    assert first[0] == second[0]
+    assert first[1] == second[1]
