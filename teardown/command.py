@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from provision.aws.account import absent, calling
+from provision.aws.console import console_url
 from provision.cli.options import Options
 from provision.commands.asking import ask, can_ask
 from provision.context import Run, opened
@@ -22,6 +23,7 @@ from provision.resources.base import (
 )
 from provision.resources.logs import LogGroup
 from provision.resources.ownership import Owner
+from provision.views.style import link
 from teardown.companions import companions
 from teardown.leftovers import check_nothing_left
 
@@ -200,14 +202,15 @@ def passed_over(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[ForeignRe
 
 def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Show what is going to be deleted."""
-    rows = []
+    rows, region = [], run.aws.region
     for resource in reversed(deletable(run, seen)):
         there = seen.get(resource.step)
         if there is None or not isinstance(resource, DeletableResource):
             continue
         identity = resource.identity(there.outputs)
         run.output.record("to-delete", step=resource.step, kind=resource.kind, id=identity)
-        rows.append((resource.step, resource.title, identity))
+        page = console_url(resource.kind, identity, {**vars(resource), **there.outputs}, region)
+        rows.append((resource.step, resource.title, link(identity, page)))
     title = f"{len(rows)} to delete:" if rows else "nothing to delete"
     run.output.table(title, ("step", "what", "id or name"), rows)
     tell_companions(run, seen)

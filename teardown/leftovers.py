@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from provision.aws.account import Aws, absent, calling, pages, tag_map
+from provision.aws.console import console_url
 from provision.context import Run
 from provision.errors import LeftBehind
 from provision.resources.base import Resource, Seen
@@ -20,6 +21,7 @@ from provision.resources.lambda_ import Function, LayerVersion
 from provision.resources.logs import LogGroup
 from provision.resources.ownership import Tags
 from provision.resources.rds import find_proxy, instance_tags, tags_of
+from provision.views.style import Meaning, Styled, link, signed
 
 COPY = "it has this environment's tags, and is not what the environment was found to be"
 Sweep = Callable[["Search"], Iterator["Leftover"]]
@@ -109,20 +111,29 @@ def report(
     for kind, group in left.items():
         run.output.record("left", kind=kind, left=[vars(each) for each in group])
     if not any(found.values()) and not run.output.verbose:
-        run.output.table(
-            f"nothing is left at AWS ({len(found)} kinds of resource searched)", (), ()
-        )
+        searched = f"nothing is left at AWS ({len(found)} kinds of resource searched)"
+        run.output.table(signed(Meaning.GOOD, searched), (), ())
         return
-    rows = [(kind, str(len(left[kind])), described(group)) for kind, group in found.items()]
+    kinds = {each.title: each.kind for each in run.template}
+    rows = [
+        (kind, str(len(left[kind])), described(group, kinds, run.aws.region))
+        for kind, group in found.items()
+    ]
     run.output.table("left at AWS:", ("kind", "left", ""), rows)
 
 
-def described(group: list[Leftover]) -> str:
-    """Return what of a kind is left, in words."""
-    return "; ".join(
-        " ".join(filter(None, (each.identity, each.why, each.since and f"since {each.since}")))
-        for each in group
-    )
+def described(group: list[Leftover], kinds: Mapping[str, str], region: str) -> str:
+    """Return what of a kind is left, in words, each id a link to its page in the AWS console.
+
+    `kinds` are CloudFormation's names of the types, by title.
+    """
+    words = Styled()
+    for each in group:
+        page = console_url(kinds.get(each.kind, ""), each.identity, {}, region)
+        since = each.since and f" since {each.since}"
+        why = each.why and f" {each.why}"
+        words = Styled(words, "; " if words else "", link(each.identity, page), why, since)
+    return words
 
 
 # --- network --------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from provision.errors import CheckFailed, ProvisionError
 from provision.verify.diagnosis import Cause, weak_settings
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute
 from provision.verify.logins import Proof, not_shared
-from provision.views.style import Meaning, signed
+from provision.views.style import Meaning, link, signed
 from provision.views.words import some_fail
 
 COLUMNS = ("route", "login", "TLS", "login ms", "whole ms", "rows", "verdict")
@@ -145,7 +145,7 @@ def show(output: Display, proof: Proof) -> None:
         answer = proof.answers[route]
         cause = proof.cause(route) if route in failing else None
         output.record("check", **facts(route, answer, cause))
-        rows.append(cells(route, answer, works=cause is None))
+        rows.append(cells(proof.url, route, answer, works=cause is None))
     output.table("both logins, as the API answers:", COLUMNS, rows)
 
 
@@ -166,11 +166,11 @@ def facts(route: LoginRoute, answer: Answer, cause: Cause | None) -> dict[str, o
     }
 
 
-def cells(route: LoginRoute, answer: Answer, *, works: bool) -> list[str]:
+def cells(url: str, route: LoginRoute, answer: Answer, *, works: bool) -> list[str]:
     """Return a route's line of the table."""
     rows = "-" if answer.rows is None else f"{len(answer.rows)}{'+' if answer.truncated else ''}"
     return [
-        f"GET {route.path}",
+        link(f"GET {route.path}", url + route.path),
         answer.login or route.login,
         answer.tls or "-",
         "-" if answer.login_ms is None else f"{answer.login_ms:.0f}",

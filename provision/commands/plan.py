@@ -13,6 +13,7 @@ from provision.engine.plan import Plan
 from provision.pricing.table import note_of
 from provision.resources.base import DataSource
 from provision.verify.doctor.preflight import oversubscribed
+from provision.views.style import Meaning, signed
 from provision.views.words import plan_result
 
 
@@ -44,7 +45,7 @@ def plan(
         notes = [*not_counted(found), note_of(costs), *lifetime_notes(run)]
         percent, proxies = run.config.proxy.max_connections_percent, len(run.template.proxies)
         if words := oversubscribed(percent, proxies):
-            notes.append(f"warning: {words[0]}. {words[1]}")
+            notes.append(signed(Meaning.WARNING, f"warning: {words[0]}. {words[1]}"))
         summary = run.summary(
             unchanged=unchanged,
             verdict=plan_result(found),

@@ -14,6 +14,7 @@ from provision.engine.lifetime import expiry_removed
 from provision.engine.plan import Action, Plan
 from provision.pricing.table import cost_note
 from provision.resources.base import Change
+from provision.views.style import Meaning, signed
 
 RESET = Change("Password", None, None, sensitive=True)  # what uses the password follows
 
@@ -108,11 +109,14 @@ def examine(run: Run, plan: Plan, *, strict: bool) -> None:
     plan.refuse()
     if plan.to_do:
         from provision.verify.doctor.finding import warnings
-        from provision.verify.doctor.preflight import preflight
+        from provision.verify.doctor.preflight import POOLS, preflight
 
         for each in warnings(preflight(run, plan, strict=strict)):
+            if each.what == POOLS and run.poll_policy.speed > 1 and not run.output.verbose:
+                continue  # a rehearsal's database takes any number of connections
             what_next = f" -> {each.next_step}" if each.next_step else ""
-            run.output.note(f"warning: {each.what}: {each.reason}{what_next}")
+            words = f"warning: {each.what}: {each.reason}{what_next}"
+            run.output.note(signed(Meaning.WARNING, words))
 
 
 def finish(run: Run, plan: Plan, *, check: bool) -> None:

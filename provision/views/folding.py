@@ -6,8 +6,9 @@ import re
 
 from provision.views.style import Styled
 
-# A word, or what has to be copied as it is: a command between backquotes.
-WORD = re.compile(r"(?:`[^`]*`|\S)+")
+# A word with the sign before it or the percent after it, or what has to be copied as it is: a
+# command between backquotes.
+WORD = re.compile(r"(?:[·✓✗!+~◐◑◒◌≠⊘?○-] (?=\S))?(?:`[^`]*`|\S)+(?: %)?")
 MARGIN = 4  # cells by which what goes on below stands further right
 
 

@@ -162,7 +162,7 @@ class Plain(Display):
             self._print(lines, coloured=self.colours)
 
     def note(self, text: str) -> None:
-        self._tell(text.split("\n"))
+        self._tell(text.split("\n") if "\n" in text else [text])
 
     def error(self, error: ProvisionError) -> None:
         self._tell(error_lines(error), margin=7)

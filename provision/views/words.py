@@ -33,6 +33,13 @@ MEANINGS = {
     Action.REPLACE: Meaning.DELETED,
     Action.NONE: Meaning.UNCHANGED,
 }
+RESULTS = {
+    Action.CREATE: "to create",
+    Action.ADOPT: "to adopt",
+    Action.UPDATE: "to change",
+    Action.REPLACE: "to replace",
+    Action.NONE: "unchanged",
+}
 MINUTE = 60  # seconds
 HOUR = 60  # minutes
 IN_TENTHS = 9.95  # seconds: below, a duration shows tenths (9.95 rounds to 10)
@@ -93,17 +100,19 @@ def plan_lines(plan: Plan, folded: Mapping[str, str] | None = None) -> Iterator[
         yield step_line(each, width)
         for change in each.changes:
             yield from ("      " + line for line in change_lines(change))
-    yield from (f"  keep     {text}" for text in plan.kept)
+    yield from (Styled(signed(Meaning.UNCHANGED, "keep   "), f"  {text}") for text in plan.kept)
 
 
 def plan_result(plan: Plan) -> str:
     """Return what a plan comes to, in figures."""
     counts = Counter(each.action for each in plan.counted)
-    adopted = f"{counts[Action.ADOPT]} to adopt, " if counts[Action.ADOPT] else ""
-    return (
-        f"Plan: {counts[Action.CREATE]} to create, {adopted}{counts[Action.UPDATE]} to change, "
-        f"{counts[Action.REPLACE]} to replace, {counts[Action.NONE]} unchanged"
-    )
+    shown: list[Piece | str] = []
+    for action, words in RESULTS.items():
+        if counts[action] or action is not Action.ADOPT:
+            meaning = MEANINGS[action] if counts[action] else Meaning.UNCHANGED
+            text = f"{MEANINGS[action].sign} {counts[action]} {words}"
+            shown += [", " if shown else "Plan: ", Piece(text, meaning)]
+    return Styled(*shown)
 
 
 def step_line(planned: Planned, width: int = 0) -> str:
@@ -230,12 +239,15 @@ def failure_line(step: str, error: ProvisionError) -> str:
 def summary_lines(summary: Summary) -> Iterator[str]:
     """Yield how a command ended: what happened, the URLs, what it costs, what to type next."""
     verdict = summary.verdict or f"{summary.command}: {ending(summary)}"
-    yield Styled(Piece(verdict, Meaning.GOOD if summary.ok else Meaning.BAD))
+    if isinstance(verdict, Styled):  # it has signs of its own
+        yield verdict
+    else:
+        yield signed(Meaning.GOOD if summary.ok else Meaning.BAD, verdict)
     if summary.url and summary.lasting:
         for login, path in (("password login", "func1"), ("IAM login", "func2")):
             url = f"{summary.url}/{path}"
             yield f"  {login:<14}  " + link(url, url, Meaning.COPY)
-    yield from (f"  {note}" for note in summary.notes)
+    yield from (Styled("  ", note) for note in summary.notes)
     if summary.next_commands:
         yield "next:"
         commands = [(spelled(command), does) for command, does in summary.next_commands]

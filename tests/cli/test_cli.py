@@ -245,7 +245,7 @@ def test_auto_is_plain_where_there_is_no_terminal(built: Built) -> None:
     result = built.commands.spawn("provision", "plan")
     assert result.code == 0, result.stderr
     assert "\x1b" not in result.stdout + result.stderr
-    assert "Plan: 0 to create, 0 to change, 0 to replace, 36 unchanged" in result.stdout
+    assert "Plan: + 0 to create, ~ 0 to change, - 0 to replace, · 36 unchanged" in result.stdout
 
 
 def test_a_reader_that_goes_away_is_no_traceback(built: Built) -> None:

@@ -47,7 +47,7 @@ def test_an_environment_that_is_missing(commands: Commands, rehearsal: Remote) -
     assert result.summary["ok"] is True
     assert result.summary["url"] is None
     lines = person(commands)
-    assert lines[1].startswith("status: done in ")
+    assert lines[1].startswith("✓ status: done in ")
     assert lines[2:] == [
         f"  environment {NAME} does not exist",
         "  costs nothing now",

@@ -273,7 +273,7 @@ def test_results_go_to_stdout_and_never_into_the_table() -> None:
         "route       verdict",
         "GET /func1  [works]",
         "",
-        "up: done in 6m40s: 36 created",
+        "✓ up: done in 6m40s: 36 created",
         "  password login  https://x/func1",
         "  IAM login       https://x/func2",
     ]
@@ -320,7 +320,7 @@ def test_without_a_terminal_progress_is_lines() -> None:
     assert output.terminal.splitlines() == [
         f"up: {ABOUT}",
         "+ create   network  VPC",
-        "Plan: 1 to create, 0 to change, 0 to replace, 35 unchanged",
+        "Plan: + 1 to create, ~ 0 to change, - 0 to replace, · 35 unchanged",
         "  0.0 s  vpc: creating",
         f"  0.0 s  vpc: creating: {REASON}",
         f"  0.0 s  vpc: created in 2.0 s  {LONG_ARN}",

@@ -54,13 +54,13 @@ def test_a_run_is_told_line_by_line(output: Watched) -> None:
         "+ create   db-instance  DB instance rds-proxy-auth-database",
         "~ update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
         "      RequireTLS: false -> true",
-        "Plan: 1 to create, 1 to change, 0 to replace, 34 unchanged",
+        "Plan: + 1 to create, ~ 1 to change, - 0 to replace, · 34 unchanged",
         "  0.0 s  db-instance: creating",
         f"  5m05s  db-instance: creating (backing-up): {REASON}",
         "  6m45s  db-instance: created in 6m45s  demo-database",
         "  6m45s  proxy-iam: updated  demo-iam",
     ]
-    assert stdout == ["", "up: done in 6m46s: 1 created, 1 updated, 34 unchanged"]
+    assert stdout == ["", "✓ up: done in 6m46s: 1 created, 1 updated, 34 unchanged"]
 
 
 def test_what_plan_finds_is_its_result(output: Watched) -> None:
@@ -126,7 +126,7 @@ def test_a_failure_names_the_call_and_what_was_not_done(output: Watched) -> None
         "next:  Delete a VPC, or ask for more.",
         "not waited for to the end: secret (creating, 0.0 s)",
     ]
-    assert stdout == ["", "up: failed after 1.0 s"]
+    assert stdout == ["", "✗ up: failed after 1.0 s"]
 
 
 def test_an_interruption_says_what_is_still_under_way(output: Watched) -> None:

@@ -57,7 +57,7 @@ def test_what_a_person_sees_in_colour(width: int) -> None:
         "\x1b[31merror:\x1b[0m \x1b[1mit broke\x1b[0m",
         "\x1b[1mnext:\x1b[0m  mend it",
         "a     \x1b[31mbad\x1b[0m",
-        "\x1b[32mup: done in 3.0 s: 1 created\x1b[0m",
+        "\x1b[32m✓ up: done in 3.0 s: 1 created\x1b[0m",
         f"\x1b]8;;{URL}/func1\x1b\\\x1b[1m{URL}/func1\x1b[0m\x1b]8;;\x1b\\",
         "\x1b[1mpython -m teardown\x1b[0m",
     ):

@@ -162,12 +162,12 @@ def test_a_plan_has_a_line_for_each_step_and_its_changes_below() -> None:
         "      RequireTLS: false -> true",
         "+ create   route-func1  route GET /func1",
     ]
-    assert plan_result(plan) == "Plan: 2 to create, 1 to change, 1 to replace, 32 unchanged"
+    assert plan_result(plan) == "Plan: + 2 to create, ~ 1 to change, - 1 to replace, · 32 unchanged"
 
 
 def test_a_plan_with_nothing_to_do_says_so() -> None:
     assert list(plan_lines(plan_of())) == []
-    assert plan_result(plan_of()) == "Plan: 0 to create, 0 to change, 0 to replace, 36 unchanged"
+    assert plan_result(plan_of()) == "Plan: + 0 to create, ~ 0 to change, - 0 to replace, · 36 unchanged"
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_a_summary_has_urls_notes_and_what_to_type_next() -> None:
         next_commands=[("python -m provision check", "call both"), ("python -m teardown", "end")],
     )
     assert list(summary_lines(summary)) == [
-        "up: done in 7m11s: 30 created, 2 updated, 4 unchanged",
+        "✓ up: done in 7m11s: 30 created, 2 updated, 4 unchanged",
         "  password login  https://x/func1",
         "  IAM login       https://x/func2",
         "  costs about $0.10 an hour",
@@ -276,10 +276,10 @@ def test_a_summary_has_urls_notes_and_what_to_type_next() -> None:
     [
         (
             Summary("up", True, unchanged=36),
-            "up: done in 0.0 s: nothing changed, 36 as they should be",
+            "✓ up: done in 0.0 s: nothing changed, 36 as they should be",
         ),
-        (Summary("status", True), "status: done in 0.0 s"),
-        (Summary("up", False, created=1), "up: failed after 0.0 s: 1 created"),
+        (Summary("status", True), "✓ status: done in 0.0 s"),
+        (Summary("up", False, created=1), "✗ up: failed after 0.0 s: 1 created"),
     ],
 )
 def test_a_summary_says_what_happened(summary: Summary, line: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from provision.aws.console import console_url
 from provision.context import Run
 from provision.engine.plan import Plan
 from provision.resources.base import Resource
@@ -18,6 +19,9 @@ from provision.verify.diagnosis.cause import CHECK, UP, Cause
 from provision.verify.diagnosis.evidence import Evidence, Step, steps_of
 from provision.verify.doctor.finding import Finding, Grade
 from provision.verify.http_client import LOGIN_ROUTES
+from provision.views.condition import status_in_words
+from provision.views.style import Styled
+from provision.views.style import link as linked
 from provision.waiting.poll import Verdict
 
 Find = Callable[[Evidence], Cause | None]
@@ -122,7 +126,9 @@ def chain_findings(run: Run, plan: Plan) -> list[Finding]:
     steps = steps_of(run.aws, plan)
     findings = []
     for link in LINKS:
-        password, iam = (look_at(run.template, link, each, steps) for each in LOGINS)
+        password, iam = (
+            look_at(run.template, link, each, steps, run.aws.region) for each in LOGINS
+        )
         if replace(password, login=BOTH) == replace(iam, login=BOTH):
             findings.append(replace(password, login=BOTH))
         else:
@@ -130,7 +136,9 @@ def chain_findings(run: Run, plan: Plan) -> list[Finding]:
     return findings
 
 
-def look_at(template: Template, link: Link, login: Login, steps: Mapping[str, Step]) -> Finding:
+def look_at(
+    template: Template, link: Link, login: Login, steps: Mapping[str, Step], region: str
+) -> Finding:
     """Return what is found of a link of one login's chain."""
     for find in link.causes:
         for route in (each for each in LOGIN_ROUTES if each.login == login):
@@ -140,10 +148,10 @@ def look_at(template: Template, link: Link, login: Login, steps: Mapping[str, St
                 reason = f"{cause.sentence} ({proof})"
                 return Finding(link.name, Grade.BAD, reason, cause.next_step, login)
     parts = [steps[part.step] for part in link.parts(template, login)]
-    return look_at_parts(link, parts, login)
+    return look_at_parts(link, parts, login, region)
 
 
-def look_at_parts(link: Link, parts: list[Step], login: str) -> Finding:
+def look_at_parts(link: Link, parts: list[Step], login: str, region: str = "") -> Finding:
     """Return what is found of a link that no cause breaks: missing, on its way, different, good."""
     if missing := [part for part in parts if part.seen is None]:
         reason = "missing: " + ", ".join(part.resource.step for part in missing)
@@ -151,21 +159,25 @@ def look_at_parts(link: Link, parts: list[Step], login: str) -> Finding:
     for part in parts:
         look = part.resource.look(part.seen)
         if look.verdict is not Verdict.READY:
-            reason = f"{part.resource.step} is {look.status}" + (look.reason and f": {look.reason}")
+            state = status_in_words(look.status)
+            reason = f"{part.resource.step} is {state}" + (look.reason and f": {look.reason}")
             return Finding(link.name, Grade.BAD, reason, CHECK, login)
     if differing := [part for part in parts if part.changes]:
-        reason = "not as config.toml wants it: " + "; ".join(
+        reason = "differs from config.toml: " + "; ".join(
             f"{part.resource.step}: {', '.join(change.property for change in part.changes)}"
             for part in differing
         )
         shows = "python -m provision plan"
         return Finding(link.name, Grade.WARNING, reason, shows, login)
-    reason = ", ".join(dict.fromkeys(described(part) for part in parts))
+    reason = Styled()
+    for name in dict.fromkeys(named(part, region) for part in parts):
+        reason = Styled(reason, ", " if reason else "", name)
     return Finding(link.name, Grade.GOOD, reason, login=login)
 
 
-def described(part: Step) -> str:
-    """Return a part in a few words: its name or id, and AWS's status where it has one."""
+def named(part: Step, region: str) -> Styled:
+    """Return the name or id of an existing part, which leads to its page in the AWS console."""
     assert part.seen is not None  # noqa: S101 - the caller has looked
     name = part.resource.name or part.seen.outputs.get("id") or part.resource.step
-    return f"{name} {part.seen.status}" if part.resource.ready else name
+    identity = part.resource.identity(part.seen.outputs)
+    return linked(name, console_url(part.resource.kind, identity, vars(part.resource), region))

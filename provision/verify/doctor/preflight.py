@@ -42,6 +42,7 @@ SOON_DAYS = 180
 # Default quotas of what no call counts against its own (they can be raised): Amazon VPC User Guide,
 # "Amazon VPC quotas", per region; Amazon RDS User Guide, "Quotas and limitations for RDS Proxy".
 DEFAULT_VPCS, DEFAULT_PROXIES = 5, 20
+POOLS = "connection pools"
 ALL = 100  # percent
 INCREASE = "Free some, or ask for more in Service Quotas, if that was not done before."
 
@@ -322,9 +323,9 @@ def pools(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether all proxies together may take more connections than the DB instance has."""
     proxies = sum(isinstance(each.resource, DBProxy) for each in plan.steps)
     if words := oversubscribed(run.config.proxy.max_connections_percent, proxies):
-        yield warning("connection pools", *words)
+        yield warning(POOLS, *words)
     else:
-        yield good("connection pools", "the proxies' pools fit into the instance's max_connections")
+        yield good(POOLS, "the proxies' pools fit into the instance's max_connections")
 
 
 def oversubscribed(percent: int, proxies: int) -> tuple[str, str] | None:
@@ -365,6 +366,6 @@ CHECKS: dict[str, Check] = {
     "storage": storage,
     "RDS quota": rds_quotas,
     "RDS Proxies": proxy_count,
-    "connection pools": pools,
+    POOLS: pools,
     "VPCs": vpc_count,
 }
