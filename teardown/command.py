@@ -44,8 +44,9 @@ def teardown(
     """
     if not yes and not can_ask(output):
         raise UsageError(
-            "teardown asks before it deletes, and there is no terminal to ask on",
-            next_step="`python -m teardown --yes` does not ask; `--plan` shows what would go.",
+            "teardown asks before it deletes, but there is no terminal",
+            next_step="`python -m teardown --yes` does not ask; `--plan` shows what would be "
+            "deleted.",
         )
     with opened(options, "teardown", output, packed=False, final_snapshot=final_snapshot) as run:
         run.start()
@@ -87,7 +88,7 @@ def take_down(
     else:
         check_nothing_left(run, seen, kept_snapshot=final_snapshot)
     notes = staying(run, seen) if run.engine.counts.deleted else []
-    return run.summary(notes=notes, next_commands=[("python -m provision up", "make it again")])
+    return run.summary(notes=notes, next_commands=[("python -m provision up", "create it again")])
 
 
 def staying(run: Run, seen: Mapping[str, Seen | None]) -> list[str]:

@@ -50,7 +50,7 @@ def prepare() -> Job:
     top.add_argument("--plan", action="store_true", help="show what would be deleted; reads only")
     top.add_argument(
         "--expired", action="store_true",
-        help="delete every environment of the account and region whose time has come "
+        help="delete every expired environment of the account and region "
         "(environment.expires_after), found by tags alone",
     )  # fmt: skip
     top.add_argument(

@@ -40,7 +40,7 @@ def teardown_expired(
     """
     if not (plan or yes or can_ask(output)):
         raise UsageError(
-            "teardown asks before it deletes, and there is no terminal to ask on",
+            "teardown asks before it deletes, but there is no terminal",
             next_step="`python -m teardown --expired --yes` does not ask; `--plan` shows what "
             "would go.",
         )

@@ -95,7 +95,7 @@ def check_nothing_left(
         raise LeftBehind(
             f"{len(everything)} left at AWS: "
             + ", ".join(f"{each.kind} {each.identity}" for each in everything),
-            next_step="Run `python -m teardown` again; what stays says above why.",
+            next_step="Run `python -m teardown` again; the reasons stand above.",
         )
     return kept
 

@@ -431,7 +431,7 @@ def calling(step: str) -> Iterator[None]:
             raise refused from None
         answer = AwsAnswer("the call", type(error).__name__, str(error))
         raise UnsureError(
-            step, answer, next_step="Run the same again: it looks before it asks."
+            step, answer, next_step="Run the same command again: it looks before it creates."
         ) from error
     except boto_errors.BotoCoreError as error:
         raise ProvisionError(f"{step}: {error}" if step else str(error)) from error

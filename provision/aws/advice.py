@@ -93,7 +93,7 @@ CAPACITY = {
 }
 SERVER_ERROR = 500  # HTTP status
 SKEW_SECONDS = 300.0  # AWS takes a signature of up to five minutes from now
-AGAIN = "then run the same again"
+AGAIN = "then run the same command again"
 REACH = "Is the region right (--region, environment.region), and the network up?"
 
 
@@ -285,7 +285,7 @@ def other_keys(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about keys that AWS does not know, or that do not belong together."""
     if answer.code in ("SignatureDoesNotMatch", "InvalidSignatureException"):
         if caller.method == "env":
-            return "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID: set both anew."
+            return "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID: set both again."
         if caller.method.endswith("-file"):
             return f"The secret key {of_profile(caller)} is not that of its access key: correct it."
     if caller.method in ("env", "shared-credentials-file", "config-file"):
@@ -422,7 +422,7 @@ NEXT_STEPS: dict[Trouble, Callable[[AwsAnswer, CallContext], str]] = {
     ),
     Trouble.CAPACITY: lambda *_: (
         "AWS has none free in these zones now. Choose another database.instance_class or other "
-        "network.availability_zones, or run the same again later."
+        "network.availability_zones, or run the same command again later."
     ),
     Trouble.NOT_OFFERED: lambda _, caller: (
         f"AWS does not offer this in {caller.region or 'this region'}: choose another region with "

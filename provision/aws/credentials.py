@@ -199,7 +199,9 @@ BY_ERROR: tuple[tuple[type[Exception], Callable[[CallContext], str]], ...] = (
     (boto_errors.NoAuthTokenError, log_in_again("sso")),
     (
         boto_errors.RefreshWithMFAUnsupportedError,
-        lambda _: "The session of the MFA code has ended: run the same again, with a new code.",
+        lambda _: (
+            "The session of the MFA code has ended: run the same command again, with a new code."
+        ),
     ),
 )
 BY_PROVIDER: dict[str, Callable[[CallContext], str]] = {
@@ -228,7 +230,7 @@ def refused(error: boto_errors.ClientError, caller: CallContext) -> ProvisionErr
 def next_step(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about AWS's refusal to give credentials."""
     if "multifactorauthentication" in answer.message.lower():
-        return "Run the same again, with the MFA code that is shown then."
+        return "Run the same command again, with the MFA code that is shown then."
     words = BY_ANSWER.get((answer.operation, answer.code))
     if words:
         return words(caller)

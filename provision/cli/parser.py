@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         return spelled(super().format_help())
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, next_step=f"`{self.prog} --help` shows what there is.")
+        raise UsageError(message, next_step=f"`{self.prog} --help` shows the usage.")
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         parsed, unknown = self.parse_known_args(args, namespace)
@@ -138,16 +138,16 @@ def add_dry_run_flags(to: argparse._ActionsContainer) -> argparse._ActionsContai
     )  # fmt: skip
     to.add_argument(
         "--speed", type=positive, metavar="N",
-        help="with it: N times faster than AWS (default: 300)",
+        help="with --dry-run: N times faster than AWS (default: 300)",
     )  # fmt: skip
     to.add_argument(
         "--seed", type=seed, metavar="N",
-        help="with it: draw what is left to chance, durations above all, as another run "
-        "with this seed did (default: a new one, which is shown)",
+        help="with --dry-run: repeat the random choices, such as durations, of the run with this "
+        "seed (default: a new one, which is shown)",
     )  # fmt: skip
     to.add_argument(
         "--rehearse-db", metavar="HOST:PORT",
-        help="with it: a MySQL or MariaDB server behind the proxies (default: SQLite)",
+        help="with --dry-run: a MySQL or MariaDB server behind the proxies (default: SQLite)",
     )  # fmt: skip
     return to
 

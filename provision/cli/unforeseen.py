@@ -24,8 +24,8 @@ def unforeseen(error: BaseException, *, verbose: bool) -> UnforeseenError:
     words = shown(str(error))[1:-1]
     return UnforeseenError(
         f"{type(error).__name__}: {words}" if words else type(error).__name__,
-        next_step=f"This is a bug of the program. Its traceback is {where}: please report it. The "
-        "state is true: run the same again, or `python -m teardown`.",
+        next_step=f"This is a bug in the program. Its traceback is {where}: please report it. The "
+        "state is true: run the same command again, or `python -m teardown`.",
     )
 
 

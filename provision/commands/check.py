@@ -51,9 +51,9 @@ def api_endpoint(run: Run) -> str:
         seen = api.find(run.aws, known)
     if seen is None or not api.owned(run.aws, seen, known):
         raise ProvisionError(
-            f"there is nothing to call: no HTTP API of the {run.about()}",
-            next_step="`python -m provision up` makes the environment, or what of it is missing. "
-            "If it is there: is this the right account, region and environment.name?",
+            f"no HTTP API to call in the {run.about()}",
+            next_step="`python -m provision up` creates it. If it should exist: is this the right "
+            "account, region and environment.name?",
         )
     return seen.outputs["endpoint"]
 
@@ -121,7 +121,7 @@ def verdict_of(proof: Proof) -> str:
     """Return in words how many routes fail."""
     if failing := proof.failing():
         return some_fail(len(failing), len(LOGIN_ROUTES), "routes")
-    return "every route answers, and not all is as it should be"
+    return "every route answers, but not as it should"
 
 
 def check_failed(run: Run, failed: list[Failure], verdict: str) -> CheckFailed:

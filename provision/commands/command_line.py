@@ -39,7 +39,7 @@ examples:
   python -m provision up                  build it (10 minutes), and call it
   python -m provision up --set environment.name=demo --region eu-west-1
   python -m provision up --extend 8h      let it live 8 hours from now
-  python -m provision status              what is there, and what it costs
+  python -m provision status              what exists, and what it costs
   python -m provision list --all-regions  every environment of the account
   python -m provision timeline            what the last run did and when
   python -m provision timeline --html page.html --live
@@ -95,7 +95,7 @@ def up_flags(to: argparse.ArgumentParser) -> None:
     to.add_argument("--no-check", action="store_true", help="do not call the two routes at the end")
     to.add_argument(
         "--no-preflight", action="store_true",
-        help="go on although the look at account and region says that AWS will refuse",
+        help="continue even when the checks of account and region say that AWS will refuse",
     )  # fmt: skip
     replace_flag(to)
     to.add_argument(
@@ -104,16 +104,16 @@ def up_flags(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     to.add_argument(
         "--yes", action="store_true",
-        help="do not ask before something is made that costs (on a terminal)",
+        help="do not ask before creating what costs money (on a terminal)",
     )  # fmt: skip
     to.add_argument(
         "--extend", metavar="LENGTH", type=extension,
-        help="let the environment live so long from now, e.g. 8h; `never` takes its expiry away",
+        help="move the expiry to this long from now, e.g. 8h; `never` removes it",
     )  # fmt: skip
     add_explain_flag(to)
     add_dry_run_flags(to).add_argument(
         "--serve", action="store_true",
-        help="with it: keep it up, with both routes on a loopback URL, until Ctrl-C",
+        help="with --dry-run: keep it running until Ctrl-C, both routes on a loopback URL",
     )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def replace_flag(to: argparse.ArgumentParser) -> None:
     """Add `--replace`."""
     to.add_argument(
         "--replace", metavar="STEP", action="append", default=[],
-        help="make a step anew, e.g. db-instance: its data is lost; repeatable",
+        help="replace a step's resource, e.g. db-instance (its data is lost); repeatable",
     )  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def prices_flag(to: argparse.ArgumentParser) -> None:
     """Add `--prices`."""
     to.add_argument(
         "--prices", choices=("table", "live"), default="table",
-        help="by the dated table of this program (default), or asked of AWS's price list now",
+        help="from this program's dated table (default), or from AWS's price list now",
     )  # fmt: skip
 
 
@@ -230,7 +230,7 @@ def logs_flags(to: argparse.ArgumentParser) -> None:
         "--since", metavar="MINUTES", type=positive, default=10.0,
         help="how far to look back (default: 10)",
     )  # fmt: skip
-    to.add_argument("--follow", action="store_true", help="go on until Ctrl-C")
+    to.add_argument("--follow", action="store_true", help="continue until Ctrl-C")
 
 
 def logs(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
@@ -268,7 +268,7 @@ def timeline_flags(to: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     to.add_argument(
         "--html", metavar="FILE", type=Path,
-        help="write a page instead: the environment as a drawing, and the run",
+        help="write an HTML page instead: the environment as a diagram, and the run",
     )  # fmt: skip
     to.add_argument(
         "--live", action="store_true",
@@ -316,7 +316,7 @@ def init(options: Options, output: Display, _arguments: argparse.Namespace) -> t
 
 COMMANDS = (
     ("init", "write config.toml with every default and what it means", no_flags, init),
-    ("up", "make AWS match config.toml, then show that both logins work", up_flags, up),
+    ("up", "make AWS match config.toml, then prove that both logins work", up_flags, up),
     ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
     (
         "status",
@@ -330,7 +330,7 @@ COMMANDS = (
         list_flags,
         list_environments,
     ),
-    ("check", "call both routes and say for each whether and how it logged in", no_flags, check),
+    ("check", "call both routes; show for each whether and how it logged in", no_flags, check),
     (
         "doctor",
         "account, region and each link of the chain, good or bad; reads only",

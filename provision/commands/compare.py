@@ -47,7 +47,7 @@ def compare(options: Options, output: Display, *, requests: int = REQUESTS) -> S
         if unheard := [each for each in samples if not each.good]:
             raise no_answer(unheard)
         failed = sum(each.failed for each in samples)
-        notes = [f"{failed} calls failed and are left out: `check` says why"] if failed else []
+        notes = [f"{failed} calls failed and are not counted; `check` shows why"] if failed else []
         return run.summary(notes=[in_a_sentence(*samples), *notes])
 
 
@@ -124,7 +124,7 @@ def quiet(status: str, reason: str = "") -> None:
 def no_answer(unheard: Sequence[Sample]) -> CheckFailed:
     """Return the error for routes that never answered as they should."""
     lines = [f"GET {each.route.path} never worked: {each.last_failure}" for each in unheard]
-    return CheckFailed("\n".join(lines), next_step="`python -m provision check` says why.")
+    return CheckFailed("\n".join(lines), next_step="Run `python -m provision check` to see why.")
 
 
 # --- figures --------------------------------------------------------------------------------------
@@ -164,7 +164,9 @@ def in_a_sentence(password: Sample, iam: Sample) -> str:
     wider = max(first.iqr, second.iqr)
     slower, faster = ("iam", "password") if between >= 0 else ("password", "iam")
     where = "within" if abs(between) <= wider else "more than"
-    verdict = "no difference that these calls prove" if where == "within" else "a real difference"
+    verdict = (
+        "no difference that these calls can prove" if where == "within" else "a real difference"
+    )
     return (
         f"the {slower} login is slower than the {faster} login by {abs(between):.1f} ms (medians, "
         f"warm), {where} the spread of {wider:.1f} ms: {verdict}"

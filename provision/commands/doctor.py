@@ -95,9 +95,9 @@ def show(output: Display, scope: str, title: str, findings: Sequence[Finding]) -
 def verdict(run: Run, chain: Sequence[Finding]) -> str:
     """Return in a line how things are, when nothing is bad."""
     if chain:
-        return "every link is whole; `check` proves it by calling the routes"
+        return "every link is good; `check` calls the routes to prove it"
     name = run.config.environment.name
-    return f"nothing of environment {name} is there, and nothing is in the way of making it"
+    return f"environment {name} does not exist, and nothing prevents creating it"
 
 
 def next_commands(chain: Sequence[Finding]) -> list[tuple[str, str]]:

@@ -111,7 +111,7 @@ def up(
             notes=(),
             lasting=False,
             next_commands=[
-                ("python -m provision up --dry-run --serve", "keep it up, and look around in it"),
+                ("python -m provision up --dry-run --serve", "keep it running, and look around"),
                 ("python -m provision plan", "what a real `up` would do (reads only)"),
                 ("python -m provision up", "build it at AWS"),
             ],
@@ -132,7 +132,7 @@ def serve(run: Run, options: Options, rehearsal: Rehearsal, summary: Summary) ->
         options.stop.expected = True
         options.stop.wait()
         options.stop.clear()
-    run.output.note("the rehearsal has ended: nothing of it is kept")
+    run.output.note("the rehearsal has ended; nothing was kept")
     return replace(summary, silent=True)
 
 
@@ -158,13 +158,13 @@ def playground(run: Run, options: Options, rehearsal: Rehearsal) -> Playground:
 
 def how_to_reach(run: Run, rehearsal: Rehearsal, *, reachable: bool) -> Iterator[str]:
     """Yield how to reach a rehearsal from another terminal."""
-    yield "The rehearsal is up until Ctrl-C. In a second terminal:"
+    yield "The rehearsal runs until Ctrl-C. In a second terminal:"
     if reachable:
         yield f"  {program('provision')} --rehearsal status"
         yield "      and so plan, check, doctor, logs, compare, timeline, up"
         yield f"  {program('teardown')} --rehearsal"
     else:
-        yield "  (`--rehearsal` does not lead here: another rehearsal of yours is up, or the folder"
+        yield "  (`--rehearsal` does not reach it: another rehearsal of yours runs, or the folder"
         yield f"  {folder()} is not yours alone)"
     if run.url:
         yield f"  curl {run.url}/func1    # logs in with the password"
@@ -176,6 +176,6 @@ def how_to_reach(run: Run, rehearsal: Rehearsal, *, reachable: bool) -> Iterator
     for name in EXPORTED:
         yield f"  export {name}={environ[name]}"
     proxy = run.template.proxies["iam"].name
-    yield "Break something by hand, for example, and ask the doctor:"
+    yield "Break something by hand, then run the doctor. For example:"
     yield f"  aws rds modify-db-proxy --db-proxy-name {proxy} --no-require-tls"
     yield f"  {program('provision')} --rehearsal doctor"

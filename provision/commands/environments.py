@@ -88,7 +88,7 @@ def existing(options: Options, region: str, output: Reporter) -> list[Existing]:
         found = candidates(aws)
         for each in found.unseen:
             output.record("unreadable", region=region, message=each)
-            output.note(f"{region}: not looked at: {each}")
+            output.note(f"{region}: skipped: {each}")
         looked = [look(aws, options, name, output) for name in found.names]
         return [each for each in looked if each is not None]
 
@@ -154,7 +154,7 @@ def everywhere(options: Options, output: Reporter, *, all_regions: bool) -> Iter
             if isinstance(error, AwsCallError) and error.answer.code not in DENIED:
                 raise
             output.record("region", region=region, error=error.as_dict())
-            output.note(f"{region}: not looked at: {error.message}")
+            output.note(f"{region}: skipped: {error.message}")
 
 
 def regions(options: Options, here: str) -> list[str]:

@@ -26,7 +26,7 @@ def init(options: Options, output: Display) -> Summary:
             file.write(content)
     except FileExistsError:
         raise UsageError(
-            f"{path} exists already, and was left as it is",
+            f"{path} already exists; it was not changed",
             next_step="Edit it, or write another one with --config PATH.",
         ) from None
     except OSError as error:

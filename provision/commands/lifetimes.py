@@ -49,7 +49,7 @@ def lifetime_words(moment: datetime.datetime, costs: Estimate) -> str:
     if left <= datetime.timedelta():
         return (
             f"expired at {at}, {duration(-left.total_seconds())} ago: `python -m teardown "
-            "--expired` deletes it, `python -m provision up --extend 8h` lets it live"
+            "--expired` deletes it, `python -m provision up --extend 8h` extends it"
         )
     amount = cost_of(costs, left)
     price = "an unknown amount" if amount is None else f"about {dollars(amount)}"

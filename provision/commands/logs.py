@@ -96,9 +96,9 @@ def read(run: Run, readers: Mapping[Login, LogReader]) -> list[LoggedRequest]:
     if not any(reader.there for reader in readers.values()):
         groups = " and ".join(reader.group for reader in readers.values())
         raise ProvisionError(
-            f"there is no log to read: no log group {groups} in the {run.about()}",
-            next_step="`python -m provision up` makes them. If they are there: is this the right "
-            "account, region and environment.name?",
+            f"no log to read: no log group {groups} in the {run.about()}",
+            next_step="`python -m provision up` creates them. If they should exist: is this "
+            "the right account, region and environment.name?",
         )
     return [request for requests in found for request in requests]
 

@@ -24,7 +24,7 @@ def policy(options: Options, output: Display, *, number: int | None = None) -> S
     documents = policies(config, state=at if isinstance(at, S3Location) else None)
     if number is not None and not 1 <= number <= len(documents):
         raise UsageError(
-            f"--document {number}: there is no such document",
+            f"--document {number}: no such document",
             next_step=f"Documents are numbered from 1 to {len(documents)}.",
         )
     if number is not None:

@@ -94,7 +94,7 @@ def chosen(
     """Return the run asked for. Raises UsageError or StateError."""
     if not runs:
         raise StateError(
-            f"{where}: no run is recorded there",
+            f"{where}: no run is recorded",
             next_step="`python -m provision up` and `python -m teardown` record what they did.",
         )
     newest_first: list[Mapping[str, Any]] = list(reversed(runs))
@@ -105,7 +105,7 @@ def chosen(
             for number, run in enumerate(newest_first, 1)
         ]
         raise UsageError(
-            "\n".join([f"--run {number}: there is no such run; these are kept:", *kept]),
+            "\n".join([f"--run {number}: no such run; these are kept:", *kept]),
             next_step="1 is the newest; the last 20 runs that did anything are kept.",
         )
     return newest_first[number - 1]

@@ -111,5 +111,5 @@ def write(path: Path, text: str) -> None:
     except OSError as error:
         raise UsageError(
             f"--html {path}: cannot be written: {error.strerror}",
-            next_step="Name a file in a folder that is there and can be written to.",
+            next_step="Name a file in an existing, writable folder.",
         ) from error

@@ -142,13 +142,13 @@ def costs(plan: Plan) -> bool:
 
 def question(run: Run) -> str:
     """Return what a person is asked before something costs."""
-    return f"Make this? {cost_note(run.config)}."
+    return f"Create this? {cost_note(run.config)}."
 
 
 def after_up() -> list[tuple[str, str]]:
     """Return the commands that make sense now."""
     return [
         ("python -m provision check", "call both routes again"),
-        ("python -m provision status", "what is there, and what it costs"),
-        ("python -m teardown", "delete it all"),
+        ("python -m provision status", "what exists, and what it costs"),
+        ("python -m teardown", "delete everything"),
     ]

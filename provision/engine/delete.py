@@ -124,7 +124,7 @@ class Remover:
         named = "; ".join(map(str, blockers)) or (row.because if row else "")
         reason = f"{error.answer.code}: {error.answer.message} - {named}"
         commands = "; ".join(dict.fromkeys(each.command for each in lasting if each.command))
-        advice = f"Waiting does not remove it: {commands}. Then run the same again."
+        advice = f"Waiting does not remove it: {commands}. Then run the same command again."
         if lasting or row is None:
             return PollResult(Verdict.SUSPECT, "in use", reason, LASTING_SECONDS, advice)
         return PollResult(Verdict.SUSPECT, "in use", reason, row.seconds, LATER)

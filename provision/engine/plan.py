@@ -208,9 +208,9 @@ def refusals(
             f"{c.property} is {c.is_}, should be {c.should}" for c in planned.changes if c.replaces
         )
         yield ReplacementRefused(
-            f"{resource.step}: only a new one will do ({because}), and it holds data",
-            next_step="To keep it, let config.toml have what the DB instance has. To lose its "
-            f"data: `up --replace {resource.step}`.",
+            f"{resource.step}: AWS can only replace it ({because}), and it holds data",
+            next_step="To keep it, set config.toml to what the DB instance has. To replace it and "
+            f"lose its data: `up --replace {resource.step}`.",
         )
 
 
@@ -239,7 +239,7 @@ def not_ours(
             f"{resource.step}: whose the {what} is cannot be said: it {whose.because}{says}. It "
             "was not touched.",
             next_step="Let the caller read its tags (`python -m provision policy` prints what that "
-            "takes), then run the same again.",
+            "takes), then run the same command again.",
         )
     if whose.owner is Owner.COPY:
         return ForeignResource(
@@ -251,8 +251,8 @@ def not_ours(
     marks = f", ours would have {aws.environment!r} and {resource.step!r}"
     marks = marks if seen.tags is not None else ""  # some kinds have no tags
     return ForeignResource(
-        f"{resource.step}: the {what} is there and is not this environment's: it {whose.because}"
+        f"{resource.step}: the {what} exists and is not this environment's: it {whose.because}"
         f"{marks}{says}. It was not touched.",
-        next_step="Choose another environment.name, or remove or rename what is there"
+        next_step="Choose another environment.name, or remove or rename the existing one"
         + (", or put its tags back." if in_state and seen.tags is not None else "."),
     )

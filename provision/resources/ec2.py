@@ -221,7 +221,7 @@ class AvailabilityZones(DataSource):
                 f"in the zones {', '.join(good) or 'none'} of {aws.region}"
                 + (f"; network.availability_zones names {', '.join(bad)}" if bad else ""),
                 next_step="Set network.availability_zones to two of them, or choose another "
-                "database.instance_class or region. Nothing was made.",
+                "database.instance_class or region. Nothing was created.",
             )
         return {"first": zones[0], "second": zones[1]}
 
@@ -249,7 +249,7 @@ class AvailabilityZones(DataSource):
             raise ProvisionError(
                 f"database.instance_class = {self.instance_class!r}: not offered in {aws.region} "
                 f"with MySQL {self.engine_version}",
-                next_step=f"Offered are {', '.join(classes[:12])}. Nothing was made.",
+                next_step=f"Offered are {', '.join(classes[:12])}. Nothing was created.",
             )
         return {zone["Name"] for option in options for zone in option.get("AvailabilityZones", ())}
 

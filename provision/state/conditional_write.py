@@ -24,7 +24,7 @@ class Overtaken(Exception):
     """Another version than the one to be replaced is there; `found` is it, None when none is."""
 
     def __init__(self, found: Found | None) -> None:
-        super().__init__("another version is there")
+        super().__init__("another version exists")
         self.found = found
 
 
@@ -35,7 +35,7 @@ def write(key: str, body: bytes, replaces: str | None) -> Logic[str]:
     took effect), or what was to be replaced still is (then it is sent again, under the same
     condition, so that it takes effect once at most).
 
-    Raises Overtaken when another version is there, ProvisionError when S3 does not answer.
+    Raises Overtaken when another version exists, ProvisionError when S3 does not answer.
     """
     for attempt in range(ATTEMPTS):
         answer = yield Put(key, body, replaces)
@@ -73,5 +73,5 @@ def no_answer(answer: S3Answer) -> ProvisionError:
         return answer.error
     return ProvisionError(
         "S3 answered every attempt with ConditionalRequestConflict: others write the same object",
-        next_step="Run the same again.",
+        next_step="Run the same command again.",
     )

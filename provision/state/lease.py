@@ -27,7 +27,7 @@ MARGIN_SECONDS = 2.0  # the holder stops so much earlier, another takes over so 
 SHORTEST_LEASE, LONGEST_LEASE = 5, 3600  # seconds
 NOT_BEGUN = float("-inf")
 RENEWALS_A_LEASE = 3  # a renewal may fail, and the next still be in time
-WAIT_OR_RETRY = "Wait until that run has ended, then run the same again."
+WAIT_OR_RETRY = "Wait until that run has ended, then run the same command again."
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ def who_holds(lease: Lease) -> Logic[str]:
 def held_by(found: Found) -> str:
     """Return in words who holds the lock that was found."""
     there = parse(found.body)
-    return f"it is held now by {there.holder}" if there else "its object is none of this program's"
+    return f"it is held now by {there.holder}" if there else "its object is not this program's"
 
 
 def lease_lost(where: str, why: str, who: str = "") -> LeaseLost:
@@ -250,6 +250,6 @@ def lease_lost(where: str, why: str, who: str = "") -> LeaseLost:
     return LeaseLost(
         f"{where}: this run lost its lock and changes nothing more: {why}{now}. The state is left "
         "to whoever holds the lock.",
-        next_step="Wait until nobody holds the lock, then run the same again: it looks at AWS, and "
-        "goes on from there.",
+        next_step="Wait until nobody holds the lock, then run the same command again: it "
+        "looks at AWS, and continues from there.",
     )

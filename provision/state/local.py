@@ -164,7 +164,7 @@ def not_a_lock(lock: Path) -> StateError:
     """Return the error for what stands in the lock file's place."""
     return StateError(
         f"{lock}: is not a lock file of yours: a link, or somebody else's file",
-        next_step="Look who put it there, delete it, then run the same again.",
+        next_step="Find out who created it, delete it, then run the same command again.",
     )
 
 
@@ -176,7 +176,7 @@ def take(handle: int, path: Path) -> None:
         holder = os.pread(handle, 1000, 0).decode(errors="replace").strip()
         raise Locked(
             f"{path}: in use by {holder or 'another run'}",
-            next_step="Wait until that run has ended, then run the same again.",
+            next_step="Wait until that run has ended, then run the same command again.",
         ) from None
 
 

@@ -212,7 +212,7 @@ class S3Store:
             raise StateError(f"{self._at}: not UTF-8; it was left as it is") from None
 
     def write(self, text: str, replaces: str | None) -> str:
-        """Write the document. Raises StateError when another version is there, or LeaseLost."""
+        """Write the document. Raises StateError when another version exists, or LeaseLost."""
         logic = conditional_write.write(self._at.key, text.encode(), replaces)
         try:
             return carry_out(logic, self._requests)
@@ -222,7 +222,7 @@ class S3Store:
             raise StateError(
                 f"{self._at}: somebody else has written it since this run read it; it was left as "
                 "it is",
-                next_step="Run the same again: it reads the state anew, and looks at AWS.",
+                next_step="Run the same command again: it reads the state again, and looks at AWS.",
             ) from None
 
     @contextlib.contextmanager

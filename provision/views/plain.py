@@ -86,7 +86,7 @@ class Plain(Display):
     def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
         self._command = command
         self._progress.speed, self._progress.earlier = pace.speed, pace.earlier
-        self._progress.start(resources, activity="asking AWS what exists")
+        self._progress.start(resources, activity="looking up what exists")
         self._parts = parts_of(resources)
         self._tell([f"{command}: {about}"])
         if self._beats and self._heart is None:

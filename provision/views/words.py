@@ -125,7 +125,7 @@ def step_line(planned: Planned, width: int = 0) -> str:
         line += f" {resource.name}"
     if planned.action is Action.REPLACE and isinstance(resource, ManagedResource):
         loses = ", ITS DATA IS LOST" if resource.holds_data else ""
-        return Styled(does, line, Piece(f": deleted and made anew{loses}", Meaning.BAD))
+        return Styled(does, line, Piece(f": deleted and created again{loses}", Meaning.BAD))
     return Styled(does, line)
 
 
@@ -283,5 +283,5 @@ def counts_in_words(summary: Summary) -> str:
     ]
     if summary.unchanged:
         counted += [f"{summary.unchanged} unchanged"] if counted else []
-        return ", ".join(counted) or f"nothing changed, {summary.unchanged} as they should be"
+        return ", ".join(counted) or f"nothing changed, {summary.unchanged} up to date"
     return ", ".join(counted)

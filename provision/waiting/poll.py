@@ -161,7 +161,7 @@ def until(
 
 def described(look: PollResult) -> str:
     """Return status and reason as one phrase."""
-    status = look.status or "not there"
+    status = look.status or "missing"
     return f"{status} ({look.reason})" if look.reason else status
 
 

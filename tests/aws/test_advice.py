@@ -16,7 +16,7 @@ from provision.waiting.transient_errors import TABLE
 from tests.support.commands import Commands
 
 POLICY = "`python -m provision policy`"
-AGAIN = "run the same again"
+AGAIN = "run the same command again"
 HOME = CallContext("EC2", "eu-west-1", "env")
 
 

@@ -42,7 +42,7 @@ def test_what_is_mistyped(nowhere: Commands, line: str, said: str, program: str)
     assert (result.code, result.stdout) == (2, "")
     error, following = result.stderr.splitlines()
     assert error.endswith(said)
-    assert following == f"next:  `{program} --help` shows what there is."
+    assert following == f"next:  `{program} --help` shows the usage."
 
 
 def test_a_mistyped_step(commands: Commands) -> None:

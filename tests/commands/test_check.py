@@ -302,7 +302,7 @@ def test_up_tells_what_it_made_although_a_login_does_not_work(environment: Envir
 def test_without_an_environment_there_is_nothing_to_call(whole: Environment) -> None:
     result = whole.check("--set", "environment.name=another", "--state", "another.json")
     assert result.code == 1
-    assert "there is nothing to call" in result.error["message"]
+    assert "no HTTP API to call" in result.error["message"]
     assert "environment another" in result.error["message"]
     assert "provision up" in result.error["next"]
 

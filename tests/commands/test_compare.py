@@ -178,7 +178,7 @@ def test_without_an_environment(
 ) -> None:
     result = commands.run("provision", "compare", "--output", "json")
     assert result.code == 1
-    assert "there is nothing to call" in result.error["message"]
+    assert "no HTTP API to call" in result.error["message"]
 
 
 @pytest.mark.parametrize("number", ["0", "-3", "1.5", "many", "10001"])

@@ -56,7 +56,7 @@ def test_storage_and_version_that_aws_moved_are_kept_and_block_nothing(built: Bu
     assert set(call) == {"ApplyImmediately", "BackupRetentionPeriod", "DBInstanceIdentifier"}
     status = built.commands.run("provision", "status", "--output", "plain")
     assert "kept" in status.stdout
-    assert "not as they should be" not in status.stdout.split("kept")[1]
+    assert "not up to date" not in status.stdout.split("kept")[1]
     assert built.commands.up().code == 0
 
 

@@ -90,7 +90,7 @@ def test_every_command_reaches_it_from_a_second_process(up: Up) -> None:
     up.process.send_signal(signal.SIGINT)
     out, err = up.process.communicate(timeout=60)
     assert (up.process.returncode, out) == (0, "")
-    assert err.splitlines()[-1] == "the rehearsal has ended: nothing of it is kept"
+    assert err.splitlines()[-1] == "the rehearsal has ended; nothing was kept"
     assert not state.exists()
 
 

@@ -276,10 +276,10 @@ def test_somebody_elses_is_refused(state: State) -> None:
     error = refused(state, BOX, seen(tags=theirs))
     assert isinstance(error, ForeignResource)
     assert error.message == (
-        "box: the box box-1 is there and is not this environment's: it has provision:environment "
+        "box: the box box-1 exists and is not this environment's: it has provision:environment "
         "= 'theirs', provision:step = 'box', ours would have 'demo' and 'box'. It was not touched."
     )
-    assert error.next_step.endswith("or remove or rename what is there.")
+    assert error.next_step.endswith("or remove or rename the existing one.")
 
 
 def test_what_the_state_knows_can_get_its_tags_back(state: State) -> None:
@@ -296,7 +296,7 @@ def test_a_kind_without_tags_is_told_without_them(state: State) -> None:
     error = refused(recorded(state), BOX, seen(tags=None, ours=False))
     assert "it is not part of ours; the state file says that it is ours." in error.message
     assert "ours would have" not in error.message
-    assert error.next_step.endswith("what is there.")
+    assert error.next_step.endswith("the existing one.")
 
 
 def test_what_cannot_be_read_is_no_proof(state: State) -> None:
@@ -324,7 +324,7 @@ def test_data_is_replaced_only_by_name(state: State) -> None:
     error = refused(recorded(state, "vault"), Vault("vault"), blue)
     assert isinstance(error, ReplacementRefused)
     assert error.message == (
-        "vault: only a new one will do (Colour is blue, should be red), and it holds data"
+        "vault: AWS can only replace it (Colour is blue, should be red), and it holds data"
     )
     assert "`up --replace vault`" in error.next_step
     assert plan(state, (Vault("vault"), blue), replace=["vault"]).refused == ()

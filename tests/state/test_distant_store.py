@@ -45,7 +45,7 @@ class Distant:
         self.begun.set()
         assert self.gate.wait(timeout=30)
         if replaces != (str(len(self.versions)) if self.versions else None):
-            raise StateError("another version is there")
+            raise StateError("another version exists")
         self.versions.append(text)
         return str(len(self.versions))
 

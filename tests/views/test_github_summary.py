@@ -198,7 +198,7 @@ def test_a_check_without_an_environment(commands: Commands, tmp_path: Path) -> N
     assert result.code == 1
     shown = path.read_text()
     assert shown.startswith("### check: failed after")
-    assert "nothing to call" in shown
+    assert "no HTTP API to call" in shown
 
 
 def test_a_bad_configuration_leaves_a_section_too(commands: Commands, tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ def test_nothing_is_drawn_while_somebody_is_asked() -> None:
     output = Watched(console())
     output.start("teardown", RESOURCES, ABOUT, Pace())
     output.refresh()
-    assert "asking AWS what exists" in output.terminal
+    assert "looking up what exists" in output.terminal
     output.table("2 to delete:", ("step",), [("vpc",), ("stage",)])
     before = output.terminal
     output.time += 5

@@ -23,7 +23,7 @@ class Story:
 
     def __post_init__(self) -> None:
         self.progress = Progress(self.clock)
-        self.progress.start(RESOURCES, activity="asking AWS what exists")
+        self.progress.start(RESOURCES, activity="looking up what exists")
 
     def began(self, *steps: str, doing: str = "creating") -> None:
         for step in steps:
@@ -50,7 +50,7 @@ def story() -> Story:
 
 def test_before_the_plan_aws_is_asked_and_nothing_is_counted(story: Story) -> None:
     view = story.view
-    assert view.activity == "asking AWS what exists"
+    assert view.activity == "looking up what exists"
     assert (view.done, view.total, view.waits) == (0, 0, ())
 
 

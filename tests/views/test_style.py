@@ -41,7 +41,7 @@ def shown(width: int, environ: dict[str, str], out: type[io.StringIO] = Tty) -> 
     display.error(ProvisionError("it broke", next_step="mend it"))
     display.table("", ("link", "why"), [("a", Styled(Piece("bad", Meaning.BAD)))])
     display.summary(Summary("up", ok=True, seconds=3, created=1, url=URL,
-                            next_commands=[("python -m teardown", "delete it all")]))  # fmt: skip
+                            next_commands=[("python -m teardown", "delete all")]))  # fmt: skip
     display.close()
     return progress.getvalue() + results.getvalue()
 

@@ -155,7 +155,7 @@ def test_a_plan_has_a_line_for_each_step_and_its_changes_below() -> None:
     )
     assert list(plan_lines(plan)) == [
         "+ create   vpc          VPC",
-        "- REPLACE  db-instance  DB instance rds-proxy-auth-database: deleted and made anew, "
+        "- REPLACE  db-instance  DB instance rds-proxy-auth-database: deleted and created again, "
         "ITS DATA IS LOST",
         "      DBName: a -> b  (AWS cannot change this in place)",
         "~ update   proxy-iam    RDS Proxy rds-proxy-auth-iam",
@@ -167,7 +167,10 @@ def test_a_plan_has_a_line_for_each_step_and_its_changes_below() -> None:
 
 def test_a_plan_with_nothing_to_do_says_so() -> None:
     assert list(plan_lines(plan_of())) == []
-    assert plan_result(plan_of()) == "Plan: + 0 to create, ~ 0 to change, - 0 to replace, · 36 unchanged"
+    assert (
+        plan_result(plan_of())
+        == "Plan: + 0 to create, ~ 0 to change, - 0 to replace, · 36 unchanged"
+    )
 
 
 # --- errors ---------------------------------------------------------------------------------------
@@ -276,7 +279,7 @@ def test_a_summary_has_urls_notes_and_what_to_type_next() -> None:
     [
         (
             Summary("up", True, unchanged=36),
-            "✓ up: done in 0.0 s: nothing changed, 36 as they should be",
+            "✓ up: done in 0.0 s: nothing changed, 36 up to date",
         ),
         (Summary("status", True), "✓ status: done in 0.0 s"),
         (Summary("up", False, created=1), "✗ up: failed after 0.0 s: 1 created"),

@@ -72,4 +72,4 @@ def unexplained(evidence: Evidence) -> Cause:
     proof = evidence.said()
     if evidence.problem:
         proof += f"; AWS could not be read: {evidence.problem}"
-    return Cause("nothing that AWS tells explains it", proof, CHECK, certain=False)
+    return Cause("nothing that AWS reports explains it", proof, CHECK, certain=False)

@@ -14,7 +14,7 @@ RDS_SERVICE = "rds.amazonaws.com"
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action
 WARMING = "the proxy is still warming up: that takes minutes, rarely a quarter of an hour"
 UNREAD = "the proxy has not read its secret yet, though secret and role are right"
-UNREACHED = "the proxy does not reach the database, though every rule lets it through"
+UNREACHED = "the proxy does not reach the database, although every rule allows it"
 NOT_READ = "does not have any registered credentials"
 SERVING = ("available", "backing-up", "modifying", "storage-optimization")
 
@@ -47,7 +47,7 @@ def proxy_takes_another_login(evidence: Evidence) -> Cause | None:
     change = evidence.change(evidence.proxy, "IAMAuth")
     if not change:
         return None
-    return Cause("the proxy takes another kind of login", differing("IAMAuth", change))
+    return Cause("the proxy expects another kind of login", differing("IAMAuth", change))
 
 
 def tls_not_required(evidence: Evidence) -> Cause | None:
@@ -75,7 +75,7 @@ def database_not_available(evidence: Evidence) -> Cause | None:
         start = f"aws rds start-db-instance --db-instance-identifier {name}; then {CHECK}"
         return Cause("the DB instance is stopped", proof, start)
     broken = instance.status in evidence.should(declared).failed
-    sentence = "the DB instance is broken" if broken else "the DB instance does not serve just now"
+    sentence = "the DB instance is broken" if broken else "the DB instance is not available now"
     return Cause(sentence, proof, UP if broken else CHECK, certain=broken)
 
 

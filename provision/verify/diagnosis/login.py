@@ -126,11 +126,11 @@ REFUSALS = (
         "is used up, or the database is overloaded",
     ),
     Symptom(r"\b1040\b|rate limit exceeded", "too many new connections at once"),
-    Symptom(r"\b1049\b|Unknown database", "the database that DB_NAME names is not there", UP),
+    Symptom(r"\b1049\b|Unknown database", "the database that DB_NAME names does not exist", UP),
     Symptom(r"\b1105\b|Unknown error", "an error on AWS's side", PROXY_LOG),
     Symptom(
         r"no answer after|Task timed out|\b2003\b",
-        "the function gets no answer from the proxy in time, though every rule lets it through",
+        "the function gets no answer from the proxy in time, although every rule allows it",
     ),
 )
 

@@ -64,7 +64,7 @@ def preflight(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
     findings = account_findings(run, plan)
     if hopeless := bad_ones(findings):
         raise ProvisionError(
-            "this cannot succeed, so nothing was made:\n" + in_words(hopeless),
+            "this cannot succeed, so nothing was created:\n" + in_words(hopeless),
             next_step=next_steps(hopeless),
         )
     return findings
@@ -116,12 +116,12 @@ def checked(
         raise
     except AwsCallError as error:
         answer = error.answer
-        reason = f"cannot be told: {answer.operation} answered {answer.code}"
+        reason = f"cannot be determined: {answer.operation} answered {answer.code}"
         return [warning(title, reason, error.next_step)]
     except ProvisionError as error:
         if strict:
             raise
-        return [warning(title, f"cannot be told: {error.message}", error.next_step)]
+        return [warning(title, f"cannot be determined: {error.message}", error.next_step)]
 
 
 # --- the checks -----------------------------------------------------------------------------------
@@ -156,8 +156,8 @@ def names(_run: Run, plan: Plan) -> Iterator[Finding]:
 def linked_role(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the account has RDS's own role; `up` makes a missing one."""
     seen = plan.of(run.template.service_linked_role).seen
-    there = "AWSServiceRoleForRDS is there" if seen else "not there yet: `up` makes it"
-    yield good("service-linked role", there)
+    exists = "exists" if seen else "does not exist yet: `up` creates it"
+    yield good("service-linked role", f"AWSServiceRoleForRDS {exists}")
 
 
 def engine_version(run: Run, plan: Plan) -> Iterator[Finding]:
@@ -345,14 +345,14 @@ def oversubscribed(percent: int, proxies: int) -> tuple[str, str] | None:
 
 def vpc_count(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the VPC fits into AWS's default quota."""
-    there = len(pages(run.aws.ec2, "describe_vpcs", "Vpcs"))
-    yield from against_default("VPCs", there, new(plan, Vpc), DEFAULT_VPCS)
+    existing = len(pages(run.aws.ec2, "describe_vpcs", "Vpcs"))
+    yield from against_default("VPCs", existing, new(plan, Vpc), DEFAULT_VPCS)
 
 
-def against_default(what: str, there: int, more: int, default: int) -> Iterator[Finding]:
+def against_default(what: str, existing: int, more: int, default: int) -> Iterator[Finding]:
     """Yield whether so many more fit; a warning only, since AWS's default may have been raised."""
-    reason = f"{there} there, {more} more needed; AWS's default quota is {default}"
-    full = more and there + more > default
+    reason = f"{existing} exist, {more} more needed; AWS's default quota is {default}"
+    full = more and existing + more > default
     yield warning(what, reason, INCREASE) if full else good(what, reason)
 
 
