@@ -11,14 +11,11 @@ from typing import Any
 
 from provision.aws.account import Aws, make_session
 from provision.cli.options import Options, configuration, state_location
-from provision.commands.lifetimes import lifetime_words
 from provision.commands.timeline_page import asked, glance, write
 from provision.config import Config
 from provision.engine.events import Display, Summary
 from provision.environment import environment
 from provision.errors import StateError, UsageError
-from provision.pricing.table import estimate
-from provision.resources.expiry import moment_of
 from provision.state.local import LocalStore
 from provision.state.open import store_at
 from provision.state.state import State
@@ -64,10 +61,8 @@ def timeline(
         expires = state.runs[-1].get("expires", "") if state.steps else ""
     about = f"{settings.name}: account {state.account}, {state.region}"
     said = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
-    if moment := moment_of(expires):
-        words = lifetime_words(moment, estimate(config))
-        said += f" When this page was written: the environment {words}."
-    write(html, page(about, said, run, template, things, glance(config, state, template)))
+    facts = glance(config, state, template, expires)
+    write(html, page(about, said, run, template, things, facts))
     output.record("page", path=str(html))
     return Summary("timeline", ok=True, notes=(f"written: {html}",))
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from provision.cli.options import Options
+from provision.commands.lifetimes import lifetime_words
 from provision.commands.status import Standing, stand
 from provision.config import Config
 from provision.context import opened
@@ -16,6 +17,7 @@ from provision.engine.plan import compare
 from provision.errors import UsageError
 from provision.pricing.table import dollars, estimate, note_of, spent
 from provision.resources.base import Resource
+from provision.resources.expiry import moment_of
 from provision.resources.references import bind
 from provision.resources.template import Template
 from provision.state import state as recorded
@@ -25,8 +27,8 @@ from provision.views.timeline.page import Glance, LoginFacts
 from provision.views.timeline.things import Thing, Things, page_of
 
 
-def glance(config: Config, state: recorded.State, template: Template) -> Glance:
-    """Return what a person opens the page for, from the state file."""
+def glance(config: Config, state: recorded.State, template: Template, expires: str) -> Glance:
+    """Return what a person opens the page for, from the state file, and when it expires."""
     api = state.steps.get(template.api.step)
     endpoint = api.outputs.get("endpoint", "") if api else ""
     check = last_check(state.runs) if endpoint else None
@@ -35,7 +37,7 @@ def glance(config: Config, state: recorded.State, template: Template) -> Glance:
         LoginFacts(title, f"{endpoint}{path}" if endpoint else "", *found(check, login))
         for title, login, path in ways
     ]
-    return Glance(logins, list(cost_facts(config, state)))
+    return Glance(logins, [*cost_facts(config, state), expiry_fact(config, expires)])
 
 
 def found(
@@ -68,6 +70,14 @@ def cost_facts(config: Config, state: recorded.State) -> Iterator[tuple[str, str
     if so_far is not None and since:
         first = f"{min(since.values()):%Y-%m-%d %H:%M} UTC"
         yield "Cost so far", f"about {dollars(so_far)} by {now:%Y-%m-%d %H:%M} UTC, since {first}"
+
+
+def expiry_fact(config: Config, expires: str) -> tuple[str, str]:
+    """Return when the environment expires, as of now, and what it costs until then."""
+    if (moment := moment_of(expires)) is None:
+        return "Expires", "never"
+    name, _, when = lifetime_words(moment, estimate(config)).partition(" at ")
+    return name.capitalize(), f"{when} (as of {datetime.datetime.now(datetime.UTC):%H:%M} UTC)"
 
 
 def created(step: str, state: recorded.State) -> datetime.datetime | None:

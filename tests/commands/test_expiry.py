@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,11 @@ def test_status_plan_and_page_say_how_long_it_has_to_live(dated: Commands, tmp_p
         page = tmp_path / "page.html"
         result = dated.run("provision", "timeline", "--html", str(page), *flags)
         assert result.code == 0
-        assert "expires at" in page.read_text()
+        assert re.search(
+            r"<dt>Expires</dt><dd>20\d\d-\d\d-\d\d \d\d:\d\d UTC, in \w+: "
+            r"about \$\d+\.\d+ until then \(as of \d\d:\d\d UTC\)</dd>",
+            page.read_text(),
+        )
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,11 @@ GLANCE = Glance(
         LoginFacts("Password login", f"{URL}/func1", True, (("Login takes", "12 ms"),)),
         LoginFacts("IAM login", f"{URL}/func2", False, (("Login takes", "27 ms"),)),
     ),
-    (("Cost per hour", "about $0.08"), ("Cost so far", "about $0.16")),
+    (
+        ("Cost per hour", "about $0.08"),
+        ("Cost so far", "about $0.16"),
+        ("Expires", "2026-11-27 08:00 UTC, in 7h59m: about $0.805 until then (as of 00:01 UTC)"),
+    ),
 )
 
 

@@ -61,7 +61,7 @@ def page(
     """
     allowed = list(passages(template, things))
     sections = [
-        section("glance", "Logins and cost", *glance_parts(glance)),
+        section("glance", "Logins, cost and expiry", *glance_parts(glance)),
         section("environment", "Environment", state_legend(), topology(template, things, allowed)),
         section("run", f"Run: {heading(run)}", *run_parts(run)),
         section("passages", "Allowed connections", passage_table(allowed, things)),
@@ -99,7 +99,7 @@ def section(name: str, title: str, *parts: Markup) -> Markup:
 
 
 def glance_parts(glance: Glance) -> Iterator[Markup]:
-    """Yield both logins, and what the environment costs."""
+    """Yield both logins, what the environment costs, and when it expires."""
     yield element("div", *map(login_box, glance.logins), class_="logins")
     yield facts_list(glance.facts)
 
