@@ -14,6 +14,7 @@ from provision.cli.parser import (
     add_explain_flag,
     parser,
     snapshot_name,
+    switch,
 )
 from provision.cli.process import Job
 from provision.errors import UsageError
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
     from provision.engine.events import Display, Summary
 
 DESCRIPTION = """\
-Deletes everything that `python -m provision up` made, found by the state file,
-tags and names together; what costs money first. Waits until it is deleted, then
-asks AWS, kind by kind, what is left.
+Deletes everything that `python -m provision up` created, what costs money first.
+Finds it by the state file, tags and names together. Waits until it is deleted,
+then searches AWS, kind by kind, for what is left.
 """
 EXAMPLES = """\
 examples:
   python -m teardown --plan               what would be deleted (reads only)
-  python -m teardown                      delete it; asks first
+  python -m teardown                      delete it, after a question
   python -m teardown --yes                does not ask
   python -m teardown --final-snapshot bye keep the data in a snapshot
   python -m teardown --dry-run            rehearse `up`, then this: no AWS
-  python -m teardown --expired --yes      all whose time has come, every night
+  python -m teardown --expired --yes      delete every expired one
 
 exit codes:
   0 nothing is left             2 bad usage or configuration, nothing changed
@@ -46,11 +47,11 @@ exit codes:
 def prepare() -> Job:
     """Return the job that the arguments ask for. Raises UsageError."""
     top = parser("python -m teardown", DESCRIPTION, EXAMPLES)
-    top.add_argument("--yes", action="store_true", help="do not ask first")
-    top.add_argument("--plan", action="store_true", help="show what would be deleted; reads only")
-    top.add_argument(
-        "--expired", action="store_true",
-        help="delete every expired environment of the account and region "
+    switch(top, "--yes", words="do not ask first")
+    switch(top, "--plan", words="show what would be deleted; reads only")
+    switch(
+        top, "--expired",
+        words="delete every expired environment of the account and region "
         "(environment.expires_after), found by tags alone",
     )  # fmt: skip
     top.add_argument(

@@ -69,6 +69,11 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=28)
 
 
+def switch(to: argparse._ActionsContainer, *names: str, words: str) -> None:
+    """Add a flag that is on or off, with its help."""
+    to.add_argument(*names, action="store_true", help=words)
+
+
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return the known word that was probably meant, as the end of a sentence; or ""."""
     import difflib
@@ -115,10 +120,9 @@ def add_common_flags(to: argparse.ArgumentParser) -> None:
     group.add_argument("--profile", metavar="NAME", help="the AWS profile (default: boto3's own)")
     group.add_argument("--region", metavar="NAME", help="overrides environment.region")
     add_rehearsal_flag(group, default=argparse.SUPPRESS)
-    group.add_argument(
-        "-v", "--verbose", action="store_true",
-        help="show every step, and each AWS call without its parameters",
-    )  # fmt: skip
+    switch(
+        group, "-v", "--verbose", words="show every step, and each AWS call without its parameters"
+    )
 
 
 def add_rehearsal_flag(to: argparse._ActionsContainer, *, default: object = False) -> None:
@@ -132,10 +136,7 @@ def add_rehearsal_flag(to: argparse._ActionsContainer, *, default: object = Fals
 def add_dry_run_flags(to: argparse._ActionsContainer) -> argparse._ActionsContainer:
     """Add the flags of a rehearsal. Returns their group."""
     to = to.add_argument_group("rehearsal")
-    to.add_argument(
-        "--dry-run", action="store_true",
-        help="rehearse on this machine: no AWS, no credentials, nothing kept",
-    )  # fmt: skip
+    switch(to, "--dry-run", words="rehearse on this machine: no AWS, no credentials, nothing kept")
     to.add_argument(
         "--speed", type=positive, metavar="N",
         help="with --dry-run: N times faster than AWS (default: 300)",
@@ -154,10 +155,8 @@ def add_dry_run_flags(to: argparse._ActionsContainer) -> argparse._ActionsContai
 
 def add_explain_flag(to: argparse.ArgumentParser) -> None:
     """Add `--explain`."""
-    to.add_argument(
-        "--explain", action="store_true",
-        help="show for each step the AWS CLI line that would do the same, and AWS's page about it",
-    )  # fmt: skip
+    words = "show for each step the AWS CLI line that would do the same, and AWS's page about it"
+    switch(to, "--explain", words=words)
 
 
 def state_place(text: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from provision.cli.completion import offer
 from provision.cli.options import refuse_without_config
@@ -18,6 +20,7 @@ from provision.cli.parser import (
     extension,
     parser,
     positive,
+    switch,
     whole,
 )
 from provision.cli.process import CHANGES_FOUND, Job
@@ -25,6 +28,8 @@ from provision.cli.process import CHANGES_FOUND, Job
 if TYPE_CHECKING:
     from provision.cli.options import Options
     from provision.engine.events import Display, Summary
+
+    Work: TypeAlias = Callable[[Options, Display, argparse.Namespace], tuple[Summary, int]]
 
 DESCRIPTION = """\
 Builds, without any IaC tool, an environment in which Lambda reaches MySQL
@@ -87,34 +92,39 @@ def examples_of(command: str) -> str:
     return "\n".join(["examples:", *lines]) if lines else ""
 
 
-# --- up -------------------------------------------------------------------------------------------
+# --- flags ----------------------------------------------------------------------------------------
 
 
 def up_flags(to: argparse.ArgumentParser) -> None:
     """Add the flags of `up`."""
-    to.add_argument("--no-check", action="store_true", help="do not call the two routes at the end")
-    to.add_argument(
-        "--no-preflight", action="store_true",
-        help="continue even when the checks of account and region say that AWS will refuse",
+    switch(to, "--no-check", words="do not call the two routes at the end")
+    switch(
+        to, "--no-preflight",
+        words="continue even when the checks of account and region say that AWS will refuse",
     )  # fmt: skip
     replace_flag(to)
-    to.add_argument(
-        "--reset-password", action="store_true",
-        help="write a new password to the secret, the DB instance and the function",
+    switch(
+        to, "--reset-password",
+        words="write a new password to the secret, the DB instance and the function",
     )  # fmt: skip
-    to.add_argument(
-        "--yes", action="store_true",
-        help="do not ask before creating what costs money (on a terminal)",
-    )  # fmt: skip
+    switch(to, "--yes", words="do not ask before creating what costs money (on a terminal)")
     to.add_argument(
         "--extend", metavar="LENGTH", type=extension,
         help="move the expiry to this long from now, e.g. 8h; `never` removes it",
     )  # fmt: skip
     add_explain_flag(to)
-    add_dry_run_flags(to).add_argument(
-        "--serve", action="store_true",
-        help="with --dry-run: keep it running until Ctrl-C, both routes on a loopback URL",
+    switch(
+        add_dry_run_flags(to), "--serve",
+        words="with --dry-run: keep it running until Ctrl-C, both routes on a loopback URL",
     )  # fmt: skip
+
+
+def plan_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `plan`."""
+    switch(to, "--exit-code", words="exit with 3 when there is something to do")
+    replace_flag(to)
+    add_explain_flag(to)
+    prices_flag(to)
 
 
 def replace_flag(to: argparse.ArgumentParser) -> None:
@@ -123,6 +133,80 @@ def replace_flag(to: argparse.ArgumentParser) -> None:
         "--replace", metavar="STEP", action="append", default=[],
         help="replace a step's resource, e.g. db-instance (its data is lost); repeatable",
     )  # fmt: skip
+
+
+def prices_flag(to: argparse.ArgumentParser) -> None:
+    """Add `--prices`."""
+    to.add_argument(
+        "--prices", choices=("table", "live"), default="table",
+        help="from this program's dated table (default), or from AWS's price list now",
+    )  # fmt: skip
+
+
+def no_flags(to: argparse.ArgumentParser) -> None:
+    """Add nothing: the command has the common flags only."""
+
+
+def list_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `list`."""
+    switch(to, "--all-regions", words="in every region of the account")
+
+
+def logs_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `logs`."""
+    to.add_argument(
+        "--since", metavar="MINUTES", type=positive, default=10.0, dest="since_minutes",
+        help="how far to look back (default: 10)",
+    )  # fmt: skip
+    switch(to, "--follow", words="continue until Ctrl-C")
+
+
+def compare_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `compare`."""
+    to.add_argument(
+        "--requests", metavar="N", type=whole, default=50,
+        help="calls of each route (default: 50); each stores a row",
+    )  # fmt: skip
+
+
+def timeline_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `timeline`."""
+    to.add_argument(
+        "--run", metavar="N", type=int, dest="run_number",
+        help="the Nth run, counted from the newest (default: 1)",
+    )  # fmt: skip
+    to.add_argument(
+        "--html", metavar="FILE", type=Path,
+        help="write an HTML page instead: the environment as a diagram, and the run",
+    )  # fmt: skip
+    switch(to, "--live", words="with --html: ids and states as AWS has them now; reads only")
+
+
+def policy_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `policy`."""
+    to.add_argument(
+        "--document", metavar="N", type=int, dest="number",
+        help="one of several documents, counted from 1 (default: all, as a JSON array)",
+    )  # fmt: skip
+
+
+# --- what carries them out ------------------------------------------------------------------------
+
+
+def command(name: str, *settings: str, function: str = "") -> Work:
+    """Return what carries out a command that has a module of its name, imported when it is called.
+
+    `settings` are the flags that its function takes by keyword; `function` is another name of it.
+    """
+
+    def work(
+        options: Options, output: Display, arguments: argparse.Namespace
+    ) -> tuple[Summary, int]:
+        module = importlib.import_module(f"provision.commands.{name}")
+        chosen = {each: getattr(arguments, each) for each in settings}
+        return getattr(module, function or name)(options, output, **chosen), 0
+
+    return work
 
 
 def up(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
@@ -145,19 +229,6 @@ def up(options: Options, output: Display, arguments: argparse.Namespace) -> tupl
     return make(options, output, **settings, yes=arguments.yes), 0
 
 
-# --- plan, status, check --------------------------------------------------------------------------
-
-
-def plan_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `plan`."""
-    to.add_argument(
-        "--exit-code", action="store_true", help="exit with 3 when there is something to do"
-    )
-    replace_flag(to)
-    add_explain_flag(to)
-    prices_flag(to)
-
-
 def plan(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision plan`."""
     from provision.commands.plan import plan as show
@@ -172,18 +243,6 @@ def plan(options: Options, output: Display, arguments: argparse.Namespace) -> tu
     return summary, CHANGES_FOUND if to_do and arguments.exit_code else 0
 
 
-def prices_flag(to: argparse.ArgumentParser) -> None:
-    """Add `--prices`."""
-    to.add_argument(
-        "--prices", choices=("table", "live"), default="table",
-        help="from this program's dated table (default), or from AWS's price list now",
-    )  # fmt: skip
-
-
-def no_flags(to: argparse.ArgumentParser) -> None:
-    """Add nothing: the command has the common flags only."""
-
-
 def status(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision status`."""
     from provision.commands.status import status as show
@@ -191,130 +250,9 @@ def status(options: Options, output: Display, arguments: argparse.Namespace) -> 
     return show(options, output, live=arguments.prices == "live"), 0
 
 
-def check(options: Options, output: Display, _arguments: argparse.Namespace) -> tuple[Summary, int]:
-    """`provision check`."""
-    from provision.commands.check import check as prove
+init = command("init")
 
-    return prove(options, output), 0
-
-
-def doctor(
-    options: Options, output: Display, _arguments: argparse.Namespace
-) -> tuple[Summary, int]:
-    """`provision doctor`."""
-    from provision.commands.doctor import doctor as examine
-
-    return examine(options, output), 0
-
-
-def list_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `list`."""
-    to.add_argument("--all-regions", action="store_true", help="in every region of the account")
-
-
-def list_environments(
-    options: Options, output: Display, arguments: argparse.Namespace
-) -> tuple[Summary, int]:
-    """`provision list`."""
-    from provision.commands.list import list_environments as show
-
-    return show(options, output, all_regions=arguments.all_regions), 0
-
-
-# --- logs, compare --------------------------------------------------------------------------------
-
-
-def logs_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `logs`."""
-    to.add_argument(
-        "--since", metavar="MINUTES", type=positive, default=10.0,
-        help="how far to look back (default: 10)",
-    )  # fmt: skip
-    to.add_argument("--follow", action="store_true", help="continue until Ctrl-C")
-
-
-def logs(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
-    """`provision logs`."""
-    from provision.commands.logs import logs as show
-
-    return show(options, output, since_minutes=arguments.since, follow=arguments.follow), 0
-
-
-def compare_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `compare`."""
-    to.add_argument(
-        "--requests", metavar="N", type=whole, default=50,
-        help="calls of each route (default: 50); each stores a row",
-    )  # fmt: skip
-
-
-def compare(
-    options: Options, output: Display, arguments: argparse.Namespace
-) -> tuple[Summary, int]:
-    """`provision compare`."""
-    from provision.commands.compare import compare as measure
-
-    return measure(options, output, requests=arguments.requests), 0
-
-
-# --- timeline ------------------------------------------------------------------------------------
-
-
-def timeline_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `timeline`."""
-    to.add_argument(
-        "--run", metavar="N", type=int, dest="run_number",
-        help="the Nth run, counted from the newest (default: 1)",
-    )  # fmt: skip
-    to.add_argument(
-        "--html", metavar="FILE", type=Path,
-        help="write an HTML page instead: the environment as a diagram, and the run",
-    )  # fmt: skip
-    to.add_argument(
-        "--live", action="store_true",
-        help="with --html: ids and states as AWS has them now; reads only",
-    )  # fmt: skip
-
-
-def timeline(
-    options: Options, output: Display, arguments: argparse.Namespace
-) -> tuple[Summary, int]:
-    """`provision timeline`."""
-    from provision.commands.timeline import timeline as show
-
-    settings = {"run_number": arguments.run_number, "html": arguments.html, "live": arguments.live}
-    return show(options, output, **settings), 0
-
-
-# --- policy ---------------------------------------------------------------------------------------
-
-
-def policy_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `policy`."""
-    to.add_argument(
-        "--document", metavar="N", type=int, dest="number",
-        help="one of several documents, counted from 1 (default: all, as a JSON array)",
-    )  # fmt: skip
-
-
-def policy(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
-    """`provision policy`."""
-    from provision.commands.policy import policy as show
-
-    return show(options, output, number=arguments.number), 0
-
-
-# --- init -----------------------------------------------------------------------------------------
-
-
-def init(options: Options, output: Display, _arguments: argparse.Namespace) -> tuple[Summary, int]:
-    """`provision init`."""
-    from provision.commands.init import init as write
-
-    return write(options, output), 0
-
-
-COMMANDS = (
+COMMANDS: Sequence[tuple[str, str, Callable[[argparse.ArgumentParser], None], Work]] = (
     ("init", "write config.toml with every default and what it means", no_flags, init),
     ("up", "make AWS match config.toml, then prove that both logins work", up_flags, up),
     ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
@@ -328,17 +266,42 @@ COMMANDS = (
         "list",
         "every environment in the account and region, with expiry and cost; reads only",
         list_flags,
-        list_environments,
+        command("list", "all_regions", function="list_environments"),
     ),
-    ("check", "call both routes; show for each whether and how it logged in", no_flags, check),
+    (
+        "check",
+        "call both routes; show for each whether and how it logged in",
+        no_flags,
+        command("check"),
+    ),
     (
         "doctor",
         "account, region and each link of the chain, good or bad; reads only",
         no_flags,
-        doctor,
+        command("doctor"),
     ),
-    ("logs", "what both functions have logged, by request; reads only", logs_flags, logs),
-    ("compare", "call both routes many times: the two logins in figures", compare_flags, compare),
-    ("timeline", "what a run did and when, as bars; needs no AWS", timeline_flags, timeline),
-    ("policy", "the IAM policies that the caller needs; calls nothing", policy_flags, policy),
+    (
+        "logs",
+        "what both functions have logged, by request; reads only",
+        logs_flags,
+        command("logs", "since_minutes", "follow"),
+    ),
+    (
+        "compare",
+        "call both routes many times: the two logins in figures",
+        compare_flags,
+        command("compare", "requests"),
+    ),
+    (
+        "timeline",
+        "what a run did and when, as bars; needs no AWS",
+        timeline_flags,
+        command("timeline", "run_number", "html", "live"),
+    ),
+    (
+        "policy",
+        "the IAM policies that the caller needs; calls nothing",
+        policy_flags,
+        command("policy", "number"),
+    ),
 )
