@@ -128,7 +128,7 @@ def main() -> int:
             part, png = Path(folder, f"{name}.html"), FOLDER / f"{name}.png"
             part.write_text(page.replace("</style>", f"{style}</style>"), encoding="utf-8")
             Browser(browser, Path(folder)).picture(part, png, dark=dark, size=(1280, height))
-            told(png)
+            announce(png)
     return 0
 
 
@@ -208,10 +208,10 @@ def save(name: str, argv: Sequence[str], lines: Sequence[Text]) -> None:
     svg = console.export_svg(title=title, code_format=WINDOW, unique_id=name)
     file = FOLDER / f"{name}.svg"
     file.write_text(svg, encoding="utf-8")
-    told(file)
+    announce(file)
 
 
-def told(file: Path) -> None:
+def announce(file: Path) -> None:
     """Print which picture there is now, and its size."""
     print(f"{file.relative_to(ROOT)}: {file.stat().st_size / 1000:.0f} kB", flush=True)
 

@@ -106,7 +106,7 @@ class Run:
     def changing(self) -> Iterator[None]:
         """Hold the lock of the state for the block, and keep a record of the run in it.
 
-        The state is read anew: whoever looked before has to look again. Nothing can be changed at
+        The state is read again: whoever looked before has to look again. Nothing can be changed at
         AWS outside of such a block. Raises Locked, StateError; LeaseLost when the lock was lost.
         """
         self.changes = True
@@ -179,7 +179,7 @@ class Run:
                 self.state.writes = False
 
     def then(self, command: str) -> Run:
-        """Return the same environment at work on a further command, which counts anew."""
+        """Return the same environment at work on a further command, with counts of its own."""
         engine = replace(self.engine, counts=Counts())
         return replace(self, command=command, engine=engine, began=time.monotonic(), url=None)
 
@@ -261,11 +261,11 @@ def opened(
 ) -> Iterator[Run]:
     """Open everything that a command needs to look; `Run.changing` is what lets it change things.
 
-    With `looks`, what is known of last time is looked at while it is being asked who is calling:
+    With `looks`, what is known of last time is looked at while AWS is being asked who is calling:
     that costs no time of its own then.
 
     Raises ConfigError or UsageError before anything is called; CredentialsError, UnreachableError
-    when AWS cannot be asked who is calling; StateError or Locked.
+    when AWS does not say who is calling; StateError or Locked.
     """
     config = configuration(options)
     settings = config.environment

@@ -5,7 +5,7 @@
 
 Read this file as a template: each resource stands here once, with every value it takes from the
 configuration and from the resources before it. `vpc.id` is a reference: a resource that has one is
-made when what it refers to is there, and in a teardown it goes first.
+created when what it refers to exists, and in a teardown it is deleted first.
 """
 
 from __future__ import annotations

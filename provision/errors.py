@@ -158,7 +158,7 @@ class Expired(ProvisionError):
 
 
 class ReplacementRefused(ProvisionError):
-    """A resource would have to be replaced, and that was not asked for."""
+    """A resource would have to be replaced, and nobody said `--replace`."""
 
 
 class ResourceFailed(ProvisionError):

@@ -1,4 +1,4 @@
-"""`python -m teardown`: deletes everything, waits until it is gone, proves that nothing is left."""
+"""`python -m teardown`: deletes everything, waits for it, and proves that nothing is left."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def take_down(
     and asks again, without it, when that finds something else to delete.
     """
     if yes:
-        tell_companions(run, seen)
-        tell_passed_over(run, seen)
+        show_companions(run, seen)
+        show_passed_over(run, seen)
     while going(run, seen) or run.state.steps:
         if not yes and going(run, seen):
             show(run, seen)
@@ -122,7 +122,7 @@ def refuse_taken_name(run: Run, seen: Mapping[str, Seen | None], name: str) -> N
 
 
 def going(run: Run, seen: Mapping[str, Seen | None]) -> list[tuple[str, str]]:
-    """Return step and identity of each resource that is there and is to be deleted."""
+    """Return step and identity of each resource that exists and is to be deleted."""
     return [
         (each.step, each.identity(there.outputs))
         for each in deletable(run, seen)
@@ -168,7 +168,7 @@ def teardown_plan(options: Options, output: Display, *, explain: bool = False) -
 
 
 def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
-    """Return what is to be deleted: ours, and what the state says was ours, gone or not."""
+    """Return what is to be deleted: ours, and what the state says was ours, deleted or not."""
     foreign = {each.step for each in run.template if is_foreign(run, each, seen.get(each.step))}
     apart = with_contents(foreign, run.template)
     return [each for each in run.template if each.step not in apart]
@@ -184,7 +184,7 @@ def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:
     return resource.ownership(run.aws, seen, recorded).owner is Owner.FOREIGN
 
 
-def tell_passed_over(run: Run, seen: Mapping[str, Seen | None]) -> None:
+def show_passed_over(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Say what is left alone, and why."""
     for each in passed_over(run, seen):
         run.output.record("passed-over", **each.as_dict())
@@ -214,11 +214,11 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
         rows.append((resource.step, resource.title, link(identity, page)))
     title = f"{len(rows)} to delete:" if rows else "nothing to delete"
     run.output.table(title, ("step", "what", "id or name"), rows)
-    tell_companions(run, seen)
-    tell_passed_over(run, seen)
+    show_companions(run, seen)
+    show_passed_over(run, seen)
 
 
-def tell_companions(run: Run, seen: Mapping[str, Seen | None]) -> None:
+def show_companions(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Say what somebody put into things of ours, and what goes with them."""
     steps = {step for step, _ in going(run, seen)}
     for each in companions(run, seen, steps):

@@ -26,7 +26,7 @@ from provision.errors import (
     UsageError,
 )
 from provision.state.location import location_of
-from teardown.command import delete_all, tell_passed_over
+from teardown.command import delete_all, show_passed_over
 
 
 def teardown_expired(
@@ -101,7 +101,7 @@ def take_down(options: Options, output: Display, found: Existing, counts: Counte
                 if not run.lifetime.over:
                     output.note(f"{found.name}: its expiry was moved: left as it is")
                     return
-                tell_passed_over(run, seen)
+                show_passed_over(run, seen)
                 delete_all(run, seen, final_snapshot="")
         finally:
             counts["deleted"] += run.engine.counts.deleted

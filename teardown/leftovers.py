@@ -1,4 +1,4 @@
-"""The check at the end of a teardown: AWS is asked, kind by kind, what is left.
+"""The check at the end of a teardown: it searches AWS, kind by kind, for what is left.
 
 Asked by tag and by name, and for what AWS makes by itself: interfaces, log groups, automated
 backups, snapshots, secrets waiting for their deletion, old layer versions. Nothing here is deleted;

@@ -394,7 +394,7 @@ def code_of(error: boto_errors.ClientError) -> str:
 
 @contextmanager
 def absent(*codes: str) -> Iterator[None]:
-    """Take these error codes of the block for "it is not there": the block just ends."""
+    """Take these error codes of the block for "it does not exist": the block just ends."""
     try:
         yield
     except boto_errors.ClientError as error:

@@ -14,7 +14,7 @@ from typing import Any
 
 
 def offer(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell that asks for completions, and end; else do nothing."""
+    """Answer a shell's request for completions, and end; else do nothing."""
     if "_ARGCOMPLETE" not in os.environ:
         return
     try:

@@ -1,4 +1,4 @@
-"""Which version this is, for `--version`: nothing slow is imported before somebody asks."""
+"""Which version this is, for `--version`: nothing slow is imported before it is wanted."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Failure:
 
 
 def check(options: Options, output: Display) -> Summary:
-    """Prove both logins of an environment that is there. Returns the summary.
+    """Prove both logins of an existing environment. Returns the summary.
 
     Raises CheckFailed when a login does not work, ProvisionError when there is no environment.
     """

@@ -59,7 +59,7 @@ class Sample:
     good: list[Answer] = field(default_factory=list)
     first: Answer | None = None  # its first call, if it was good: it may be cold
     failed: int = 0
-    throttled: int = 0  # answers 429, each asked again
+    throttled: int = 0  # answers 429, each called again
     last_failure: str = ""
 
     @property
@@ -96,7 +96,7 @@ class Turnstile:
         self._next = time.monotonic()
 
     def call(self, url: str, sample: Sample) -> Answer:
-        """Return a route's answer, asked for again while the API throttles. Raises Interrupted."""
+        """Return a route's answer, called again while the API throttles. Raises Interrupted."""
         answers: list[Answer] = []
 
         def look() -> PollResult:

@@ -13,7 +13,7 @@ def priced(run: Run, *, live: bool, instance_class: str = "", storage_gib: int =
     """Return what the environment costs: by the table, or `live` by AWS's list of today.
 
     `instance_class` and `storage_gib` are what AWS really has. Raises AwsCallError when AWS's list
-    cannot be asked.
+    does not answer.
     """
     prices = None
     if live:
@@ -26,7 +26,7 @@ def priced(run: Run, *, live: bool, instance_class: str = "", storage_gib: int =
 
 
 def show_costs(output: Display, costs: Estimate) -> None:
-    """Show each part with its price, and the sum; tell a program the sum."""
+    """Show each part with its price, and the sum; report the sum to a program."""
     record_costs(output, costs)
     rows = [(part.what, *amounts(part.per_hour)) for part in costs.parts]
     rows.append(("together", *amounts(costs.per_hour)))

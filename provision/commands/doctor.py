@@ -61,7 +61,7 @@ def doctor(options: Options, output: Display) -> Summary:
 
 
 def ours(run: Run, plan: Plan) -> bool:
-    """Return whether anything of the environment is there."""
+    """Return whether any resource of the environment exists."""
     known = run.state.known()
     return any(
         each.seen and each.resource.owned(run.aws, each.seen, known.get(each.step, {}))
@@ -104,4 +104,4 @@ def next_commands(chain: Sequence[Finding]) -> list[tuple[str, str]]:
     """Return the command that makes sense now."""
     if chain:
         return [("python -m provision check", "call both routes")]
-    return [("python -m provision up", "make it")]
+    return [("python -m provision up", "create it")]

@@ -37,7 +37,7 @@ def rehearsed(
     seed: int | None = None,
     database: str | None = None,
 ) -> Iterator[tuple[Options, Rehearsal]]:
-    """Rehearse AWS for the block. Yields the options to work with there, and the rehearsal.
+    """Rehearse AWS for the block. Yields the options to work with in it, and the rehearsal.
 
     `speed` is how many times faster than AWS (default SPEED); `seed` is what chance is drawn by
     (default a new one); `database` a server behind the proxies, as HOST:PORT (default SQLite).

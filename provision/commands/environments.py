@@ -55,7 +55,7 @@ class Existing:
         return moment is not None and moment <= now
 
     def record(self, output: Reporter) -> None:
-        """Tell a program."""
+        """Report it to a program."""
         output.record(
             "environment",
             name=self.name,
@@ -94,7 +94,7 @@ def existing(options: Options, region: str, output: Reporter) -> list[Existing]:
 
 
 def look(aws: Aws, options: Options, name: str, output: Reporter) -> Existing | None:
-    """Return what `look_at` does; a caller who may not read another environment's is told so."""
+    """Return what `look_at` does; a caller who may not read another environment's gets a note."""
     try:
         return look_at(aws, options, name)
     except AwsCallError as error:

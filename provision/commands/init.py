@@ -14,7 +14,7 @@ from provision.packaging.sources import RESTORE, ROOT
 def init(options: Options, output: Display) -> Summary:
     """Write the commented defaults to `--config`, or to config.toml. Returns the summary.
 
-    Raises UsageError where there is such a file already, or where none can be written.
+    Raises UsageError when the file exists, or cannot be written.
     """
     began, path = time.monotonic(), options.config or CONFIG
     try:

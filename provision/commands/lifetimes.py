@@ -15,7 +15,7 @@ from provision.views.words import duration
 
 
 def lifetime_notes(run: Run) -> Iterator[str]:
-    """Tell a program, and yield in words, until when the environment lives and what that costs."""
+    """Report, and yield in words, when the environment expires and what it costs until then."""
     if run.lifetime.ignored:
         after = run.lifetime.after
         yield (

@@ -18,7 +18,7 @@ COLUMNS = ("name", "region", "age", "expires", "an hour", "resources", "state")
 def list_environments(options: Options, output: Display, *, all_regions: bool = False) -> Summary:
     """Show every environment of the account: in the configured region, or in all. Reads only.
 
-    Returns the summary. Raises ProvisionError when AWS cannot be asked.
+    Returns the summary. Raises ProvisionError when AWS does not answer.
     """
     began = time.monotonic()
     rows = []

@@ -1,6 +1,6 @@
 """`provision logs`: what both functions have logged, in one stream, by request. Reads only.
 
-CloudWatch Logs is asked again and again with --follow (FilterLogEvents); what arrives late, as it
+With --follow CloudWatch Logs is polled (FilterLogEvents); what arrives late, as it
 may by some seconds, is shown late.
 """
 

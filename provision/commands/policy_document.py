@@ -27,7 +27,7 @@ PREFLIGHT = (
 )
 # What `--prices live` asks.
 PRICES = ("pricing:GetProducts",)
-# What a teardown's proof reads beside what the resources themselves ask for.
+# What a teardown's proof reads beside what the resources themselves need.
 PROOF = (
     "rds:DescribeDBInstanceAutomatedBackups",
     "rds:DescribeDBSnapshots",
@@ -66,7 +66,7 @@ def policies(
 
 
 def state_statements(at: S3Location) -> Iterator[Statement]:
-    """Yield what a state in S3 needs: the state, its lock, and what `doctor` asks of the bucket.
+    """Yield what a state in S3 needs: the state, its lock, and what `doctor` reads of the bucket.
 
     Without s3:ListBucket S3 answers a missing object with AccessDenied. A key of KMS, where the
     bucket encrypts with one, is its owner's to allow.

@@ -83,7 +83,7 @@ class Standing:
 def status(options: Options, output: Display, *, live: bool = False) -> Summary:
     """Show the environment as AWS has it now. Returns the summary; drift is no failure.
 
-    `live` prices are AWS's own of today. Raises ProvisionError when AWS cannot be asked.
+    `live` prices are AWS's own of today. Raises ProvisionError when AWS does not answer.
     """
     with opened(options, "status", output) as run:
         run.start()

@@ -1,4 +1,4 @@
-"""`provision timeline`: what a run did and when. Reads the state file; asks AWS only on request."""
+"""`provision timeline`: what a run did and when. Reads the state file; calls AWS if asked to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from provision.aws.account import Aws, make_session
 from provision.cli.options import Options, configuration, state_location
-from provision.commands.timeline_page import asked, glance, write
+from provision.commands.timeline_page import from_aws, glance, write
 from provision.config import Config
 from provision.engine.events import Display, Summary
 from provision.environment import environment
@@ -37,7 +37,7 @@ def timeline(
 ) -> Summary:
     """Show a run, the newest unless `run_number` (1 = newest) says another; needs no AWS.
 
-    `html` writes it to a page instead, with the environment as a drawing; `live` asks AWS for the
+    `html` writes it to a page instead, with the environment as a drawing; `live` reads from AWS the
     drawing's ids and states. Returns the summary. Raises UsageError for a run that is not kept or a
     page that cannot be written, StateError when there is no run or the file cannot be read.
     """
@@ -52,7 +52,7 @@ def timeline(
         show(run, output)
         return Summary("timeline", ok=True, silent=True)
     if live:
-        things, expires = asked(options, output)
+        things, expires = from_aws(options, output)
         source = "as AWS has them now"
     else:
         steps = {name: vars(step) for name, step in state.steps.items()}
@@ -60,9 +60,9 @@ def timeline(
         source = f"as of the last run, from the state file {Path(state.store.where).name}"
         expires = state.runs[-1].get("expires", "") if state.steps else ""
     about = f"{settings.name}: account {state.account}, {state.region}"
-    said = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
+    source_words = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
     facts = glance(config, state, template, expires)
-    write(html, page(about, said, run, template, things, facts))
+    write(html, page(about, source_words, run, template, things, facts))
     output.record("page", path=str(html))
     return Summary("timeline", ok=True, notes=(f"written: {html}",))
 
@@ -86,7 +86,7 @@ def kept(options: Options, config: Config) -> State:
 def chosen(
     runs: Sequence[Mapping[str, Any]], where: str, run_number: int | None
 ) -> Mapping[str, Any]:
-    """Return the run asked for. Raises UsageError or StateError."""
+    """Return the chosen run. Raises UsageError or StateError."""
     if not runs:
         raise StateError(
             f"{where}: no run is recorded",

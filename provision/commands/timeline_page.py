@@ -90,7 +90,7 @@ def created(step: str, state: recorded.State) -> datetime.datetime | None:
     return moment(state.steps[step].since)
 
 
-def asked(options: Options, output: Display) -> tuple[Things, str]:
+def from_aws(options: Options, output: Display) -> tuple[Things, str]:
     """Return every resource as AWS has it, and when it expires. Raises what AWS refuses."""
     with opened(options, "timeline", output) as run:
         run.start()

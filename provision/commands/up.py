@@ -34,7 +34,7 @@ def up(
     """Make AWS match the configuration; with `check`, prove both logins afterwards.
 
     `extend` moves the moment at which the environment ends: "8h" from now, or "never". `replace`
-    names steps to make anew; `explain` shows each step's calls; `yes` does not ask before what
+    names steps to replace; `explain` shows each step's calls; `yes` does not ask before what
     costs; without `preflight` what the look at account and region finds stops nothing. Returns the
     summary. Raises ProvisionError; Declined when a person says no.
     """

@@ -33,7 +33,7 @@ class Environment:
     `config` is a path (default: config.toml where there is one, else every default); `settings` are
     laid over it, by dotted key: `{"database.name": "shop"}`. With `dry_run` all of it is rehearsed
     on this machine, `speed` times faster than AWS (default 300); else it is made in the account
-    that boto3 finds (`profile`), and billed. `keep` leaves it there at the end.
+    that boto3 finds (`profile`), and billed. `keep` leaves it at the end.
     With `progress` the commands' own lines go to stderr.
 
     Entering makes AWS match the configuration and, with `check`, proves both logins; leaving

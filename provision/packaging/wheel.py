@@ -69,7 +69,7 @@ def pinned() -> Wheel:
 
 
 def content(wheel: Wheel) -> bytes:
-    """Return the wheel's bytes, from the cache or, when it is not there, from the package index.
+    """Return the wheel's bytes, from the cache or, when it has none, from the package index.
 
     Raises PackageError when it cannot be had, or when what the index gave is not what was pinned.
     """

@@ -80,7 +80,7 @@ def queries(name: str) -> tuple[Query, ...]:
 def live_prices(aws: Aws, instance_class: str) -> dict[str, Any]:
     """Return today's prices in the session's region, for an instance class, as `price_table` does.
 
-    Raises AwsCallError when AWS does not tell (pricing:GetProducts is not allowed, say).
+    Raises AwsCallError when AWS does not answer (pricing:GetProducts is not allowed, say).
     """
     asked = queries(instance_class)
 

@@ -21,7 +21,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0  # seconds between attempts, doubled each ti
 
 
 class Overtaken(Exception):
-    """Another version than the one to be replaced is there; `found` is it, None when none is."""
+    """Another version than the one to be replaced exists; `found` is it, None when none is."""
 
     def __init__(self, found: Found | None) -> None:
         super().__init__("another version exists")
@@ -31,7 +31,7 @@ class Overtaken(Exception):
 def write(key: str, body: bytes, replaces: str | None) -> Logic[str]:
     """Write `body` in place of the version `replaces`. Returns the new version.
 
-    An answer that was lost, and a conflict, are settled by reading: what was sent is there (then it
+    An answer that was lost, and a conflict, are settled by reading: what was sent is stored (it
     took effect), or what was to be replaced still is (then it is sent again, under the same
     condition, so that it takes effect once at most).
 

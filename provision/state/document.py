@@ -8,7 +8,7 @@ written.
      "steps": {"vpc": {"phase": "ready", "outputs": {"id": "vpc-…"}, "since": "2026-11-24T…Z"}},
      "runs": [...]}
 
-`phase` is what was last begun or done: creating (asked for; perhaps there), made (there; its
+`phase` is what was last begun or done: creating (requested; may exist), made (exists; its
 outputs known), ready, updating, deleting. CONTRIBUTING.md has the whole format.
 """
 
@@ -172,7 +172,7 @@ def sound_step(step: Any) -> bool:
 
 
 def sound_status(told: Any) -> bool:
-    """Return whether what was told of a step is (when, status, reason)."""
+    """Return whether what was reported of a step is (when, status, reason)."""
     match told:
         case [when, str(), str()]:
             return sound_number(when)

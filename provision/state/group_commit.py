@@ -10,7 +10,7 @@ from collections.abc import Callable
 class GroupCommit:
     """Calls `write` on a thread of its own while something is pending, one call at a time.
 
-    What is asked for while a write is under way is carried by the next one, all of it together.
+    What is requested while a write is under way is carried by the next one, all of it together.
     """
 
     def __init__(self, write: Callable[[], None]) -> None:

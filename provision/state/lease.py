@@ -186,7 +186,7 @@ def ours_or_expired(lease: Lease, found: Found) -> Holder | None:
 def renew(lease: Lease) -> Logic[bool]:
     """Renew a lease that is held. Returns whether that is certain; else it is to be tried again.
 
-    Marks the lease as lost when the lock is another run's, or gone.
+    Marks the lease as lost when the lock is another run's, or deleted.
     """
     document = lease.next_document()
     answer = yield Put(lease.key, document.as_bytes(), lease.version)

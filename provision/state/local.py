@@ -64,7 +64,7 @@ class LocalStore:
             ) from error
 
     def write(self, text: str, replaces: str | None) -> str:
-        """Put `text` in the file's place, whatever is there. Raises StateError."""
+        """Put `text` in the file's place, whatever it holds. Raises StateError."""
         del replaces  # the lock sees to it that there is one writer
         try:
             replace_file(self.path, text)

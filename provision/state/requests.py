@@ -90,7 +90,7 @@ class Done(S3Answer):
 
 @dataclass(frozen=True)
 class Refused(S3Answer):
-    """Another version is there, or none: nothing was done (412 or 404)."""
+    """Another version exists, or none: nothing was done (412 or 404)."""
 
 
 @dataclass(frozen=True)

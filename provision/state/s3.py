@@ -1,4 +1,4 @@
-"""The state in S3, and its lock: performs what the logic beside it asks for.
+"""The state in S3, and its lock: performs what the logic beside it requests.
 
 Follows the Amazon S3 User Guide, "How to prevent object overwrites with conditional writes" and
 "Conditional deletes". Requests have short time-outs and are sent once: what to make of a lost
@@ -198,7 +198,7 @@ class S3Store:
         return str(self._at)
 
     def known(self) -> bool:
-        """Return True: there may be one, and that is asked while it is asked who is calling."""
+        """Return True: there may be one, and it is read while AWS is asked who is calling."""
         return True
 
     def read(self) -> Snapshot | None:

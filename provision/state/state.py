@@ -65,7 +65,7 @@ class State:
         return state
 
     def reload(self) -> None:
-        """Read the document anew, in place of what is in memory. Raises StateError as `load`."""
+        """Read the document again, in place of what is in memory. Raises StateError as `load`."""
         snapshot = self.store.read()
         with self._lock:
             if snapshot is None:
@@ -100,7 +100,7 @@ class State:
     # --- writing ----------------------------------------------------------------------------------
 
     def begin(self, step: str, phase: str) -> None:
-        """Record what is about to be asked of AWS. Returns when that is written: then it may be."""
+        """Record what is about to be requested of AWS. Returns when that is written."""
         self.begin_all([step], phase)
 
     def begin_all(self, steps: Iterable[str], phase: str) -> None:
@@ -143,7 +143,7 @@ class State:
         self._save(wait=True)
 
     def check_writable(self) -> None:
-        """Write the document once. Raises StateError, before anything is asked of AWS."""
+        """Write the document once. Raises StateError, before anything is requested of AWS."""
         self._save(wait=True)
 
     def flush(self) -> None:

@@ -39,7 +39,7 @@ class Store(Protocol):
         """Whether a write is a round trip: then what need not be waited for is not."""
 
     def known(self) -> bool:
-        """Return whether a state is there, or may be, without asking anybody over a network."""
+        """Return whether a state exists, or may, without a call over a network."""
 
     def read(self) -> Snapshot | None:
         """Return the document, or None when there is none."""
@@ -47,7 +47,7 @@ class Store(Protocol):
     def write(self, text: str, replaces: str | None) -> str:
         """Write the document in place of that version (None: the first). Returns the new version.
 
-        Raises StateError, and leaves what is there, when it is another version.
+        Raises StateError, and leaves the document, when it is another version.
         """
 
     def lock(self, command: str, on_lost: Callable[[], None]) -> AbstractContextManager[Hold]:

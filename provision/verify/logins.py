@@ -53,7 +53,7 @@ class Proof:
     def wait_for_targets(self) -> None:
         """Wait until both proxies' targets are AVAILABLE, or it is known that they will not be.
 
-        Raises Interrupted, or what AWS refuses to tell. What becomes of a wait in vain is shown by
+        Raises Interrupted, or what AWS refuses. What becomes of a wait in vain is shown by
         the calls, and the diagnosis knows why.
         """
         self._wait(self._look_at_targets, "the proxies' targets")

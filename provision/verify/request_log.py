@@ -1,4 +1,4 @@
-"""Log events of a Lambda function, put together by request. Purely: asks nobody.
+"""Log events of a Lambda function, put together by request. Calls nothing.
 
 An execution environment writes to a log stream of its own and serves one request at a time, so what
 stands between a request's START and REPORT belongs to it. Follows the AWS Lambda Developer Guide,

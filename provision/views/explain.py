@@ -263,7 +263,7 @@ class RecordingAws(Aws):
         context["provision_parameters"] = params
 
     def _answer(self, model: Any, context: dict[str, Any], **_: Any) -> Any:
-        """Answer in AWS's place (botocore sends nothing then), or return None to have it asked."""
+        """Answer in AWS's place (botocore sends nothing then), or return None to have it sent."""
         parameters = context["provision_parameters"]
         if not model.name.startswith(READS):
             self._recorded.append(Recorded(model, parameters))

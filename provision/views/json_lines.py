@@ -1,4 +1,4 @@
-"""`--output json`: one JSON object a line on stdout, as things happen, and nothing else there."""
+"""`--output json`: one JSON object a line on stdout, as things happen, and nothing else."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from rich.text import Text
 from provision.engine.events import Pace, Summary
 from provision.resources.base import Resource
 from provision.views.condition import status_in_words
-from provision.views.plain import Plain, holding_up, said
+from provision.views.plain import Plain, holding_up, state_and_reason
 from provision.views.progress import View, Wait
 from provision.views.style import rendered
 from provision.views.words import duration, time_left
@@ -64,12 +64,12 @@ class Live(Plain):
             self.colours = self.links and not self._console.no_color
         self._region: Region | None = None
         self._changed = threading.Event()
-        self._told: set[tuple[str, str]] = set()
+        self._printed: set[tuple[str, str]] = set()
 
     # --- a run ------------------------------------------------------------------------------------
 
     def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
-        self._told.clear()
+        self._printed.clear()
         super().start(command, resources, about, pace)
         self._changed.set()
 
@@ -104,9 +104,9 @@ class Live(Plain):
     def _print_whole(self, step: str, status: str, reason: str) -> None:
         """Print a reason above the table, once, when the table would fold a word or cut lines."""
         with self._lock:
-            if reason and (step, reason) not in self._told and not self._fits(reason):
-                self._told.add((step, reason))
-                self._stamped(f"{step}: {said(status, reason)}")
+            if reason and (step, reason) not in self._printed and not self._fits(reason):
+                self._printed.add((step, reason))
+                self._stamped(f"{step}: {state_and_reason(status, reason)}")
 
     def _fits(self, reason: str) -> bool:
         width = self._console.width - 1 - MARGIN
@@ -269,7 +269,7 @@ def waiting_line(view: View) -> str:
     then = f"; then {', '.join(dependents)}" if dependents else ""
     held_up = wait.status in ("waiting", "in use") and wait.reason
     why = wait.reason.split(" (")[0] if held_up else ""
-    return f"waiting on {wait.step}, {said(wait.status, why)}{then}"
+    return f"waiting on {wait.step}, {state_and_reason(wait.status, why)}{then}"
 
 
 def wrapped(text: str, width: int, console: Console) -> list[Text]:

@@ -88,7 +88,7 @@ class Plain(Display):
         self._progress.speed, self._progress.earlier = pace.speed, pace.earlier
         self._progress.start(resources, activity="looking up what exists")
         self._parts = parts_of(resources)
-        self._tell([f"{command}: {about}"])
+        self._progress_lines([f"{command}: {about}"])
         if self._beats and self._heart is None:
             self._heart = threading.Thread(target=self._run, daemon=True)
             self._heart.start()
@@ -99,10 +99,10 @@ class Plain(Display):
         if self._command == "plan":
             self.document(list(plan_lines(plan)), folds=True)  # the summary has the result
         elif self._brief:
-            self._tell([plan_result(plan)])
+            self._progress_lines([plan_result(plan)])
         else:
             folded = self._parts if self.folds and not self.verbose else {}
-            self._tell([*plan_lines(plan, folded), plan_result(plan)])
+            self._progress_lines([*plan_lines(plan, folded), plan_result(plan)])
 
     def removing(self, resources: Sequence[Resource]) -> None:
         self._progress.removing(resources)
@@ -114,7 +114,7 @@ class Plain(Display):
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
         if self._progress.status(resource, status, reason) and status and not self._brief:
-            self._stamped(f"{resource.step}: {said(status, reason)}")
+            self._stamped(f"{resource.step}: {state_and_reason(status, reason)}")
 
     def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
         self._progress.finished(resource, action)
@@ -162,16 +162,16 @@ class Plain(Display):
             self._print(lines, coloured=self.colours)
 
     def note(self, text: str) -> None:
-        self._tell(text.split("\n") if "\n" in text else [text])
+        self._progress_lines(text.split("\n") if "\n" in text else [text])
 
     def error(self, error: ProvisionError) -> None:
-        self._tell(error_lines(error), margin=7)
+        self._progress_lines(error_lines(error), margin=7)
 
     def summary(self, summary: Summary) -> None:
         view = self._progress.view()
         begun = [wait for wait in view.waits if wait.status != "waiting"]
         if begun and not summary.ok:
-            self._tell(["not waited for to the end: " + ", ".join(map(in_brief, begun))])
+            self._progress_lines(["not waited for to the end: " + ", ".join(map(in_brief, begun))])
         self._progress.start(())
         if not summary.silent:
             lines = (each_part(line, spelled) for line in summary_lines(summary))
@@ -195,9 +195,9 @@ class Plain(Display):
 
     def _stamped(self, text: str) -> None:
         line = Styled(Piece(f"{duration(self._progress.seconds):>7}", Meaning.ROUTINE), "  ", text)
-        self._tell([line], margin=9)
+        self._progress_lines([line], margin=9)
 
-    def _tell(self, lines: Iterable[str], *, margin: int | None = None) -> None:
+    def _progress_lines(self, lines: Iterable[str], *, margin: int | None = None) -> None:
         """Write lines of progress; where they are folded, with a margin."""
         with self._lock:
             whole = (each_part(line, spelled) for line in lines)
@@ -226,7 +226,7 @@ def shown_cell(text: str) -> str:
     return one_line(spelled(text))
 
 
-def said(status: str, reason: str) -> str:
+def state_and_reason(status: str, reason: str) -> str:
     """Return what AWS's status means, with AWS's reason."""
     state = status_in_words(status)
     return f"{state}: {reason}" if reason else state
@@ -247,7 +247,7 @@ def waited_on(wait: Wait) -> str:
     """Return what is waited for, its state and AWS's reason, and for how long."""
     usual = f", usually {duration(wait.usual)}" if wait.usual and not wait.overdue else ""
     return (
-        f"waiting on {wait.step}, {said(wait.status, wait.reason)} "
+        f"waiting on {wait.step}, {state_and_reason(wait.status, wait.reason)} "
         f"(for {duration(wait.seconds)}{usual})"
     )
 

@@ -1,7 +1,7 @@
-"""How far a run is: what is under way, what AWS says of it, and how long it may still take.
+"""How far a run is: what is under way, its state, and how long it may still take.
 
 Bookkeeping only: no terminal, no thread, and the clock comes from outside. Plain and live output
-tell it what happens and take a `View` to show.
+report what happens to it, and take a `View` to show.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Wait:
     """One step that is under way."""
 
     step: str
-    doing: str  # creating, updating, deleting, or checking: there already, not ready yet
+    doing: str  # creating, updating, deleting, or checking: exists, not ready yet
     status: str  # AWS's own word, or ours before AWS has said one
     reason: str  # AWS's
     seconds: float  # since it began
@@ -53,7 +53,7 @@ class View:
     """A run at one moment."""
 
     seconds: float  # since the command began
-    activity: str  # what the command itself is at, e.g. that AWS is asked what exists; or ""
+    activity: str  # what the command itself is at, e.g. looking up what exists; or ""
     active_seconds: float  # since that began
     done: int
     total: int
@@ -155,7 +155,7 @@ class Progress:
         with self._lock:
             self._rows.pop(resource.step, None)
             replaced = action == "deleted" and self._doing.get(resource.step) == "creating"
-            if not replaced:  # what is replaced is done when it is there again
+            if not replaced:  # what is replaced is done when it exists again
                 self._done[resource.step] = self.clock()
 
     def failed(self, resource: Resource) -> None:

@@ -68,7 +68,7 @@ TABLE = (
     Passing(
         "(PutRolePolicy|AttachRolePolicy|GetRole|TagRole|UpdateAssumeRolePolicy)",
         "NoSuchEntity",
-        "the role with name",  # a policy that is not there has "role" in its ARN, and stays away
+        "the role with name",  # a policy that does not exist has "role" in its ARN, and stays away
         2 * MINUTE,
         "IAM does not know the new role everywhere yet",
     ),
@@ -201,7 +201,7 @@ TABLE = (
         3 * MINUTE,
         "the old secret's name is not free yet",
     ),
-    # --- what uses it is not gone yet -----------------------------------------------------------
+    # --- what uses it still exists --------------------------------------------------------------
     Passing(
         "Delete(SecurityGroup|Subnet|Vpc)",
         r"DependencyViolation|InvalidGroup\.InUse",

@@ -63,7 +63,7 @@ def test_a_person_sees_a_table_and_what_to_type_next(commands: Commands) -> None
     assert result.code == 0
     assert "the account and the region:" in result.stdout
     assert "the chain" not in result.stdout
-    assert "nothing is in the way of making it" in result.stdout
+    assert "nothing prevents creating it" in result.stdout
     assert "python -m provision up" in result.stdout
 
 
@@ -194,7 +194,7 @@ def test_the_chain_as_a_person_sees_it(built: Built) -> None:
     assert result.code == 0
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["proxy", "iam", "✓", "good", f"{NAME}-iam,"] in [row[:5] for row in rows]
-    assert "every link is whole" in result.stdout
+    assert "every link is good" in result.stdout
 
 
 def no_connect_policy(account: Account) -> None:
@@ -307,6 +307,6 @@ def test_no_secret_is_told(built: Built) -> None:
 def test_up_makes_nothing_when_it_cannot_succeed(commands: Commands, rehearsal: Remote) -> None:
     result = commands.up("--set", "database.engine_version=8.4.99")
     assert result.code == 1
-    assert "nothing was made" in result.error["message"]
+    assert "nothing was created" in result.error["message"]
     assert "8.4.10" in result.error["next"]
     assert not [call for call in rehearsal.journal() if call.mutating]

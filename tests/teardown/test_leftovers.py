@@ -60,7 +60,7 @@ class Told(Display):
 
     def table(self, title: str, columns: Any, rows: Any) -> None:
         if not rows:
-            assert title == "nothing is left at AWS (15 kinds of resource searched)"
+            assert title == "✓ nothing is left at AWS (15 kinds of resource searched)"
             self.rows = dict.fromkeys(self.left, ("0", ""))
             return
         assert (title, len(columns)) == ("left at AWS:", 3)

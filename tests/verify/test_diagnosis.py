@@ -340,7 +340,7 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
     ),
     "instance rebooting": (
         status("db-instance", "rebooting"), BORROW, "database-not-available",
-        "does not serve just now", CHECK,
+        "is not available now", CHECK,
     ),
     "no target": (
         missing("target-iam"), BORROW, "target-not-registered",

@@ -224,7 +224,7 @@ def test_up_goes_on_when_nothing_is_bad(monkeypatch: pytest.MonkeyPatch) -> None
 def test_up_is_stopped_by_all_that_is_bad_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with checks(monkeypatch, GOOD, FULL, GONE), pytest.raises(ProvisionError) as caught:
         preflight(run(), NEW)
-    assert "nothing was made" in caught.value.message
+    assert "nothing was created" in caught.value.message
     assert "quota: 40 of 40 used\nversion: not offered" in caught.value.message
     assert caught.value.next_step == "Ask for more.; Take another."
 

@@ -76,7 +76,9 @@ def dry_run(output: Plain, clock: ViewClock) -> None:
     output.summary(Summary("up --dry-run", True, created=36, seconds=8, url=URL, lasting=False))
     output.start("teardown --dry-run", RESOURCES, ABOUT, Pace(300))
     deleted(output, clock)
-    output.table("nothing is left at AWS (15 kinds of resource searched)", (), ())
+    output.table(
+        signed(Meaning.GOOD, "nothing is left at AWS (15 kinds of resource searched)"), (), ()
+    )
     output.summary(
         Summary("teardown --dry-run", True, deleted=35, seconds=2, next_commands=AFTERWARDS)
     )
@@ -114,7 +116,9 @@ def plan(output: Plain, _clock: ViewClock) -> None:
 def teardown(output: Plain, clock: ViewClock) -> None:
     output.start("teardown", RESOURCES, ABOUT, Pace())
     deleted(output, clock)
-    output.table("nothing is left at AWS (15 kinds of resource searched)", (), ())
+    output.table(
+        signed(Meaning.GOOD, "nothing is left at AWS (15 kinds of resource searched)"), (), ()
+    )
     output.summary(
         Summary(
             "teardown", True, deleted=35, seconds=36,

@@ -28,7 +28,7 @@ class Diagnosis:
         self.causes: dict[LoginRoute, Cause] = {}
 
     def examine(self, failing: Mapping[LoginRoute, Answer | None]) -> None:
-        """Read the evidence anew and find the causes. Raises Interrupted or CredentialsError."""
+        """Read the evidence again and find the causes. Raises Interrupted or CredentialsError."""
         evidence = gather(self._run, failing, since=self._since)
         self._before = self.causes
         self.causes = self.causes | {route: cause_of(found) for route, found in evidence.items()}

@@ -1,7 +1,7 @@
 """Causes in the HTTP API: the address, stage, route, integration, and the right to invoke.
 
-API Gateway tells a client only 404 or 500, so these are read from its settings. See the API Gateway
-Developer Guide, "Troubleshooting issues with HTTP API Lambda integrations".
+API Gateway answers a client only 404 or 500, so these are read from its settings. See the API
+Gateway Developer Guide, "Troubleshooting issues with HTTP API Lambda integrations".
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DOCTOR = "python -m provision doctor; then AWS's own health page for the region"
 
 
 def api_missing(evidence: Evidence) -> Cause | None:
-    """The API that was called is not there any more."""
+    """The API that was called does not exist any more."""
     if not evidence.missing(evidence.template.api):
         return None
     return Cause(
@@ -68,7 +68,7 @@ def route_missing(evidence: Evidence) -> Cause | None:
 
 
 def integration_missing(evidence: Evidence) -> Cause | None:
-    """A route to an integration that is gone is answered with 500."""
+    """A route to an integration that does not exist is answered with 500."""
     declared = evidence.integration
     if not evidence.missing(declared):
         return None

@@ -20,7 +20,7 @@ SERVING = ("available", "backing-up", "modifying", "storage-optimization")
 
 
 def proxy_missing(evidence: Evidence) -> Cause | None:
-    """The proxy is not there."""
+    """The proxy does not exist."""
     declared = evidence.proxy
     if not evidence.missing(declared):
         return None
@@ -62,7 +62,7 @@ def tls_not_required(evidence: Evidence) -> Cause | None:
 
 
 def database_not_available(evidence: Evidence) -> Cause | None:
-    """The DB instance is gone, stopped, or broken."""
+    """The DB instance is deleted, stopped, or broken."""
     declared = evidence.template.db_instance
     name, instance = evidence.name(declared), evidence.seen(declared)
     if evidence.missing(declared):
@@ -173,7 +173,7 @@ def other_password(evidence: Evidence) -> bool:
 
 
 def target_not_available(evidence: Evidence) -> Cause | None:
-    """The target is still on its way, or cannot be reached though every rule is there."""
+    """The target is still on its way, or cannot be reached although every rule exists."""
     declared = evidence.target
     target = evidence.seen(declared)
     if target is None or target.status == "AVAILABLE":

@@ -152,10 +152,10 @@ class Evidence:
 def gather(
     run: Run, failing: Mapping[LoginRoute, Answer | None], *, since: float
 ) -> dict[LoginRoute, Evidence]:
-    """Return the evidence for each route, all of it read anew.
+    """Return the evidence for each route, all of it read again.
 
     `since` is Unix time: older lines of the functions' logs are left alone. Raises Interrupted and
-    CredentialsError; what else AWS refuses to tell is evidence too, in `problem`.
+    CredentialsError; what else AWS refuses is evidence too, in `problem`.
     """
     logins = sorted({route.login for route in failing})
     functions = [run.template.function_logs[login].name for login in logins]
@@ -236,7 +236,7 @@ def error_of(answer: Answer | None, lines: Iterable[str]) -> FunctionError | Non
     """Return the failure of an answer with the words that the function's log has for it.
 
     By the request's id; where the log does not have that yet, the newest of the same kind. For an
-    answer that names none, the newest that the log tells; None where it tells none.
+    answer that names none, the newest in the log; None where the log has none.
     """
     found = [error for line in lines if (error := logged_error(line))]
     told = answer.error if answer else None
@@ -254,7 +254,7 @@ def last_refusal(lines: Iterable[str]) -> str:
 
 
 def logged_error(line: str) -> FunctionError | None:
-    """Return the failure that a line of the log tells: ours in JSON, Lambda's in its own words."""
+    """Return the failure in a line of the log: ours in JSON, Lambda's in its own words."""
     if match := LAMBDA_ERROR.search(line):
         return FunctionError(match["kind"], "", match["message"][:LOG_LINE])
     if match := TIMED_OUT.search(line):

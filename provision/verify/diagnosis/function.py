@@ -17,7 +17,7 @@ CERTIFICATE = "AmazonRootCA1.pem"
 
 
 def function_missing(evidence: Evidence) -> Cause | None:
-    """The function is not there."""
+    """The function does not exist."""
     declared = evidence.function
     if not evidence.missing(declared):
         return None

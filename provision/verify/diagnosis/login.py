@@ -1,7 +1,7 @@
 """Causes in the login itself: the connect policy, TLS, the token, and what the proxy answers.
 
-The proxy tells a client little (1045 for most), so what AWS has is compared first, and the answer
-is read last. Follows the Amazon RDS User Guide, "Connecting to a database using IAM
+The proxy gives a client little detail (1045 for most), so what AWS has is compared first, and the
+answer is read last. Follows the Amazon RDS User Guide, "Connecting to a database using IAM
 authentication" and "Troubleshooting for RDS Proxy".
 """
 
@@ -161,7 +161,7 @@ def throttled(evidence: Evidence) -> Cause | None:
 
 
 def function_fails(evidence: Evidence) -> Cause | None:
-    """What Lambda's log tells, when the function did not even answer."""
+    """What Lambda's log reports, when the function did not even answer."""
     if evidence.logged is None:
         return None
     return Cause("the function fails before it can answer", evidence.said(), UP, certain=False)

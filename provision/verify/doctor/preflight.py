@@ -1,4 +1,4 @@
-"""Whether the account and the region can have the environment: asked before anything costs money.
+"""Whether the account and the region can have the environment: checked before anything costs money.
 
 All reads go out at once, so this takes little longer than AWS's slowest answer. What AWS does not
 tell (a permission is missing, a call is unknown) is a warning: AWS itself will say no, if it does.
@@ -32,7 +32,7 @@ from provision.verify.doctor.finding import (
 Check = Callable[[Run, Plan], Iterable[Finding]]
 
 STANDARD = "open-source-rds-standard-support"
-# When RDS ends the standard support of MySQL's majors, for when AWS does not tell: AWS's release
+# When RDS ends the standard support of MySQL's majors, where AWS does not report it: AWS's release
 # calendar ("Supported MySQL major versions on Amazon RDS") as of November 2026.
 STANDARD_SUPPORT_ENDS = {
     "8.0": datetime.date(2026, 7, 31),
@@ -48,7 +48,7 @@ INCREASE = "Free some, or ask for more in Service Quotas, if that was not done b
 
 
 def preflight(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
-    """Look at account and region when a DB instance or a proxy is to be made; else ask nothing.
+    """Look at account and region when a DB instance or a proxy is to be made; else read nothing.
 
     Returns what was found. Without `strict` nothing of it stops `up`: what is bad becomes a
     warning. Raises ForeignResource or ReplacementRefused for what stands in the way,
@@ -76,14 +76,14 @@ def costly(plan: Plan) -> bool:
 
 
 def new(plan: Plan, kind: type) -> int:
-    """Return how many resources of a kind are to be made in addition to those that are there."""
+    """Return how many resources of a kind are to be made in addition to those that exist."""
     return sum(
         isinstance(each.resource, kind) and each.action is Action.CREATE for each in plan.steps
     )
 
 
 def existing_instance(plan: Plan) -> Seen | None:
-    """Return the DB instance that is there and stays: what a new one may be says nothing of it."""
+    """Return the DB instance that exists and stays: what a new one may be says nothing of it."""
     return next(
         (
             each.seen
@@ -211,7 +211,7 @@ def standard_support(run: Run, plan: Plan) -> Iterator[Finding]:
 
 
 def support_at_aws(run: Run, major: str) -> datetime.date | None:
-    """Return the last day of a major's standard support, or None where AWS does not tell."""
+    """Return the last day of a major's standard support, or None where AWS does not report it."""
     try:
         with calling(""), absent("InvalidParameterValue"):
             majors = pages(
@@ -302,7 +302,7 @@ def rds_quotas(run: Run, plan: Plan) -> Iterator[Finding]:
 
 
 def proxy_count(run: Run, plan: Plan) -> Iterator[Finding]:
-    """Whether RDS Proxy is there in the region, and whether the proxies fit into AWS's quota."""
+    """Whether the region has RDS Proxy, and whether the proxies fit into AWS's quota."""
     try:
         with calling(""):
             there = len(pages(run.aws.rds, "describe_db_proxies", "DBProxies"))

@@ -1,7 +1,7 @@
 """A run as bars: each step's waits by AWS's status, the longest chain, and where it stood idle.
 
-Made of the record that history.py keeps in the state file; asks nobody. All times are seconds since
-the run began.
+Made of the record that history.py keeps in the state file; calls nothing. All times are seconds
+since the run began.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Bar(Span):
     """One step of a run."""
 
     step: str
-    doing: str  # creating, updating, deleting, or checking: there already, not ready yet
+    doing: str  # creating, updating, deleting, or checking: exists, not ready yet
     action: str  # created, adopted, updated, unchanged, deleted, failed; "" when no end was seen
     phases: tuple[Phase, ...]
     error: str = ""

@@ -1,4 +1,4 @@
-"""What there is of an environment, and what may talk to what: the facts behind the drawing."""
+"""What exists of an environment, and what may connect to what: the facts behind the drawing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Thing(Generic[R_co]):
     """One resource as it is known to be."""
 
     resource: R_co  # every reference that is known replaced by its value
-    identity: str  # "" when it is not there
+    identity: str  # "" when it does not exist
     state: Condition
     status: str = ""  # AWS's own
     console: str = ""  # the URL of its page in the AWS console
