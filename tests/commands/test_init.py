@@ -32,7 +32,7 @@ def test_init_never_overwrites(bare: Commands) -> None:
     written.write_text("# mine")
     done = bare.run("provision", "init")
     assert done.code == 2
-    assert "config.toml exists already" in done.stderr
+    assert "config.toml already exists" in done.stderr
     assert written.read_text() == "# mine"
 
 

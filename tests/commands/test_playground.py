@@ -117,7 +117,7 @@ def test_a_second_one_is_not_what_the_flag_reaches(up: Up) -> None:
     with up.commands.running("provision", *SERVE, "--no-check") as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
-        assert any("does not lead here" in line for line in lines)
+        assert any("does not reach it" in line for line in lines)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert state.read_bytes() == before

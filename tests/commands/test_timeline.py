@@ -473,7 +473,7 @@ def test_a_run_that_is_not_kept_is_bad_usage(offline: Commands, number: str) -> 
     result = offline.run("provision", "timeline", "--output", "json", f"--run={number}")
     assert result.code == 2
     first, *kept = result.error["message"].splitlines()
-    assert f"--run {number}: there is no such run" in first
+    assert f"--run {number}: no such run" in first
     assert [line.split() for line in kept] == [
         ["1", "2026-11-24", "08:00:00", "UTC", "teardown"],
         ["2", "2026-11-24", "08:00:00", "UTC", "up"],
