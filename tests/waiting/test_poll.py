@@ -144,8 +144,8 @@ def test_out_of_time_names_what_how_long_and_what_then(clock: Clock) -> None:
     assert 1800 <= clock.now <= 1800 + 5
 
 
-def test_not_there_at_all_is_told_as_that(clock: Clock) -> None:
-    with pytest.raises(WaitTimeout, match=r"proxy: still not there after 0\.5 minutes"):
+def test_what_does_not_exist_is_missing(clock: Clock) -> None:
+    with pytest.raises(WaitTimeout, match=r"proxy: still missing after 0\.5 minutes"):
         until(
             looks(PollResult(Verdict.WAIT, "")),
             what="proxy",
