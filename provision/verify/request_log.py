@@ -8,6 +8,7 @@ stands between a request's START and REPORT belongs to it. Follows the AWS Lambd
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,7 +74,7 @@ class Requests:
         for event in events:
             stream, message = event.get("logStreamName"), event.get("message")
             when = event.get("timestamp")
-            if isinstance(message, str) and isinstance(when, int | float):
+            if isinstance(message, str) and isinstance(when, int | float) and math.isfinite(when):
                 yield from self._take(str(stream), int(when), message.rstrip("\r\n"))
 
     def _take(self, stream: str, when: int, message: str) -> Iterator[LoggedRequest]:

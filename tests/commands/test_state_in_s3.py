@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from provision.aws.advice import DENIED
 from provision.rehearsal import Fault, Override, Remote
+from provision.state.lease import MARGIN_SECONDS
 from provision.state.s3_errors import BLOCKED
 from tests.support.account import Account
 from tests.support.built import commands_at
@@ -75,7 +77,7 @@ def test_two_folders_share_one_state(
     assert made.code == 0, made.error
     assert keys(bucket) == [KEY]  # the lock was given back
     assert phases(bucket) <= {"made", "ready"}
-    assert not commands.state_path().parent.exists()
+    assert not commands.state_path().exists()
     assert colleague.plan(*FLAGS).code == 0
 
     before = len(rehearsal.journal())
@@ -135,13 +137,16 @@ def test_who_comes_second_is_told_who_has_the_lock(
 ) -> None:
     if command == "teardown":
         assert commands.up(*FLAGS).code == 0
-    put_lock(bucket)
-    before = len(rehearsal.journal())
+    put_lock(bucket, lease_seconds=600)
+    before, began = len(rehearsal.journal()), time.monotonic()
     refused = getattr(commands, command)(*FLAGS)
+    waited = time.monotonic() - began
     assert refused.code == 1
     assert refused.error["type"] == "Locked"
     assert refused.error["message"] == f"{WHERE}: in use by {HOLDER}"
-    assert re.search(r"its lease runs out in (6|5)\d s", refused.error["next"])
+    left = re.search(r"its lease runs out in (\d+) s", refused.error["next"])
+    assert left
+    assert 600 - waited <= int(left[1]) <= 600 + MARGIN_SECONDS
     assert set(changes(rehearsal, before)) == {"PutObject"}  # its own attempt, which was refused
     assert f"{KEY}.lock" in keys(bucket)
 

@@ -167,6 +167,8 @@ def test_a_state_with_anything_anywhere_is_read_or_told(place: Any, value: Any) 
 @example(place=("version",), value=True)
 @example(place=("version",), value=1.0)
 @example(place=("runs", 0, "seconds"), value=1e308)
+@example(place=("runs", 0, "seconds"), value=5e-324)
+@example(place=("runs", 1, "seconds"), value=2.3e-309)
 @example(place=("runs", 0, "began"), value="yesterday")
 @example(place=("steps", "vpc", "since"), value="2026-11-26T10:00:00")
 def test_the_timeline_of_such_a_state_is_shown_or_told(
@@ -225,6 +227,7 @@ def test_nonsense_times_and_numbers_stop_nothing_that_can_go_on(
 # --- log lines ------------------------------------------------------------------------------------
 
 REPORT = {"logStreamName": "a", "timestamp": 1, "message": "REPORT RequestId: 1\tDuration: "}
+EXTREME = (float("inf"), float("-inf"), float("nan"), 1e300, -1e300)
 messages = st.one_of(
     st.text(max_size=30),
     st.builds("START RequestId: {} Version: $LATEST".format, st.text(max_size=5)),
@@ -259,6 +262,7 @@ events = st.lists(
 @example(
     given=[{"logStreamName": "a", "timestamp": 1, "message": "REPORT RequestId: 1\tDuration: abc"}]
 )
+@example(given=[{"logStreamName": "a", "timestamp": each, "message": ""} for each in EXTREME])
 def test_whatever_is_logged_is_put_together(given: list[dict[str, Any]]) -> None:
     requests = Requests("iam")
     for request in [*requests.feed(given), *requests.rest()]:

@@ -6,6 +6,7 @@ things, and they count what a test's servers and commands use in processes of th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 
 NAME = "cpu"
 SHOWN = 40  # modules, and tests
+TICKS = os.sysconf("SC_CLK_TCK")
 OUTSIDE = "(start, collection, end)"
 
 
@@ -88,24 +90,14 @@ def used() -> float:
     """Return the CPU seconds (user and system) of this process and of all that it started."""
     mine = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     ended = sum(each.ru_utime + each.ru_stime for each in mine)
-    return ended + sum(_alive(os.getpid(), _processes()))
+    return ended + sum(_of_running(Path("/proc/self")))
 
 
-def _processes() -> dict[int, list[tuple[int, float]]]:
-    """Return the processes of the machine by parent, each with its seconds and its ended ones'."""
-    tick = os.sysconf("SC_CLK_TCK")
-    children: dict[int, list[tuple[int, float]]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it has ended
-            continue
-        seconds = sum(map(int, fields[11:15])) / tick
-        children.setdefault(int(fields[1]), []).append((int(stat.parent.name), seconds))
-    return children
-
-
-def _alive(pid: int, children: dict[int, list[tuple[int, float]]]) -> Iterator[float]:
-    for child, seconds in children.get(pid, ()):
-        yield seconds
-        yield from _alive(child, children)
+def _of_running(process: Path) -> Iterator[float]:
+    """Yield the seconds of each process that one has started, and of what those have started."""
+    for thread in process.glob("task/*/children"):
+        with contextlib.suppress(OSError):  # it has ended
+            for child in thread.read_text().split():
+                fields = Path("/proc", child, "stat").read_text().rpartition(")")[2].split()
+                yield sum(map(int, fields[11:15])) / TICKS  # its own, and of its ended ones
+                yield from _of_running(Path("/proc", child))

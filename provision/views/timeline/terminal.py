@@ -113,7 +113,7 @@ def legend(bars: Sequence[Bar], fills: Mapping[str, str]) -> Iterator[str]:
 def cells_of(phases: Sequence[Phase], seconds: float, cells: int, fills: Mapping[str, str]) -> str:
     """Return a bar, `cells` wide. However short, it is seen."""
     line = [" "] * cells
-    size = (seconds or 1.0) / cells
+    size = seconds / cells or 1.0 / cells
     for cell in range(cells):
         middle = (cell + 0.5) * size
         for phase in phases:
@@ -121,7 +121,8 @@ def cells_of(phases: Sequence[Phase], seconds: float, cells: int, fills: Mapping
                 line[cell] = fills[phase.status]
     if phases and not "".join(line).strip():
         longest = max(phases, key=lambda phase: phase.seconds)
-        line[min(cells - 1, int(longest.began / size))] = fills.get(longest.status, fills[CALLING])
+        place = int(min(cells - 1, longest.began / size))
+        line[place] = fills.get(longest.status, fills[CALLING])
     return "".join(line)
 
 
