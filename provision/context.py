@@ -32,6 +32,7 @@ from provision.state.open import store_at
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, interrupted
 
+RECENT_SECONDS = 10.0  # for which a look counts as made a moment ago
 KEPT_EVERY = 30.0  # seconds
 
 
@@ -49,6 +50,19 @@ class Keeper(Watcher):
             if time.monotonic() - self._kept >= KEPT_EVERY:
                 self._keep()
                 self._kept = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look at AWS found, when it began, and with which version of the state."""
+
+    seen: dict[str, Seen | None]
+    version: object
+    began: float
+
+    def holds(self, state: State) -> bool:
+        """Return whether no other run can have changed anything since."""
+        return self.version == state.version() and time.monotonic() - self.began < RECENT_SECONDS
 
 
 @dataclass
@@ -70,26 +84,42 @@ class Run:
     url: str | None = None
     begun: Discovery | None = None  # a look that was begun when the run was opened
     lifetime: Lifetime = field(default_factory=Lifetime)
+    _last_look: Look | None = None
 
     def start(self) -> None:
         """Report that the command begins."""
         pace = Pace(self.poll_policy.speed, usual_seconds(self.state.runs, "creating"))
         self.output.start(self.command, self.template, self.about(), pace)
 
-    def look(self) -> dict[str, Seen | None]:
-        """Return every resource as AWS has it now."""
+    def look(self, *, recent: bool = False) -> dict[str, Seen | None]:
+        """Return every resource as AWS has it now.
+
+        `recent`: the last look will do, if it was a moment ago and no run of this state has been at
+        work since. That is known only with the lock held.
+        """
+        if recent and self._last_look and self._last_look.holds(self.state):
+            return self._last_look.seen
+        began, version = time.monotonic(), self.state.version()
         looker, self.begun = self.begun, None
         seen = (looker or Discovery(self.aws, self.template, self.state, self.poll_policy)).look()
         if self.poll_policy.stop.is_set():
             raise interrupted()
         self.lifetime.settle(self.aws, self.template, seen, self.state)
         self.recorder.expires = self.lifetime.expires
+        self._last_look = Look(seen, version, began)
         return seen
 
     def plan(
-        self, *, replace: Collection[str] = (), forced: Mapping[str, Change] | None = None
+        self,
+        *,
+        replace: Collection[str] = (),
+        forced: Mapping[str, Change] | None = None,
+        recent: bool = False,
     ) -> Plan:
-        """Return what has to be done. Changes nothing. Raises UsageError for an unknown step."""
+        """Return what has to be done. Changes nothing. Raises UsageError for an unknown step.
+
+        `recent` as `look` has it.
+        """
         steps = [each.step for each in self.template if isinstance(each, ManagedResource)]
         if unknown := [step for step in replace if step not in steps]:
             raise UsageError(
@@ -97,9 +127,8 @@ class Run:
                 + nearest(unknown[0], steps),
                 next_step=f"Steps are {', '.join(steps)}.",
             )
-        plan = compare(
-            self.aws, self.template, self.look(), self.state, replace=replace, forced=forced
-        )
+        seen = self.look(recent=recent)
+        plan = compare(self.aws, self.template, seen, self.state, replace=replace, forced=forced)
         return self.lifetime.refuse_new(plan)
 
     @contextlib.contextmanager

@@ -80,7 +80,7 @@ def take_down(
                 otherwise="nothing was deleted",
             )
         with run.changing():
-            again = run.look()
+            again = run.look(recent=yes)
             if yes or going(run, again) == going(run, seen):
                 delete_all(run, again, final_snapshot=final_snapshot)
                 break

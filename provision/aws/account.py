@@ -31,6 +31,7 @@ from provision.aws.credentials import explain_credentials, none_found
 from provision.aws.observation.observer import Observer
 from provision.aws.service_models import Models
 from provision.aws.settings import checked_settings
+from provision.aws.shared_reads import SharedReads
 from provision.errors import (
     AwsAnswer,
     AwsCallError,
@@ -69,6 +70,7 @@ CALLERS_FAULT = {
 }
 CALLER = "Caller"  # the key of an error's metadata
 FIRST_ERROR = 300  # HTTP status
+REFUSALS = range(400, 500)  # HTTP statuses with which AWS says that it did nothing
 MAX_ATTEMPTS = 8
 PRICING_REGION = "us-east-1"
 
@@ -128,6 +130,7 @@ class Aws:
         self.state_place = ""  # the value of the tag that says where the state is kept
         self.fence: Callable[[], None] = lambda: None  # raises when nothing may be changed
         self.observer = Observer(speed)  # what AWS did, added up; for the record of the run
+        self.shared = SharedReads(speed)
         self._speed = speed
         self._call_log = call_log
         self._clients: dict[str, Future[Any]] = {}
@@ -158,6 +161,9 @@ class Aws:
             f"needs-retry.{name}", RepeatSafely(max_attempts(self.session), self._speed)
         )
         events.register(f"before-send.{name}", self._check_fence)
+        changes = partial(self._note_change, service)
+        events.register(f"after-call.{name}", changes)
+        events.register(f"after-call-error.{name}", changes)
         # Read how lists are paged now: once, and not in each of many threads.
         client.can_paginate(next(iter(client.meta.method_to_api_mapping)))
         return client
@@ -199,6 +205,15 @@ class Aws:
         """Before each attempt of each call that changes something: is the lock held now?"""
         reads = event_name.rpartition(".")[2].startswith(READS)
         fence.pass_through(None if reads else self.fence)
+
+    def _note_change(
+        self, service: str, /, event_name: str, http_response: Any = None, **_: Any
+    ) -> None:
+        """After each call that changed something, or may have: what was read before is old now."""
+        reads = event_name.rpartition(".")[2].startswith(READS)
+        refused = http_response is not None and http_response.status_code in REFUSALS
+        if not reads and not refused:
+            self.shared.changed(service)
 
     def _note_caller(
         self, region: str, /, http_response: Any, parsed: Any, model: Any, **_: Any
@@ -294,8 +309,25 @@ class Aws:
         owner = who.account if account is None else account
         return f"arn:{who.partition}:{service}:{self.region}:{owner}:{resource}"
 
-    def together(self, *reads: Callable[[], Any]) -> list[Any]:
-        """Return what each of `reads` returns, all asked at the same time; the first one here."""
+    def listed(
+        self, service: str, operation: str, key: str, *, lasting: bool = False, **params: Any
+    ) -> list[dict[str, Any]]:
+        """Return all items of a paged list call, shared with everybody who asks for the same."""
+
+        def read() -> list[dict[str, Any]]:
+            return pages(self.client(service), operation, key, **params)
+
+        return self.shared.ask(service, f"{operation} {params}", read, lasting=lasting)
+
+    def together(self, *reads: Callable[[], Any], at_once: bool = True) -> list[Any]:
+        """Return what each of `reads` returns, all asked at the same time; the first one here.
+
+        Without `at_once` the others are asked when the first has answered; when it has found
+        nothing they are not, and None stands for what they return.
+        """
+        if not at_once:
+            found = reads[0]()
+            return [found, *(self.together(*reads[1:]) if found else [None] * (len(reads) - 1))]
         others = [self._readers.submit(read) for read in reads[1:]]
         return [*(read() for read in reads[:1]), *(other.result() for other in others)]
 

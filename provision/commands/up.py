@@ -65,7 +65,8 @@ def bring_up(
     """Make AWS match the configuration of an opened run. Returns the summary.
 
     Looks, asks, takes the lock, and looks again: nobody has to wait for a person who thinks. Where
-    the second look finds another plan, it is shown, and asked about with the lock given back.
+    the second look finds another plan, it is shown, and asked about with the lock given back. Where
+    nobody was asked and no other run was at work, the first look is a moment old, and will do.
     """
     forced = {run.template.secret.step: RESET} if reset_password else {}
     look = functools.partial(run.plan, replace=replace, forced=forced)
@@ -82,7 +83,7 @@ def bring_up(
         if asked:
             ask(question(run), "yes", stop=run.poll_policy.stop, otherwise="nothing was changed")
         with run.changing():
-            again = look()
+            again = look(recent=not asked)
             if again.same_as(plan) or not asked:
                 if not again.same_as(plan):
                     show(run, again, explain=explain)

@@ -14,6 +14,7 @@ from provision.resources.base import Change, CreatableResource, ManagedResource,
 from provision.state import document as phases
 from provision.state.state import State
 from provision.waiting.poll import (
+    Neighbours,
     PollPolicy,
     PollResult,
     StatusReport,
@@ -35,7 +36,11 @@ TAKEN = ("AlreadyExists", "Duplicate", "ResourceExists", "ResourceConflict", "Co
 
 
 def answer_of(
-    call: Callable[[], dict[str, str]], step: str, poll_policy: PollPolicy, report: StatusReport
+    call: Callable[[], dict[str, str]],
+    step: str,
+    poll_policy: PollPolicy,
+    report: StatusReport,
+    neighbours: Neighbours | None = None,
 ) -> dict[str, str]:
     """Return what a call returns, once AWS accepts it. Raises AwsCallError or Interrupted."""
 
@@ -43,7 +48,9 @@ def answer_of(
         with calling(step):
             return call()
 
-    return until_accepted(called, passing=passing, poll_policy=poll_policy, report=report)
+    return until_accepted(
+        called, passing=passing, poll_policy=poll_policy, report=report, neighbours=neighbours
+    )
 
 
 @dataclass
@@ -56,6 +63,7 @@ class Creation:
     resource: CreatableResource  # bound: every reference replaced by its value
     report: StatusReport
     publish: Publish
+    neighbours: Neighbours | None = None
 
     def create(self) -> dict[str, str]:
         """Create the resource. Returns its outputs; they are on disk before anybody uses them.
@@ -68,7 +76,11 @@ class Creation:
         for _ in range(CREATE_ATTEMPTS):
             try:
                 outputs = answer_of(
-                    lambda: self.resource.create(self.aws), step, self.poll_policy, self.report
+                    lambda: self.resource.create(self.aws),
+                    step,
+                    self.poll_policy,
+                    self.report,
+                    self.neighbours,
                 )
                 break
             except AwsCallError as refusal:

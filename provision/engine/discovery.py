@@ -39,6 +39,9 @@ class Discovery:
 
     def begin(self) -> None:
         """Begin to look at everything, on threads of its own. Returns at once."""
+        known = self.state.known()
+        listed = (bind(each, known).listed_with for each in self.resources)
+        self.aws.shared.begin_look(each for each in listed if each)
         for each in self.resources:
             self._found[each.step] = self._threads.submit(self._look_at, each)
 
@@ -47,6 +50,7 @@ class Discovery:
         if not self._found:
             self.begin()
         self._threads.shutdown()
+        self.aws.shared.end_look()
         errors = [error for future in self._found.values() if (error := future.exception())]
         if errors:
             raise next((e for e in errors if not isinstance(e, ProvisionError)), errors[0])
@@ -55,6 +59,7 @@ class Discovery:
     def close(self) -> None:
         """Let go of what was begun, if nobody has waited for it."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self.aws.shared.end_look()
 
     def _look_at(self, resource: Resource) -> Seen | None:
         seen = None
@@ -111,6 +116,7 @@ def find_patiently(
     found: list[Seen] = []
 
     def look() -> PollResult:
+        aws.shared.look_again()
         if seen := bound.find(aws, known):
             found.append(seen)
         return PollResult(Verdict.READY if found else Verdict.SUSPECT, "", "", LAG_SECONDS)

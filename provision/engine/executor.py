@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from provision.aws.account import Aws
 from provision.engine import graph
 from provision.engine.events import Watcher
-from provision.engine.outputs import Blocked, StepOutputs
+from provision.engine.outputs import Blocked, Neighbours, StepOutputs
 from provision.engine.plan import Action, Plan, Planned, not_ours, pseudo
 from provision.errors import CredentialsError, Interrupted, LeaseLost, ProvisionError
 from provision.resources.base import (
@@ -126,7 +126,7 @@ class Engine:
         publish = functools.partial(step_outputs.publish, step)
         match bound:
             case ManagedResource():
-                self._converge(planned, bound, publish)
+                self._converge(planned, bound, step_outputs)
             case AccountResource():
                 self._create_for_account(planned, bound, publish)
             case DataSource() if step in needed:
@@ -160,15 +160,30 @@ class Engine:
         creation = Creation(self.aws, self.state, self.poll_policy, resource, report, publish)
         self._finished(planned.resource, "created", creation.create(), time.monotonic() - began)
 
-    def _converge(self, planned: Planned, resource: ManagedResource, publish: Publish) -> None:
+    def _converge(
+        self, planned: Planned, resource: ManagedResource, step_outputs: StepOutputs
+    ) -> None:
         """Create or change what is managed, and wait until it is ready."""
         from provision.engine.converge import (
             Convergence,  # here: a run that finds nothing to do has no use for it
         )
 
         began = time.monotonic()
-        report = self._reports(planned.resource)
-        convergence = Convergence(self.aws, self.state, self.poll_policy, resource, report, publish)
+        tell = self._reports(planned.resource)
+
+        def report(status: str, reason: str = "") -> None:
+            step_outputs.saw(resource.step, status)
+            tell(status, reason)
+
+        convergence = Convergence(
+            self.aws,
+            self.state,
+            self.poll_policy,
+            resource,
+            report,
+            functools.partial(step_outputs.publish, resource.step),
+            Neighbours(step_outputs, graph.created_before(planned.resource)),
+        )
         if planned.action in (Action.CREATE, Action.REPLACE):
             self._began(planned.resource, "creating")
             if planned.action is Action.CREATE and planned.seen is not None:

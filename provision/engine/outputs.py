@@ -7,7 +7,9 @@ cycle, so somebody can always go on; `stop` ends every wait.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from provision.waiting.poll import interrupted
 
@@ -21,14 +23,37 @@ class Blocked(Exception):
         super().__init__(", ".join(sorted(steps)))
 
 
+@dataclass
+class Neighbours:
+    """The steps that one step refers to, for as long as they are worked at (waiting/poll.py)."""
+
+    outputs: StepOutputs
+    steps: Collection[str]
+    _noted: dict[str, str | None] = field(default_factory=dict)
+
+    def note(self) -> None:
+        """Note how they are now."""
+        self._noted = self.outputs.statuses(self.steps)
+
+    def rested(self) -> float | None:
+        """Return for how many seconds none has changed; None where none is looked at."""
+        return self.outputs.rested(self._noted) if self._noted else None
+
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or when one is not as noted, or the run is to stop."""
+        self.outputs.wait_for_change(self._noted, seconds)
+
+
 class StepOutputs:
     """Outputs by step, shared by the threads of one run. Nothing on it is ever written to disk."""
 
     def __init__(self, stop: threading.Event, pseudo: Mapping[str, str] | None = None) -> None:
         self._stop = stop
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock may be taken twice
         self._outputs: dict[str, dict[str, str]] = {"aws": dict(pseudo or {})}
         self._done: set[str] = {"aws"}
+        self._statuses: dict[str, str] = {}
+        self._changed_at: dict[str, float] = {}
         self._failed: set[str] = set()
 
     def publish(self, step: str, outputs: Mapping[str, str], *, done: bool = False) -> None:
@@ -38,6 +63,14 @@ class StepOutputs:
             if done:
                 self._done.add(step)
             self._changed.notify_all()
+
+    def saw(self, step: str, status: str) -> None:
+        """Publish which status AWS showed of a step."""
+        with self._changed:
+            if self._statuses.get(step) != status:
+                self._statuses[step] = status
+                self._changed_at[step] = time.monotonic()
+                self._changed.notify_all()
 
     def fail(self, step: str) -> None:
         """Publish that a step failed: those that wait for it cannot go on."""
@@ -68,6 +101,27 @@ class StepOutputs:
         """Return when each of the steps is done. Raises Interrupted or Blocked."""
         wanted = set(steps)
         self._wait(wanted, lambda: wanted <= self._done)
+
+    def statuses(self, steps: Iterable[str]) -> dict[str, str | None]:
+        """Return which status AWS showed last of each of these steps that is not done."""
+        with self._changed:
+            return {each: self._statuses.get(each) for each in steps if each not in self._done}
+
+    def rested(self, steps: Iterable[str]) -> float:
+        """Return for how many seconds none of the steps has changed its status."""
+        with self._changed:
+            since = max((self._changed_at.get(each, 0.0) for each in steps), default=0.0)
+        return time.monotonic() - since
+
+    def wait_for_change(self, before: Mapping[str, str | None], seconds: float) -> None:
+        """Return when `statuses` are no longer these, after so many seconds, or on `stop`."""
+        until = time.monotonic() + seconds
+        with self._changed:
+            while not self._stop.is_set() and before == self.statuses(before):
+                left = until - time.monotonic()
+                if left <= 0:
+                    return
+                self._changed.wait(min(left, STOP_LOOK_SECONDS))
 
     def _wait(self, steps: set[str], good: Callable[[], bool]) -> None:
         with self._changed:

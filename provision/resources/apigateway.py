@@ -245,7 +245,7 @@ class Integration(ManagedResource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(NOT_FOUND):
-            found = pages(aws.apigateway, "get_integrations", "Items", ApiId=self.api_id)
+            found = aws.listed("apigatewayv2", "get_integrations", "Items", ApiId=self.api_id)
             ours = [
                 each
                 for each in found
@@ -309,7 +309,8 @@ class Route(ManagedResource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(NOT_FOUND):
-            for route in pages(aws.apigateway, "get_routes", "Items", ApiId=self.api_id):
+            routes = aws.listed("apigatewayv2", "get_routes", "Items", ApiId=self.api_id)
+            for route in routes:
                 if route["RouteKey"] == self.route_key:
                     target = route.get("Target")
                     kind = route.get("AuthorizationType", "NONE")

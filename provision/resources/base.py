@@ -116,6 +116,11 @@ class Resource:
         """Return the ARN patterns on which the caller needs `writes`, with `${aws.…}` in them."""
         return ("*",)
 
+    @property
+    def listed_with(self) -> tuple[str, str] | None:
+        """The list that one call looks up for several of its kind, and its own key in it."""
+        return None
+
     def permissions(self) -> Iterator[Statement]:
         """Yield the statements of the policy that a caller needs for this resource."""
         if self.reads:

@@ -18,6 +18,7 @@ from provision.resources import blockers, durations
 from provision.resources.base import AwsMadeResource, Change, DataSource, ManagedResource, Seen
 from provision.resources.blockers import LAMBDA_INTERFACE, Blocker, interfaces_in
 from provision.resources.expiry import EXPIRES, STATE
+from provision.resources.ownership import ENVIRONMENT, STEP
 from provision.resources.permissions import (
     CREATES_OURS,
     IS_OURS,
@@ -26,6 +27,7 @@ from provision.resources.permissions import (
     Statement,
     tags_back,
 )
+from provision.resources.rds import orderable_options
 from provision.resources.references import Output, arn, unresolved
 
 MYSQL_PORT = 3306
@@ -81,12 +83,9 @@ class Ec2Resource(ManagedResource):
 
         Under `rivals` it has the ids of others that carry our tags.
         """
-        filters = [
-            {"Name": "tag:provision:environment", "Values": [aws.environment]},
-            {"Name": "tag:provision:step", "Values": [self.step]},
-        ]
-        tagged = pages(aws.ec2, self.describe, self.answer, Filters=filters)
-        tagged = [each for each in tagged if self.in_place(each)]
+        filters = [{"Name": f"tag:{ENVIRONMENT}", "Values": [aws.environment]}]
+        listed = aws.listed("ec2", self.describe, self.answer, Filters=filters)
+        tagged = [each for each in listed if self.in_place(each) and self.carries_step(each)]
         found = [each for each in tagged if each[self.id_key] == known.get("id")]
         if not found and known.get("id"):
             with absent(*self.missing):
@@ -97,6 +96,10 @@ class Ec2Resource(ManagedResource):
             return None
         rivals = [each[self.id_key] for each in tagged if each is not found[0]]
         return found[0] | {"rivals": tuple(rivals)}
+
+    def carries_step(self, item: Mapping[str, Any]) -> bool:
+        """Return whether it carries the tag of our step."""
+        return tag_map(item.get("Tags")).get(STEP) == self.step
 
     def in_place(self, item: Mapping[str, Any]) -> bool:
         """Return whether it is within our VPC, where its kind lies in one."""
@@ -239,10 +242,10 @@ class AvailabilityZones(DataSource):
 
     def offering_zones(self, aws: Aws) -> set[str] | None:
         """Return the zones in which RDS offers the class; None when RDS lists no offers at all."""
-        offers = {"Engine": "mysql", "EngineVersion": self.engine_version, "Vpc": True}
-        options = self.options(aws, DBInstanceClass=self.instance_class, **offers)
+        version, kind = self.engine_version, self.instance_class
+        options = orderable_options(aws, version, DBInstanceClass=kind)
         if not options:
-            others = self.options(aws, **offers)
+            others = orderable_options(aws, version)
             if not others:
                 return None
             classes = sorted({option["DBInstanceClass"] for option in others})
@@ -252,11 +255,6 @@ class AvailabilityZones(DataSource):
                 next_step=f"Offered are {', '.join(classes[:12])}. Nothing was created.",
             )
         return {zone["Name"] for option in options for zone in option.get("AvailabilityZones", ())}
-
-    def options(self, aws: Aws, **offers: Any) -> list[dict[str, Any]]:
-        """Return RDS's orderable options."""
-        operation = "describe_orderable_db_instance_options"
-        return pages(aws.rds, operation, "OrderableDBInstanceOptions", **offers)
 
 
 @dataclass(frozen=True)
@@ -383,6 +381,7 @@ class SecurityGroup(Ec2Resource):
         return blockers.of_group(aws, seen.outputs["id"])
 
 
+RULES = "security group rules"
 OURS = "Ours"  # of a group's rules: those of this environment, with when each expires
 
 
@@ -403,6 +402,10 @@ class SecurityGroupRules(ManagedResource):
     replace_with = frozenset({"Ingress", "Egress"})  # EC2 keeps a group that a rule refers to
     find_by = ("group_id",)
     reads = ("ec2:DescribeSecurityGroupRules",)
+
+    @property
+    def listed_with(self) -> tuple[str, str] | None:
+        return None if unresolved(self.group_id) else (RULES, self.group_id)
 
     def permissions(self) -> Iterator[Statement]:
         groups, rules = arn("ec2", "security-group/*"), arn("ec2", "security-group-rule/*")
@@ -471,9 +474,11 @@ class SecurityGroupRules(ManagedResource):
 
     def rules(self, aws: Aws) -> list[dict[str, Any]]:
         """Return EC2's list of the group's rules."""
-        filters = [{"Name": "group-id", "Values": [self.group_id]}]
+        groups = list(aws.shared.listed_with(RULES, self.group_id))
+        filters = [{"Name": "group-id", "Values": groups}]
         operation, key = "describe_security_group_rules", "SecurityGroupRules"
-        return pages(aws.ec2, operation, key, Filters=filters)
+        listed = aws.listed("ec2", operation, key, Filters=filters)
+        return [each for each in listed if each["GroupId"] == self.group_id]
 
     def made_here(self, aws: Aws, rule: Mapping[str, Any]) -> bool:
         """Return whether a rule carries this environment's tag."""

@@ -178,12 +178,14 @@ class Role(ManagedResource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent("NoSuchEntity"):
-            expected = list(self.policies) if known.get("arn") else []
+            at_once = aws.shared.looking and "arn" in known  # a new role may not be visible yet
+            expected = list(self.policies) if at_once else []
             role, names, attached, *documents = aws.together(
                 lambda: aws.iam.get_role(RoleName=self.role_name)["Role"],
                 lambda: self.inline_policies(aws),
                 lambda: self.attached_policies(aws),
                 *(lambda name=name: self.inline_policy(aws, name) for name in expected),
+                at_once=at_once,
             )
             inline = dict(zip(expected, documents, strict=True))
             inline |= {name: self.inline_policy(aws, name) for name in names - inline.keys()}

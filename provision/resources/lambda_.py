@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from provision.aws.account import Aws, absent, code_of, pages
+from provision.aws.account import REFUSALS, Aws, absent, code_of, pages
 from provision.aws.advice import BAD_CREDENTIALS, THROTTLED
 from provision.packaging.zips import Package
 from provision.resources import durations
@@ -23,7 +23,6 @@ from provision.resources.references import Output, arn
 
 NOT_FOUND = "ResourceNotFoundException"
 OTHERS = "VersionsOfOthers"  # what is seen beside ours; not compared
-REFUSALS = range(400, 500)  # HTTP statuses with which AWS says no, and did nothing
 
 
 @dataclass(frozen=True)
@@ -41,8 +40,8 @@ class LayerVersion(ManagedResource):
     reads = ("lambda:ListLayerVersions",)
     writes = ("lambda:DeleteLayerVersion", "lambda:GetLayerVersion")
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "CodeSha256": ("arn", "version"),
-        "CompatibleRuntimes": ("arn", "version"),
+        "CodeSha256": ("arn", "version", "code_sha256"),
+        "CompatibleRuntimes": ("arn", "version", "code_sha256"),
     }
 
     lasting_id = "arn"  # of the version: its number is never given twice
@@ -67,20 +66,19 @@ class LayerVersion(ManagedResource):
         return f"provision:environment={aws.environment} "
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        last = known.get("version", "")
-        versions, *hashes = aws.together(
-            lambda: self.versions(aws), *([lambda: self.code_sha256(aws, last)] if last else [])
-        )
+        versions = self.versions(aws)
         if not versions:
             return None
         ours = [each for each in versions if self.is_ours(aws, each)]
         others = [each for each in versions if each not in ours]
         newest = (ours or versions)[0]
-        number = str(newest["Version"])
+        number, version_arn = str(newest["Version"]), newest["LayerVersionArn"]
+        recorded = known.get("code_sha256") if known.get("arn") == version_arn else None
+        code_sha256 = recorded or self.code_sha256(aws, number)  # a version never changes
         return Seen(
-            {"arn": newest["LayerVersionArn"], "version": number},
+            {"arn": version_arn, "version": number, "code_sha256": code_sha256},
             {
-                "CodeSha256": hashes[0] if number == last else self.code_sha256(aws, number),
+                "CodeSha256": code_sha256,
                 "CompatibleRuntimes": sorted(newest.get("CompatibleRuntimes", ())),
                 "OlderVersions": [each["Version"] for each in ours[1:]],
                 OTHERS: others,
@@ -145,7 +143,11 @@ class LayerVersion(ManagedResource):
             CompatibleRuntimes=list(self.runtimes),  # type: ignore[arg-type]
             CompatibleArchitectures=list(self.architectures),  # type: ignore[arg-type]
         )
-        return {"arn": answer["LayerVersionArn"], "version": str(answer["Version"])}
+        return {
+            "arn": answer["LayerVersionArn"],
+            "version": str(answer["Version"]),
+            "code_sha256": answer["Content"]["CodeSha256"],
+        }
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         if "CodeSha256" in changes or "CompatibleRuntimes" in changes:

@@ -7,13 +7,14 @@ themselves, without tags or retention, and nobody deletes it.
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from provision.aws.account import Aws, absent, code_of, pages, tag_map
+from provision.aws.account import Aws, absent, code_of, tag_map
 from provision.aws.advice import DENIED
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.ownership import ENVIRONMENT, Owner, Ownership, Tags, read_tags
@@ -60,8 +61,17 @@ class LogGroup(ManagedResource):
     def name(self) -> str:
         return self.log_group_name
 
+    @property
+    def listed_with(self) -> tuple[str, str]:
+        folder = self.log_group_name.rpartition("/")[0]
+        return f"log groups {folder}", self.log_group_name
+
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        groups, tags = aws.together(lambda: self.described(aws), lambda: self.tags_at_aws(aws))
+        groups, tags = aws.together(
+            lambda: self.described(aws),
+            lambda: self.tags_at_aws(aws),
+            at_once="log_group" in known,
+        )
         if not groups:
             return None
         writer = "" if tags.carry(aws.environment, self.step) else self.writer(aws)
@@ -77,8 +87,9 @@ class LogGroup(ManagedResource):
 
     def described(self, aws: Aws) -> list[dict[str, Any]]:
         """Return the description of this very group, in a list, or an empty list."""
-        prefix = self.log_group_name
-        groups = pages(aws.logs, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix)
+        names = aws.shared.listed_with(*self.listed_with)
+        prefix = os.path.commonprefix(names)  # noqa: RUF071 - letter by letter is right here
+        groups = aws.listed("logs", "describe_log_groups", "logGroups", logGroupNamePrefix=prefix)
         return [group for group in groups if group["logGroupName"] == self.log_group_name]
 
     def tags_at_aws(self, aws: Aws) -> Tags:

@@ -115,6 +115,7 @@ class DBSubnetGroup(RdsResource):
             answer, tags = aws.together(
                 lambda: aws.rds.describe_db_subnet_groups(DBSubnetGroupName=self.name),
                 lambda: tags_of(aws, arn),
+                at_once="arn" in known,
             )
             group = answer["DBSubnetGroups"][0]
             return Seen(
@@ -310,8 +311,7 @@ class DBInstance(RdsResource):
         """Return the instance of our name, or a renamed one: by its lasting id, or by our tags."""
         by_name: dict[str, Any] | None = None
         with absent(self.NOT_FOUND):
-            answer: Any = aws.rds.describe_db_instances(DBInstanceIdentifier=self.name)
-            by_name = answer["DBInstances"][0]
+            by_name = instance_named(aws, self.name)
         if by_name is not None and (
             by_name.get("DbiResourceId") == known.get("resource_id", by_name.get("DbiResourceId"))
             or self.carries_our_tags(aws, by_name)
@@ -590,9 +590,9 @@ class DBProxy(RdsResource):
         return self.proxy_name
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        reads: list[Any] = [lambda: pages(aws.rds, "describe_db_proxies", "DBProxies")]
+        reads: list[Any] = [lambda: aws.listed("rds", "describe_db_proxies", "DBProxies")]
         if arn := known.get("arn"):
-            reads.append(lambda: tags_of(aws, arn))
+            reads.append(lambda: tags_of(aws, arn, lasting=True))
         proxies, *read = aws.together(*reads)
         known_tags = dict.fromkeys([known.get("arn")], read[0]) if read else {}
         proxy, tags = self.ours_of(aws, proxies, known, known_tags)
@@ -635,7 +635,10 @@ class DBProxy(RdsResource):
         """Return the proxy that is ours by its name, its lasting id or its tags, with its tags."""
 
         def tags(proxy: Mapping[str, Any]) -> Tags:
-            return known_tags.get(proxy["DBProxyArn"]) or tags_of(aws, proxy["DBProxyArn"])
+            arn, busy = proxy["DBProxyArn"], proxy["Status"] not in self.ready
+            if busy and arn in known_tags:  # nobody changes it meanwhile
+                return known_tags[arn]
+            return tags_of(aws, arn, lasting=busy)
 
         named = [each for each in proxies if each["DBProxyName"].lower() == self.name.lower()]
         recorded = [each for each in proxies if each["DBProxyArn"] == known.get("arn")]
@@ -800,6 +803,15 @@ def instance_outputs(instance: Mapping[str, Any]) -> dict[str, str]:
     return {name: text for name, text in outputs.items() if text}
 
 
+def instance_named(aws: Aws, name: str) -> dict[str, Any]:
+    """Return the DB instance of this name as RDS describes it. Raises ClientError."""
+
+    def read() -> Any:
+        return aws.rds.describe_db_instances(DBInstanceIdentifier=name)["DBInstances"][0]
+
+    return aws.shared.ask("rds", f"DB instance {name}", read)
+
+
 def instance_blocker(aws: Aws, instance: Mapping[str, Any]) -> Blocker:
     """Return a DB instance as what is in the way, with whose it is and what deletes it."""
     name, status = instance["DBInstanceIdentifier"], instance["DBInstanceStatus"]
@@ -821,9 +833,16 @@ def instance_tags(aws: Aws, instance: Mapping[str, Any]) -> Tags:
     return tags_of(aws, instance["DBInstanceArn"])
 
 
+def orderable_options(aws: Aws, engine_version: str, **offers: Any) -> list[dict[str, Any]]:
+    """Return what RDS offers in the region of a version (DescribeOrderableDBInstanceOptions)."""
+    operation, key = "describe_orderable_db_instance_options", "OrderableDBInstanceOptions"
+    offers = {"Engine": "mysql", "EngineVersion": engine_version, "Vpc": True, **offers}
+    return aws.listed("rds", operation, key, lasting=True, **offers)
+
+
 def find_proxy(aws: Aws, name: str) -> dict[str, Any] | None:
     """Return the proxy of this name as RDS describes it, or None."""
-    proxies = pages(aws.rds, "describe_db_proxies", "DBProxies")
+    proxies = aws.listed("rds", "describe_db_proxies", "DBProxies")
     return next((each for each in proxies if each["DBProxyName"].lower() == name.lower()), None)
 
 
@@ -837,14 +856,21 @@ def proxy_outputs(proxy: Mapping[str, Any]) -> dict[str, str]:
     return outputs | ({"endpoint": proxy["Endpoint"]} if proxy.get("Endpoint") else {})
 
 
-def tags_of(aws: Aws, arn: str) -> Tags:
-    """Return the tags of an RDS resource, or why they cannot be read; none when it is not there."""
-    with absent(
-        "DBSubnetGroupNotFoundFault", "DBProxyNotFoundFault", "DBInstanceNotFound", "NotFound"
-    ):
+def tags_of(aws: Aws, arn: str, *, lasting: bool = False) -> Tags:
+    """Return the tags of an RDS resource, or why they cannot be read; none when it is not there.
+
+    `lasting`: those that were read before will do, unless we have changed something since.
+    """
+
+    def read() -> Tags:
         return read_tags(
             lambda: tag_map(aws.rds.list_tags_for_resource(ResourceName=arn)["TagList"])
         )
+
+    with absent(
+        "DBSubnetGroupNotFoundFault", "DBProxyNotFoundFault", "DBInstanceNotFound", "NotFound"
+    ):
+        return aws.shared.ask("rds", f"tags of {arn}", read, lasting=lasting)
     return Tags({})
 
 
@@ -897,8 +923,8 @@ class DBProxyTarget(ManagedResource):
         with absent("DBProxyNotFoundFault", "DBProxyTargetGroupNotFoundFault"):
             try:
                 targets, groups = aws.together(
-                    lambda: self.described(aws, "describe_db_proxy_targets", "Targets"),
-                    lambda: self.described(aws, "describe_db_proxy_target_groups", "TargetGroups"),
+                    lambda: self.listed(aws, "describe_db_proxy_targets", "Targets"),
+                    lambda: self.pools(aws, lasting=True),
                 )
             except ClientError as error:
                 if code_of(error) != "InvalidDBProxyStateFault":
@@ -906,6 +932,8 @@ class DBProxyTarget(ManagedResource):
                 return self.untold(known)
             wanted = self.instance_identifier.lower()
             target = next((t for t in targets if t["RdsResourceId"].lower() == wanted), None)
+            if target and target.get("TargetHealth", {}).get("State") in self.ready:
+                groups = self.pools(aws)
             seen = target and self.seen(target, groups[0]["ConnectionPoolConfig"])
             return seen and self.unless_database_busy(aws, seen)
         return None
@@ -919,8 +947,7 @@ class DBProxyTarget(ManagedResource):
         if seen.reason_code not in self.suspect:
             return seen
         with absent(DBInstance.NOT_FOUND):
-            answer = aws.rds.describe_db_instances(DBInstanceIdentifier=self.instance_identifier)
-            status = answer["DBInstances"][0]["DBInstanceStatus"]
+            status = instance_named(aws, self.instance_identifier)["DBInstanceStatus"]
             if status not in {*DBInstance.ready, *DBInstance.failed, "stopped", "deleting"}:
                 reason = f"the DB instance is {status}; {seen.reason}"
                 return replace(seen, reason_code="", reason=reason)
@@ -932,9 +959,15 @@ class DBProxyTarget(ManagedResource):
             return None
         return Seen({"target": known["target"]}, status="PROXY_BUSY", reason="the proxy is busy")
 
-    def described(self, aws: Aws, operation: str, key: str) -> list[dict[str, Any]]:
+    def pools(self, aws: Aws, *, lasting: bool = False) -> list[dict[str, Any]]:
+        """Return the proxy's target groups; there is one. `lasting`: those read before will do."""
+        return self.listed(aws, "describe_db_proxy_target_groups", "TargetGroups", lasting=lasting)
+
+    def listed(
+        self, aws: Aws, operation: str, key: str, *, lasting: bool = False
+    ) -> list[dict[str, Any]]:
         """Return all pages of one of the proxy's lists."""
-        return pages(aws.rds, operation, key, DBProxyName=self.proxy_name)
+        return aws.listed("rds", operation, key, lasting=lasting, DBProxyName=self.proxy_name)
 
     def seen(self, target: Mapping[str, Any], pool: Mapping[str, Any]) -> Seen:
         """Return target and pool as one."""

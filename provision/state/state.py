@@ -88,6 +88,11 @@ class State:
         refuse_another(ours, self.store.where, account=account)
         self.account = account
 
+    def version(self) -> tuple[object, ...]:
+        """Return what differs as soon as another run has written the document."""
+        with self._lock:
+            return self.serial, dict(self.steps), len(self.runs)
+
     def known(self) -> dict[str, dict[str, str]]:
         """Return each step's outputs of last time, and since when it is being deleted, if it is."""
         with self._lock:

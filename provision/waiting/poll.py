@@ -7,12 +7,13 @@ Both end at once when `stop` is set, and both report, at each look, what AWS say
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from provision.errors import Interrupted, ProvisionError, ResourceFailed, WaitTimeout
 
@@ -23,9 +24,13 @@ T = TypeVar("T")
 
 BUDGET_SPEED = 100.0  # the most by which a rehearsal's budgets shrink
 LEAST_GAP = 0.01  # seconds between two looks
+REHEARSED_GAP = 0.03  # the same, however much faster than AWS a rehearsal runs
 FIRST_GAP = 0.2  # of `poll`: at first, when what AWS makes or spreads in seconds is due
 DUE_FROM, DUE_TO = 0.5, 2.0  # of what AWS usually takes
 DUE_GAP = 0.4  # of `poll`: when what AWS takes minutes for is due
+EARLY_GAP = 3.0  # of `poll`, at most: before that
+NEIGHBOUR_GAP = 12.0  # of `poll`, at most: while others look at what a call waits for
+NEIGHBOUR_GROWTH = 2.0  # a gap's part of the time since one of those changed
 GROWTH = 0.25  # a gap's part of what was waited: so much longer than needed a wait lasts at most
 
 
@@ -69,18 +74,32 @@ class PollPolicy:
 
     @property
     def poll(self) -> float:
-        """Seconds between two looks, at most."""
-        return max(LEAST_GAP, self.poll_seconds / self.speed)
+        """Seconds between two looks, at most, from when something is due."""
+        return max(self._least, self.poll_seconds / self.speed)
+
+    @property
+    def _least(self) -> float:
+        return LEAST_GAP if self.speed == 1 else REHEARSED_GAP
 
     def gap(self, waited: float, usual: float = 0.0) -> float:
         """Return the seconds until the next look, after `waited` seconds.
 
-        Dense at first, then sparser and sparser, up to `poll`; dense again from half to twice of
-        what AWS usually takes (`usual`, of its seconds; 0 = unknown).
+        Dense at first, then sparser and sparser, until half of what AWS usually takes has passed
+        (`usual`, of its seconds; 0 = unknown); dense again until twice of that has.
         """
-        due = DUE_FROM <= waited * self.speed / usual <= DUE_TO if usual else False
-        longest = self.poll * (DUE_GAP if due else 1.0)
-        return max(LEAST_GAP, min(longest, max(self.poll * FIRST_GAP, waited * GROWTH)))
+        part = waited * self.speed / usual if usual else math.inf
+        longest = EARLY_GAP if part < DUE_FROM else DUE_GAP if part <= DUE_TO else 1.0
+        return self._gap(waited * GROWTH, longest)
+
+    def neighbour_gap(self, rested: float) -> float:
+        """Return the seconds until a call is repeated that waits for what others look at.
+
+        They changed last `rested` seconds ago; when one changes again, nobody waits any longer.
+        """
+        return self._gap(rested * NEIGHBOUR_GROWTH, NEIGHBOUR_GAP)
+
+    def _gap(self, seconds: float, longest: float) -> float:
+        return max(self._least, min(self.poll * longest, max(self.poll * FIRST_GAP, seconds)))
 
     def budget(self, aws_seconds: float) -> float:
         """Seconds to allow for what may take `aws_seconds` at AWS; never over the time-out.
@@ -174,6 +193,21 @@ class NotYet(Protocol):
     def seconds(self) -> float: ...
     @property
     def usual(self) -> float: ...
+    @property
+    def neighbour(self) -> bool: ...
+
+
+class Neighbours(Protocol):
+    """Those whose state a refused call may wait for, while others of the same run look at them."""
+
+    def note(self) -> None:
+        """Note how they are now."""
+
+    def rested(self) -> float | None:
+        """Return for how many seconds none has changed; None where none is looked at."""
+
+    def wait(self, seconds: float) -> None:
+        """Return after so many seconds, or when one is not as noted, or the run is to stop."""
 
 
 def until_accepted(
@@ -182,40 +216,28 @@ def until_accepted(
     passing: Callable[[BaseException], NotYet | None],
     poll_policy: PollPolicy,
     report: StatusReport,
+    neighbours: Neighbours | None = None,
 ) -> T:
     """Return what `call` returns, repeating it while `passing` knows its refusal.
+
+    Where it is refused for the state of one of its `neighbours`, it is repeated as soon as one of
+    them changes, and seldom before.
 
     Raises the last refusal when it has lasted longer than its own budget, with that as its next
     step, any other error at once, and Interrupted when the poll policy's stop is set.
     """
     import tenacity
 
-    began = time.monotonic()
-    refusal: tuple[BaseException, NotYet] | None = None
-
-    def again(error: BaseException) -> bool:
-        nonlocal refusal
-        known = passing(error)
-        refusal = (error, known) if known else None
-        return known is not None and time.monotonic() - began < poll_policy.budget(known.seconds)
-
-    def gap(_: RetryCallState) -> float:
-        return poll_policy.gap(time.monotonic() - began, refusal[1].usual if refusal else 0.0)
-
-    def before_sleep(_: RetryCallState) -> None:
-        if refusal:
-            error, known = refusal
-            report("waiting", f"{error} - {known.because}")
-
+    repeated = _Repeated(call, passing, poll_policy, report, neighbours)
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(again),
-        wait=gap,
+        retry=tenacity.retry_if_exception(repeated.again),
+        wait=lambda _: repeated.gap(),
         stop=tenacity.stop_when_event_set(poll_policy.stop),
-        sleep=tenacity.sleep_using_event(poll_policy.stop),
-        before_sleep=before_sleep,
+        sleep=repeated.sleep,
+        before_sleep=lambda _: repeated.show(),
     )
     try:
-        return retrying(call)
+        return retrying(repeated.attempt)
     except tenacity.RetryError:
         raise interrupted() from None
     except ProvisionError as error:
@@ -223,6 +245,60 @@ def until_accepted(
             minutes = min(known.seconds, poll_policy.timeout_seconds) / 60
             error.next_step = f"{outlasted(known, minutes)} {error.next_step}".rstrip()
         raise
+
+
+@dataclass
+class _Repeated(Generic[T]):
+    """A call that is repeated while it is refused for now, and how long to wait in between."""
+
+    call: Callable[[], T]
+    passing: Callable[[BaseException], NotYet | None]
+    poll_policy: PollPolicy
+    report: StatusReport
+    neighbours: Neighbours | None
+
+    def __post_init__(self) -> None:
+        self._began = time.monotonic()
+        self._refusal: tuple[BaseException, NotYet] | None = None
+
+    def attempt(self) -> T:
+        """Return what the call returns."""
+        if self.neighbours:
+            self.neighbours.note()
+        return self.call()
+
+    def again(self, error: BaseException) -> bool:
+        """Return whether the call is to be repeated after this error."""
+        known = self.passing(error)
+        self._refusal = (error, known) if known else None
+        waited = time.monotonic() - self._began
+        return known is not None and waited < self.poll_policy.budget(known.seconds)
+
+    def gap(self) -> float:
+        """Return the seconds until the next attempt."""
+        rested = self._rested()
+        if rested is not None:
+            return self.poll_policy.neighbour_gap(rested)
+        usual = self._refusal[1].usual if self._refusal else 0.0
+        return self.poll_policy.gap(time.monotonic() - self._began, usual)
+
+    def sleep(self, seconds: float) -> None:
+        """Return after so many seconds, or when there is a reason to try again at once."""
+        if self.neighbours and self._rested() is not None:
+            self.neighbours.wait(seconds)
+        else:
+            self.poll_policy.stop.wait(seconds)
+
+    def _rested(self) -> float | None:
+        """Return for how long no neighbour has changed, if that is what is waited for."""
+        waits = self._refusal is not None and self._refusal[1].neighbour
+        return self.neighbours.rested() if self.neighbours and waits else None
+
+    def show(self) -> None:
+        """Report the refusal, and why it passes."""
+        if self._refusal:
+            error, known = self._refusal
+            self.report("waiting", f"{error} - {known.because}")
 
 
 def outlasted(known: NotYet, minutes: float) -> str:

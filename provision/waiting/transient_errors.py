@@ -30,6 +30,7 @@ class Passing:
     seconds: float
     because: str
     usual: float = 0.0
+    neighbour: bool = False  # it passes when something that the call names changes its state
 
     def knows(self, error: AwsCallError) -> bool:
         """Return whether this row describes `error`."""
@@ -144,6 +145,7 @@ TABLE = (
         60 * MINUTE,
         "the DB instance does not take a target registration yet",
         usual=7 * MINUTE,  # what a new instance takes
+        neighbour=True,
     ),
     Passing(
         "(RegisterDBProxyTargets|DeregisterDBProxyTargets|ModifyDBProxy|ModifyDBProxyTargetGroup|DeleteDBProxy)",
@@ -151,6 +153,7 @@ TABLE = (
         "",
         30 * MINUTE,
         "the proxy is busy",
+        neighbour=True,
     ),
     Passing(
         "(ModifyDBInstance|DeleteDBInstance)",

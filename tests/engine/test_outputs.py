@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from provision.engine import outputs
-from provision.engine.outputs import Blocked, StepOutputs
+from provision.engine.outputs import Blocked, Neighbours, StepOutputs
 from provision.errors import Interrupted
+from tests.support.clock import Clock
 
 SECONDS = 10  # far more than a wait that ends takes; one that does not fails the test
 
@@ -18,6 +20,11 @@ SECONDS = 10  # far more than a wait that ends takes; one that does not fails th
 @pytest.fixture
 def stop() -> threading.Event:
     return threading.Event()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture
@@ -155,3 +162,65 @@ def test_what_is_known_is_a_copy(step_outputs: StepOutputs) -> None:
     step_outputs.known()["aws"]["region"] = "elsewhere"
     step_outputs.known().clear()
     assert step_outputs.known() == {"aws": {"region": "eu-west-1"}}
+
+
+# --- neighbours -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def neighbours(step_outputs: StepOutputs) -> Neighbours:
+    """What a target's registration waits for."""
+    step_outputs.saw("proxy", "creating")
+    step_outputs.saw("instance", "creating")
+    noted = Neighbours(step_outputs, ["proxy", "instance"])
+    noted.note()
+    return noted
+
+
+def test_a_neighbours_new_status_ends_the_wait(
+    step_outputs: StepOutputs, neighbours: Neighbours
+) -> None:
+    change = functools.partial(step_outputs.saw, "instance", "backing-up")
+    assert waiting(neighbours.wait, 2 * SECONDS, then=change) is None
+
+
+def test_a_neighbour_that_is_done_ends_the_wait(
+    step_outputs: StepOutputs, neighbours: Neighbours
+) -> None:
+    done = functools.partial(step_outputs.publish, "proxy", {}, done=True)
+    assert waiting(neighbours.wait, 2 * SECONDS, then=done) is None
+
+
+def test_a_change_before_the_wait_is_not_missed(
+    step_outputs: StepOutputs, neighbours: Neighbours
+) -> None:
+    step_outputs.saw("instance", "backing-up")
+    assert waiting(neighbours.wait, 2 * SECONDS, then=lambda: None) is None
+
+
+def test_a_run_that_is_to_stop_ends_the_wait(stop: threading.Event, neighbours: Neighbours) -> None:
+    assert waiting(neighbours.wait, 2 * SECONDS, then=stop.set) is None
+
+
+def test_neighbours_that_stay_as_they_are_are_waited_for_so_long(neighbours: Neighbours) -> None:
+    neighbours.outputs.saw("instance", "creating")  # the same again is no change
+    neighbours.outputs.saw("role", "created")  # somebody else's
+    assert waiting(neighbours.wait, 0.01, then=lambda: None) is None
+
+
+def test_how_long_neighbours_rest_counts_from_the_last_change(
+    stop: threading.Event, clock: Clock
+) -> None:
+    with clock.ticking():
+        step_outputs = StepOutputs(stop)
+        neighbours = Neighbours(step_outputs, ["proxy", "instance"])
+        clock.now = 100.0
+        step_outputs.saw("proxy", "creating")
+        clock.now = 130.0
+        step_outputs.saw("proxy", "creating")
+        neighbours.note()
+        assert neighbours.rested() == 30
+        step_outputs.publish("proxy", {}, done=True)
+        step_outputs.publish("instance", {}, done=True)
+        neighbours.note()
+        assert neighbours.rested() is None  # nobody looks at them any more

@@ -226,6 +226,7 @@ class Soon:
     because: str = "the new role is not known yet"
     seconds: float = 60.0
     usual: float = 0.0
+    neighbour: bool = False
 
 
 def refusal(code: str = "NoSuchEntity") -> AwsCallError:
@@ -317,8 +318,65 @@ def test_a_call_is_repeated_as_sparsely_as_one_looks(clock: Clock) -> None:
     until_accepted(call, passing=known, poll_policy=clock.poll_policy(), report=Told())
     gaps = [after - before for before, after in itertools.pairwise(asked)]
     assert gaps[:3] == [1, 1, 1]
-    assert {gap for at, gap in zip(asked, gaps, strict=False) if 30 <= at < 205} == {5.0}
+    assert {gap for at, gap in zip(asked, gaps, strict=False) if 60 <= at < 190} == {15.0}
     assert {gap for at, gap in zip(asked, gaps, strict=False) if at >= 210} == {2.0}
+
+
+@dataclass
+class Watched:
+    """Neighbours of a call: one changes at each of these times; nobody sleeps."""
+
+    clock: Clock
+    changes: list[float]
+    rests: bool = True
+
+    def note(self) -> None:
+        self.changes = [each for each in self.changes if each > self.clock.now]
+
+    def rested(self) -> float | None:
+        return self.clock.now - 10_000 if self.rests else None
+
+    def wait(self, seconds: float) -> None:
+        self.clock.now = min([self.clock.now + seconds, *self.changes])
+
+
+def attempts(
+    clock: Clock, watched: Watched, *, neighbour: bool = True, until: float
+) -> list[float]:
+    """When a call was made that is refused until then, in seconds."""
+    clock.now = 10_000.0
+    asked: list[float] = []
+
+    def call() -> str:
+        asked.append(clock.now - 10_000)
+        if asked[-1] >= until:
+            return "done"
+        raise refusal()
+
+    until_accepted(
+        call,
+        passing=lambda _: Soon(seconds=3600, neighbour=neighbour),
+        poll_policy=clock.poll_policy(),
+        report=Told(),
+        neighbours=watched,
+    )
+    return asked
+
+
+def test_a_call_that_waits_for_a_neighbour_is_repeated_when_it_changes(clock: Clock) -> None:
+    watched = Watched(clock, [10_050.0, 10_290.0])
+    assert attempts(clock, watched, until=290) == [0, 1, 3, 9, 27, 50, 110, 170, 230, 290]
+
+
+def test_neighbours_count_for_no_other_refusal(clock: Clock) -> None:
+    asked = attempts(clock, Watched(clock, [10_001.5]), neighbour=False, until=60)
+    assert 1.5 not in asked
+    assert max(after - before for before, after in itertools.pairwise(asked)) == 5.0
+
+
+def test_where_nobody_looks_at_the_neighbours_the_call_looks_itself(clock: Clock) -> None:
+    asked = attempts(clock, Watched(clock, [], rests=False), until=60)
+    assert max(after - before for before, after in itertools.pairwise(asked)) == 5.0
 
 
 def test_without_a_usual_time_nothing_is_due(clock: Clock) -> None:
@@ -365,8 +423,8 @@ def test_a_call_that_is_refused_for_good_while_the_run_stops_says_why(clock: Clo
     [
         (PollPolicy(), 5.0, 600.0),
         (PollPolicy(timeout_seconds=60), 5.0, 60.0),  # never longer than a person allows
-        (PollPolicy(speed=300), 0.05 / 3, 6.0),  # a rehearsal: AWS is quicker, our own work is not
-        (PollPolicy(speed=5000), 0.01, 6.0),
+        (PollPolicy(speed=100), 0.05, 6.0),  # a rehearsal: AWS is quicker, our own work is not
+        (PollPolicy(speed=5000), 0.03, 6.0),
         (PollPolicy(poll_seconds=0.001), 0.01, 600.0),
         (PollPolicy(timeout_seconds=900), 5.0, 600.0),
     ],
@@ -393,8 +451,11 @@ def test_budgets_shrink_a_hundredfold_at_most() -> None:
         (4, 0, 1.0),
         (10, 0, 2.5),  # then a quarter of what was waited
         (20, 0, 5.0),
-        (1000, 0, 5.0),  # never sparser than a person allows
-        (100, 400, 5.0),  # not due yet
+        (1000, 0, 5.0),  # never sparser than a person allows, where nothing is known
+        (4, 400, 1.0),
+        (40, 400, 10.0),  # not due yet
+        (100, 400, 15.0),
+        (199, 400, 15.0),
         (200, 400, 2.0),  # from half to twice of what AWS usually takes
         (800, 400, 2.0),
         (801, 400, 5.0),  # overdue: nobody knows when
@@ -408,7 +469,7 @@ def test_looks_are_dense_while_something_is_due(waited: float, usual: float, gap
 def test_a_rehearsals_gaps_are_scaled() -> None:
     assert PollPolicy(speed=10).gap(40, 400) == pytest.approx(0.2)
     assert PollPolicy(speed=10).gap(100, 0) == pytest.approx(0.5)
-    assert PollPolicy(speed=5000).gap(0, 400) == 0.01
+    assert PollPolicy(speed=5000).gap(0, 400) == 0.03
 
 
 def test_what_is_due_is_seen_sooner(clock: Clock) -> None:

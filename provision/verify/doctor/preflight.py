@@ -17,7 +17,7 @@ from provision.engine.plan import Action, Plan
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
 from provision.resources.base import Seen
 from provision.resources.ec2 import Subnet, Vpc
-from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, version
+from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, orderable_options, version
 from provision.verify.doctor.finding import (
     Finding,
     Grade,
@@ -252,14 +252,8 @@ def storage(run: Run, plan: Plan) -> Iterator[Finding]:
     if existing_instance(plan):
         return
     wanted = run.config.database
-    options = pages(
-        run.aws.rds,
-        "describe_orderable_db_instance_options",
-        "OrderableDBInstanceOptions",
-        Engine="mysql",
-        EngineVersion=wanted.engine_version,
-        DBInstanceClass=wanted.instance_class,
-        Vpc=True,
+    options = orderable_options(
+        run.aws, wanted.engine_version, DBInstanceClass=wanted.instance_class
     )
     title, size = "storage", wanted.allocated_storage_gib
     if not options:
@@ -305,7 +299,7 @@ def proxy_count(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether the region has RDS Proxy, and whether the proxies fit into AWS's quota."""
     try:
         with calling(""):
-            there = len(pages(run.aws.rds, "describe_db_proxies", "DBProxies"))
+            there = len(run.aws.listed("rds", "describe_db_proxies", "DBProxies"))
     except AwsCallError as error:
         if not not_offered(error.answer):
             raise
