@@ -31,7 +31,7 @@ from provision.aws.credentials import explain_credentials, none_found
 from provision.aws.observation.observer import Observer
 from provision.aws.service_models import Models
 from provision.aws.settings import checked_settings
-from provision.aws.shared_reads import SharedReads
+from provision.aws.shared_answers import SharedAnswers
 from provision.errors import (
     AwsAnswer,
     AwsCallError,
@@ -130,7 +130,7 @@ class Aws:
         self.state_place = ""  # the value of the tag that says where the state is kept
         self.fence: Callable[[], None] = lambda: None  # raises when nothing may be changed
         self.observer = Observer(speed)  # what AWS did, added up; for the record of the run
-        self.shared = SharedReads(speed)
+        self.shared = SharedAnswers(speed)
         self._speed = speed
         self._call_log = call_log
         self._clients: dict[str, Future[Any]] = {}

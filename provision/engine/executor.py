@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeVar
 from provision.aws.account import Aws
 from provision.engine import graph
 from provision.engine.events import Watcher
-from provision.engine.outputs import Blocked, Neighbours, StepOutputs
+from provision.engine.outputs import Blocked, StepNeighbours, StepOutputs
 from provision.engine.plan import Action, Plan, Planned, not_ours, pseudo
 from provision.errors import CredentialsError, Interrupted, LeaseLost, ProvisionError
 from provision.resources.base import (
@@ -182,7 +182,7 @@ class Engine:
             resource,
             report,
             functools.partial(step_outputs.publish, resource.step),
-            Neighbours(step_outputs, graph.created_before(planned.resource)),
+            StepNeighbours(step_outputs, graph.created_before(planned.resource)),
         )
         if planned.action in (Action.CREATE, Action.REPLACE):
             self._began(planned.resource, "creating")

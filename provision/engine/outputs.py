@@ -24,7 +24,7 @@ class Blocked(Exception):
 
 
 @dataclass
-class Neighbours:
+class StepNeighbours:
     """The steps that one step refers to, for as long as they are worked at (waiting/poll.py)."""
 
     outputs: StepOutputs

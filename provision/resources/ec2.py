@@ -478,7 +478,8 @@ class SecurityGroupRules(ManagedResource):
         filters = [{"Name": "group-id", "Values": groups}]
         operation, key = "describe_security_group_rules", "SecurityGroupRules"
         listed = aws.listed("ec2", operation, key, Filters=filters)
-        return [each for each in listed if each["GroupId"] == self.group_id]
+        alone = groups == [self.group_id]
+        return [each for each in listed if alone or each["GroupId"] == self.group_id]
 
     def made_here(self, aws: Aws, rule: Mapping[str, Any]) -> bool:
         """Return whether a rule carries this environment's tag."""

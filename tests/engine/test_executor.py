@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from provision.aws.account import Identity
-from provision.aws.shared_reads import SharedReads
+from provision.aws.shared_answers import SharedAnswers
 from provision.engine.discovery import Discovery
 from provision.engine.executor import Engine
 from provision.engine.plan import Action, Plan, compare
@@ -38,7 +38,7 @@ class Cloud:
     environment: str = "demo"
     extra_tags: Mapping[str, str] = field(default_factory=dict)
     region: str = "eu-west-1"
-    shared: SharedReads = field(default_factory=SharedReads)
+    shared: SharedAnswers = field(default_factory=SharedAnswers)
     identity: Identity = field(default_factory=lambda: Identity("123456789012", "aws", "arn"))
 
     def do(self, what: str) -> None:

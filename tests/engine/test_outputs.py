@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from provision.engine import outputs
-from provision.engine.outputs import Blocked, Neighbours, StepOutputs
+from provision.engine.outputs import Blocked, StepNeighbours, StepOutputs
 from provision.errors import Interrupted
 from tests.support.clock import Clock
 
@@ -168,41 +168,45 @@ def test_what_is_known_is_a_copy(step_outputs: StepOutputs) -> None:
 
 
 @pytest.fixture
-def neighbours(step_outputs: StepOutputs) -> Neighbours:
+def neighbours(step_outputs: StepOutputs) -> StepNeighbours:
     """What a target's registration waits for."""
     step_outputs.saw("proxy", "creating")
     step_outputs.saw("instance", "creating")
-    noted = Neighbours(step_outputs, ["proxy", "instance"])
+    noted = StepNeighbours(step_outputs, ["proxy", "instance"])
     noted.note()
     return noted
 
 
 def test_a_neighbours_new_status_ends_the_wait(
-    step_outputs: StepOutputs, neighbours: Neighbours
+    step_outputs: StepOutputs, neighbours: StepNeighbours
 ) -> None:
     change = functools.partial(step_outputs.saw, "instance", "backing-up")
     assert waiting(neighbours.wait, 2 * SECONDS, then=change) is None
 
 
 def test_a_neighbour_that_is_done_ends_the_wait(
-    step_outputs: StepOutputs, neighbours: Neighbours
+    step_outputs: StepOutputs, neighbours: StepNeighbours
 ) -> None:
     done = functools.partial(step_outputs.publish, "proxy", {}, done=True)
     assert waiting(neighbours.wait, 2 * SECONDS, then=done) is None
 
 
 def test_a_change_before_the_wait_is_not_missed(
-    step_outputs: StepOutputs, neighbours: Neighbours
+    step_outputs: StepOutputs, neighbours: StepNeighbours
 ) -> None:
     step_outputs.saw("instance", "backing-up")
     assert waiting(neighbours.wait, 2 * SECONDS, then=lambda: None) is None
 
 
-def test_a_run_that_is_to_stop_ends_the_wait(stop: threading.Event, neighbours: Neighbours) -> None:
+def test_a_run_that_is_to_stop_ends_the_wait(
+    stop: threading.Event, neighbours: StepNeighbours
+) -> None:
     assert waiting(neighbours.wait, 2 * SECONDS, then=stop.set) is None
 
 
-def test_neighbours_that_stay_as_they_are_are_waited_for_so_long(neighbours: Neighbours) -> None:
+def test_neighbours_that_stay_as_they_are_are_waited_for_so_long(
+    neighbours: StepNeighbours,
+) -> None:
     neighbours.outputs.saw("instance", "creating")  # the same again is no change
     neighbours.outputs.saw("role", "created")  # somebody else's
     assert waiting(neighbours.wait, 0.01, then=lambda: None) is None
@@ -213,7 +217,7 @@ def test_how_long_neighbours_rest_counts_from_the_last_change(
 ) -> None:
     with clock.ticking():
         step_outputs = StepOutputs(stop)
-        neighbours = Neighbours(step_outputs, ["proxy", "instance"])
+        neighbours = StepNeighbours(step_outputs, ["proxy", "instance"])
         clock.now = 100.0
         step_outputs.saw("proxy", "creating")
         clock.now = 130.0

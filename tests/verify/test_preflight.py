@@ -63,6 +63,7 @@ def run(rds: FakeRds | None = None, identity: Identity = ROOT, config: Config = 
         identity=identity,
         region="ap-northeast-1",
         together=lambda *reads: [read() for read in reads],
+        listed=lambda _service, operation, _key, **_: rds and rds.answer(operation)[_key],
     )
     return cast(Run, SimpleNamespace(aws=aws, config=config, resource=lambda step: None))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from provision.aws.shared_reads import MOMENT, SharedReads
+from provision.aws.shared_answers import MOMENT, SharedAnswers
 from tests.support.clock import Clock
 
 
@@ -16,7 +16,7 @@ from tests.support.clock import Clock
 class Asked:
     """A question to AWS: answers how often it was asked, or fails."""
 
-    shared: SharedReads
+    shared: SharedAnswers
     times: int = 0
     fails: bool = False
     service: str = "rds"
@@ -45,7 +45,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def asked() -> Asked:
-    return Asked(SharedReads())
+    return Asked(SharedAnswers())
 
 
 def test_two_who_ask_in_the_same_moment_share_one_answer(asked: Asked, clock: Clock) -> None:
@@ -61,7 +61,7 @@ def test_who_asks_later_gets_a_new_answer(asked: Asked, clock: Clock) -> None:
 
 
 def test_a_moment_passes_faster_in_a_rehearsal(clock: Clock) -> None:
-    asked = Asked(SharedReads(speed=100))
+    asked = Asked(SharedAnswers(speed=100))
     with clock.ticking():
         asked.ask()
         clock.now += MOMENT / 100

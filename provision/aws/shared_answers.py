@@ -34,7 +34,7 @@ class _Answer:
     future: Future[Any] = field(default_factory=Future)
 
 
-class SharedReads:
+class SharedAnswers:
     """The answers that are shared now, by service and question. For many threads."""
 
     def __init__(self, speed: float = 1.0) -> None:
