@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run playground test sweeps coverage mutants lint format bench bench-login screenshots packages constraints clean
+.PHONY: help dry-run playground test sweeps coverage mutants rehearsed lint format bench bench-login screenshots packages constraints clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,9 @@ sweeps: $(VENV)/.dev packages  ## Run every test of the sweeps, and record their
 
 coverage: $(VENV)/.dev packages  ## Run the tests with more of the sweeps, and measure what they cover
 	@$(PYTEST) --sweeps $(or $(SWEEPS),0.4) --cov --cov-report=term --cov-report=html $(ARGS)
+
+rehearsed: $(VENV)/.dev packages  ## Record what the rehearsal plays, for `report` to compare AWS with (minutes)
+	@$(BIN)/python -m tests.field.record
 
 mutants: $(VENV)/.dev  ## Put small faults into what must not fail, and see that tests notice (ARGS=MODULE)
 	@$(BIN)/python -m tests.mutants $(ARGS)

@@ -51,6 +51,7 @@ examples:
   python -m provision doctor              what is in the way, what is broken
   python -m provision logs --follow       what both functions log, until Ctrl-C
   python -m provision compare             both logins in figures
+  python -m provision report --out report.json    what AWS did, to be shown
 
 exit codes:
   0 done                        2 bad usage or configuration, nothing changed
@@ -182,6 +183,19 @@ def timeline_flags(to: argparse.ArgumentParser) -> None:
     switch(to, "--live", words="with --html: ids and states as AWS has them now; reads only")
 
 
+def report_flags(to: argparse.ArgumentParser) -> None:
+    """Add the flags of `report`."""
+    to.add_argument(
+        "--out", metavar="FILE", type=Path,
+        help="also write what AWS did to a file that may be shown in public: no account, id, name, "
+        "address or secret is in it",
+    )  # fmt: skip
+    to.add_argument(
+        "--compare", metavar="FILE", type=Path,
+        help="compare the runs in such a file, somebody else's, instead of those recorded here",
+    )  # fmt: skip
+
+
 def policy_flags(to: argparse.ArgumentParser) -> None:
     """Add the flags of `policy`."""
     to.add_argument(
@@ -297,6 +311,12 @@ COMMANDS: Sequence[tuple[str, str, Callable[[argparse.ArgumentParser], None], Wo
         "what a run did and when, as bars; needs no AWS",
         timeline_flags,
         command("timeline", "run_number", "html", "live"),
+    ),
+    (
+        "report",
+        "how AWS differed from the rehearsal in the last runs; needs no AWS",
+        report_flags,
+        command("report", "out", "compare"),
     ),
     (
         "policy",

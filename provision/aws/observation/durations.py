@@ -79,3 +79,76 @@ class Durations:
     id_visible_at_latest: float = 60.0  # others retry for 1-2 min [D-ec2-ec]
     vpc_pending: Duration = Spread(0.5, 1, 5)  # VPC and subnet `pending` [K]
     secret_name_freed: Duration = Spread(3, 15, 120)  # after a forced delete, "seconds" [M:sm]
+
+
+# --- where a run shows them -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Statuses of a kind of thing that together last one of `Durations`.
+
+    With a trigger, those right after that call. `parallel` names a kind whose creation may go on at
+    the same time, and hold this up.
+    """
+
+    duration: str
+    kind: str
+    statuses: frozenset[str]
+    trigger: str = ""
+    parallel: str = ""
+
+
+def _stretch(duration: str, kind: str, *statuses: str, **more: str) -> Stretch:
+    return Stretch(duration, kind, frozenset(statuses), **more)
+
+
+_WAITING = "UNAVAILABLE/PENDING_PROXY_CAPACITY"
+STRETCHES = (
+    _stretch(
+        *("instance_create", "DBInstance", "creating", "backing-up"), trigger="rds:CreateDBInstance"
+    ),
+    _stretch(
+        *("instance_first_backup", "DBInstance", "backing-up"), trigger="rds:CreateDBInstance"
+    ),
+    _stretch(*("instance_modify_lag", "DBInstance", "available"), trigger="rds:ModifyDBInstance"),
+    _stretch(
+        *("instance_modify", "DBInstance"),
+        *("modifying", "renaming", "resetting-master-credentials"),
+    ),
+    _stretch("storage_optimization", "DBInstance", "storage-optimization"),
+    _stretch(*("instance_delete", "DBInstance", "deleting"), trigger="rds:DeleteDBInstance"),
+    _stretch("snapshot", "DBSnapshot", "creating"),
+    _stretch(*("proxy_create", "DBProxy", "creating"), trigger="rds:CreateDBProxy"),
+    _stretch("proxy_modify", "DBProxy", "modifying"),
+    _stretch(*("proxy_delete", "DBProxy", "deleting"), trigger="rds:DeleteDBProxy"),
+    _stretch("target_registering", "DBProxyTarget", "REGISTERING", parallel="DBInstance"),
+    _stretch(
+        *("target_capacity", "DBProxyTarget", "REGISTERING", _WAITING),
+        trigger="rds:RegisterDBProxyTargets",
+        parallel="DBInstance",
+    ),
+    _stretch(*("function_pending", "Function", "Pending"), trigger="lambda:CreateFunction"),
+    _stretch("function_update", "FunctionUpdate", "InProgress"),
+    _stretch(*("interface_in_use", "NetworkInterface", "in-use"), trigger="lambda:DeleteFunction"),
+    _stretch("vpc_pending", "Vpc", "pending"),
+    _stretch("vpc_pending", "Subnet", "pending"),
+)
+
+
+@dataclass(frozen=True)
+class RefusedFor:
+    """A refusal that lasts one of `Durations` at most; parts of its call, code and words."""
+
+    duration: str
+    call: str
+    code: str
+    words: str
+
+
+REFUSED_FOR = (
+    RefusedFor("role_assumable", "lambda:CreateFunction", "InvalidParameterValue", "assumed"),
+    RefusedFor("id_visible_at_latest", "ec2:Create", ".NotFound", ""),
+    RefusedFor("id_visible_at_latest", "ec2:Authorize", ".NotFound", ""),
+    RefusedFor("secret_name_freed", "secretsmanager:CreateSecret", "InvalidRequest", "deletion"),
+)

@@ -25,7 +25,7 @@ from provision.aws.observation.things import (
 )
 
 NEW = "(new)"  # the status of a thing before a call that creates it
-ASKED = "provision_asked"  # the call's parameters, in botocore's context of the call
+ASKED = "provision_asked"  # the call's parameters and when it began, in botocore's context
 PAGING = {"Marker", "MaxRecords", "MaxItems", "MaxResults", "NextToken"}
 MOST_THINGS = 500  # of an account that somebody else fills: the rest is not followed
 MOST_MESSAGES = 200
@@ -100,12 +100,12 @@ class Observer:
         ) -> None:
             if isinstance(parsed_response, dict):
                 operation = event_name.rpartition(".")[2]
-                asked = context.get(ASKED, {})
+                asked, began = context.get(ASKED, ({}, None))
                 shape = model.operation_model(operation).output_shape
-                self.heard(f"{service}:{operation}", parsed_response, asked, shape)
+                self.heard(f"{service}:{operation}", parsed_response, asked, shape, began=began)
 
         def asked(params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
-            context[ASKED] = params
+            context[ASKED] = params, self.at()
 
         events.register(f"response-received.{name}", answered)
         for call in PLACES:
@@ -118,10 +118,21 @@ class Observer:
         return (time.monotonic() - self._zero) * self.speed
 
     def heard(
-        self, call: str, answer: Mapping[str, Any], asked: Mapping[str, Any], shape: Any = None
+        self,
+        call: str,
+        answer: Mapping[str, Any],
+        asked: Mapping[str, Any],
+        shape: Any = None,
+        *,
+        began: float | None = None,
     ) -> None:
-        """Add an answer up: `call` as "rds:CreateDBProxy", its parameters, the answer's model."""
+        """Add an answer up: `call` as "rds:CreateDBProxy", its parameters, the answer's model.
+
+        `began` is when the call began. What it says of a thing that another call changed since
+        then may be older than that change, and does not count.
+        """
         now = self.at()
+        began = now if began is None else began
         error = answer.get("Error")
         code = str(error.get("Code") or "?") if isinstance(error, Mapping) and error else ""
         with self.lock:
@@ -133,7 +144,7 @@ class Observer:
             changes = not is_read(call)
             if changes or call in self._open:
                 self._accepted(call, now, changes=changes)
-            status = self._things(call, answer, asked, now) if call in PLACES else ""
+            status = self._things(call, answer, asked, now, began) if call in PLACES else ""
             if shape is not None:
                 self._members(call, status, answer, shape)
 
@@ -175,7 +186,12 @@ class Observer:
     # --- things -----------------------------------------------------------------------------------
 
     def _things(
-        self, call: str, answer: Mapping[str, Any], asked: Mapping[str, Any], now: float
+        self,
+        call: str,
+        answer: Mapping[str, Any],
+        asked: Mapping[str, Any],
+        now: float,
+        began: float,
     ) -> str:
         """Follow the things of an answer. Returns the status of the first, or ""."""
         changes = not is_read(call)
@@ -186,29 +202,28 @@ class Observer:
             first = first or status
             if status and identity is not None:
                 found.add((kind.name, identity))
-                self._see(call, kind, identity, status, now, ours=changes or bool(wanted))
+                followed = self.things.get((kind.name, identity))
+                ours = changes or bool(wanted)
+                if followed is None and ours and len(self.things) < MOST_THINGS:
+                    number = 1 + sum(each.kind is kind for each in self.things.values())
+                    followed = Followed(kind, number, looked=now)
+                    self.things[kind.name, identity] = followed
+                if followed is not None:
+                    self._see(call, followed, status, now, began)
         if not changes:
             self._page((call, repr(sorted(wanted.items()))), answer, asked, found, now)
         return first
 
-    def _see(
-        self, call: str, kind: StatusKind, identity: tuple[str, ...], status: str, now: float, *,
-        ours: bool,
-    ) -> None:  # fmt: skip
-        thing = self.things.get((kind.name, identity))
-        changes = not is_read(call)
-        if thing is None:
-            if not ours or len(self.things) >= MOST_THINGS:
-                return
-            number = 1 + sum(each.kind is kind for each in self.things.values())
-            thing = self.things[kind.name, identity] = Followed(kind, number, looked=now)
-        if changes:
-            before = thing.status if thing.episodes else ""
-            self._order(call, kind.name, before or (NEW if "Create" in call else ""))
+    def _see(self, call: str, thing: Followed, status: str, now: float, began: float) -> None:
+        if not is_read(call):
+            before = thing.status or (NEW if "Create" in call else "")
+            self._order(call, thing.kind.name, before)
             thing.episodes.append(Episode(call, now))
             thing.looked = now
         elif not thing.episodes:
             thing.episodes.append(Episode("", now))
+        elif thing.episodes[-1].trigger and began < thing.episodes[-1].at:
+            return
         self._note(thing, status, now)
 
     @staticmethod

@@ -1,0 +1,1 @@
+"""How an AWS differs from the rehearsal: records of runs compared, and shown in public."""
