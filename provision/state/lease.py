@@ -20,11 +20,11 @@ from dataclasses import dataclass, field
 
 from provision.errors import LeaseLost, Locked, StateError
 from provision.state.conditional_write import ATTEMPTS, no_answer, pause
-from provision.state.requests import Absent, Delete, Done, Found, Get, Logic, Pause, Put, Unknown
+from provision.state.requests import Absent, Delete, Done, Found, Get, Logic, Pause, Put
 
 VERSION = 1
 MARGIN_SECONDS = 2.0  # the holder stops so much earlier, another takes over so much later
-SHORTEST_LEASE, LONGEST_LEASE = 5, 3600  # seconds
+LONGEST_LEASE = 3600  # seconds, as config.toml allows
 NOT_BEGUN = float("-inf")
 RENEWALS_A_LEASE = 3  # a renewal may fail, and the next still be in time
 WAIT_OR_RETRY = "Wait until that run has ended, then run the same command again."
@@ -114,7 +114,7 @@ class Lease:
 
     def holds(self, now: float) -> bool:
         """Return whether the lease may still be acted upon. Once it may not, it never may again."""
-        if not self.lost and now >= self.deadline:
+        if now >= self.deadline:
             late = now - self.began
             self.lose(f"it was not renewed for {late:.0f} s; the lease is {self.seconds:g} s")
         return not self.lost
@@ -234,8 +234,7 @@ def who_holds(lease: Lease) -> Logic[str]:
         return held_by(look)
     if isinstance(look, Absent):
         return "nobody holds it now"
-    reason = f" ({look.error.message})" if isinstance(look, Unknown) else ""
-    return f"who holds it now cannot be read{reason}"
+    return f"who holds it now cannot be read ({no_answer(look).message})"
 
 
 def held_by(found: Found) -> str:
@@ -246,7 +245,7 @@ def held_by(found: Found) -> str:
 
 def lease_lost(where: str, why: str, who: str = "") -> LeaseLost:
     """Return the error of a run that lost its lease. `why` and `who` are in words."""
-    now = f"; {who}" if who and who not in why else ""
+    now = f"; {who}" if who not in why else ""  # nobody ("") is in everything
     return LeaseLost(
         f"{where}: this run lost its lock and changes nothing more: {why}{now}. The state is left "
         "to whoever holds the lock.",

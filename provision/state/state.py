@@ -26,7 +26,7 @@ class State:
     `writes` says whether changes are kept; without, they are forgotten with the object.
     """
 
-    def __init__(self, store: Store, *, environment: str, region: str, writes: bool = True) -> None:
+    def __init__(self, store: Store, *, environment: str, region: str, writes: bool) -> None:
         self.store = store
         self.environment = environment
         self.account = ""  # until it is known who is calling

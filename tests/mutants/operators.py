@@ -141,8 +141,8 @@ def _in_list(node: ast.AST, items: list[Any], within: str) -> Iterator[_Place]:
 def _instead_of(statement: ast.stmt) -> ast.stmt | None:
     """Return what is put in the place of a whole statement."""
     match statement:
-        case ast.Expr(value=ast.Constant()):
-            return None  # a docstring
+        case ast.Expr(value=ast.Constant()) | ast.Delete(targets=[ast.Name()]):
+            return None  # a docstring; a parameter that is not used
         case ast.Expr() | ast.Raise() | ast.AugAssign() | ast.Delete():
             return ast.Pass()
         case ast.Continue():

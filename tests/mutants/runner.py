@@ -167,6 +167,8 @@ def _be(job: Job, log: int) -> int:
     arguments = [
         "-q",
         "-x",
+        "-m",
+        "not slow",
         "-p",
         "no:cacheprovider",
         "-p",

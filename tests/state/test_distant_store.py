@@ -74,15 +74,25 @@ def load(store: Distant) -> State:
     return State.load(store, environment="demo", account="1", region="eu-west-1")
 
 
-def test_a_call_is_announced_before_it_is_made(state: State, store: Distant) -> None:
+WAITED_FOR: dict[str, Callable[[State], None]] = {
+    "a call that is announced": lambda state: state.begin("vpc", CREATING),
+    "a run that has ended": lambda state: state.add_run({"command": "up"}),
+    "what a check found": lambda state: state.add_check({"ok": True}),
+    "whether it can be written": State.check_writable,
+}
+
+
+@pytest.mark.parametrize("what", WAITED_FOR)
+def test_what_has_to_be_written_is_waited_for(state: State, store: Distant, what: str) -> None:
+    state.runs = [{"command": "check"}]
     store.gate.clear()
     with ThreadPoolExecutor(1) as threads:
-        announcing = threads.submit(state.begin, "vpc", CREATING)
+        announcing = threads.submit(WAITED_FOR[what], state)
         assert store.begun.wait(timeout=30)
         assert not announcing.done()
         store.gate.set()
         announcing.result(timeout=30)
-    assert store.steps()["vpc"]["phase"] == CREATING
+    assert len(store.versions) == 1
 
 
 def test_what_an_answer_said_is_not_waited_for_but_written(state: State, store: Distant) -> None:

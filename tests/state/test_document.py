@@ -13,6 +13,7 @@ import pytest
 from provision.errors import Locked, StateError
 from provision.state.document import (
     CREATING,
+    DELETING,
     MADE,
     READY,
     RUNS_KEPT,
@@ -108,6 +109,38 @@ def test_the_last_runs_are_kept(state: State, path: Path) -> None:
     assert [each["command"] for each in runs] == [f"up {n}" for n in range(5, RUNS_KEPT + 5)]
 
 
+def test_a_run_that_has_not_ended_is_written_with_those_before_it(state: State, path: Path) -> None:
+    for number in range(RUNS_KEPT):
+        state.add_run(RUN | {"command": f"up {number}"})
+    state.under_way = lambda: RUN | {"command": "teardown", "ok": None}
+    state.begin("vpc", DELETING)
+    runs = load(path).runs
+    assert len(runs) == RUNS_KEPT
+    assert (runs[0]["command"], runs[-1]["command"]) == ("up 1", "teardown")
+    state.add_run(RUN | {"command": "teardown"})
+    assert [each["ok"] for each in load(path).runs] == [True] * RUNS_KEPT
+
+
+def test_a_check_stands_with_the_newest_run(state: State, path: Path) -> None:
+    state.add_check({"ok": True})  # of nothing: there was no run
+    assert not path.exists()
+    state.add_run(RUN)
+    state.add_run(RUN)
+    state.add_check({"ok": True})
+    assert load(path).runs == [RUN, RUN | {"check": {"ok": True}}]
+
+
+def test_whether_it_can_be_written_is_seen_before_anything_is_asked_of_aws(
+    state: State, path: Path
+) -> None:
+    state.check_writable()
+    assert json.loads(path.read_text())["serial"] == 1
+    full = mock.patch("os.fsync", side_effect=OSError(28, "No space left on device"))
+    with full, pytest.raises(StateError, match="No space left") as told:
+        state.check_writable()
+    assert "--state" in told.value.next_step
+
+
 @pytest.mark.parametrize("call", ["os.fsync", "pathlib.Path.replace"])
 def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     state: State, path: Path, call: str
@@ -146,6 +179,26 @@ def test_a_good_file_is_read(path: Path) -> None:
     assert state.serial == 7
 
 
+def test_what_is_being_deleted_says_since_when(state: State) -> None:
+    state.record("vpc", READY, {"id": "vpc-1"})
+    state.begin("vpc", DELETING)
+    since = state.steps["vpc"].since
+    assert state.known() == {"vpc": {"id": "vpc-1", "deleting_since": since}}
+
+
+def test_the_account_of_the_file_counts_until_it_is_known_who_is_calling(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text(json.dumps(GOOD))
+    state = State.load(LocalStore(path), environment="demo", region="eu-west-1")
+    assert state.account == WHOSE["account"]
+    with pytest.raises(StateError, match="account '123456789012', but this run is for 'other'"):
+        state.belong_to("other")
+    state.belong_to(WHOSE["account"])
+    path.write_text(json.dumps(GOOD | {"account": "other"}))
+    with pytest.raises(StateError, match="account 'other'"):
+        state.reload()
+
+
 BAD: dict[str, Any] = {
     "a list": [],
     "no steps": {key: value for key, value in GOOD.items() if key != "steps"},
@@ -178,8 +231,9 @@ def test_a_malformed_file_is_told_and_left_as_it_is(path: Path, document: Any) -
 def test_a_file_of_other_letters_is_told(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(StateError, match="cannot be read"):
+    with pytest.raises(StateError, match="cannot be read") as told:
         load(path)
+    assert told.value.next_step
 
 
 @pytest.mark.parametrize("key", WHOSE)
@@ -202,8 +256,9 @@ def test_one_at_a_time_and_the_second_is_told_who_is_first(path: Path) -> None:
     with locked(path, "up"):
         assert lock.stat().st_mode & 0o777 == 0o600
         told = f"in use by up, process {os.getpid()} on "
-        with pytest.raises(Locked, match=told), locked(path, "teardown"):
+        with pytest.raises(Locked, match=told) as caught, locked(path, "teardown"):
             pytest.fail("two hold the lock")
+        assert caught.value.next_step.startswith("Wait until that run has ended")
     assert not lock.exists()
     with locked(path, "teardown"):
         pass
