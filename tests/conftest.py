@@ -9,7 +9,6 @@ second, so each worker has few, and tests get an empty account, or one that is u
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 from collections.abc import Iterator
@@ -19,7 +18,6 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from provision.aws.service_models import Files
 from provision.rehearsal import Remote, environ
 from tests.support.account import Account
 from tests.support.built import Built, commands_at
@@ -49,15 +47,6 @@ def no_credentials() -> Iterator[None]:
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
-def models_read_once() -> Iterator[None]:
-    """Let all commands in this process share what they read of botocore's models of services."""
-    read = functools.cache(Files().load_file)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Files, "load_file", lambda _, file_path: read(file_path))
         yield
 
 

@@ -6,6 +6,7 @@ is said. Follows the Amazon VPC User Guide, "Delete your VPC".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,13 @@ from provision.aws.advice import DENIED
 from provision.resources.ownership import ENVIRONMENT
 
 LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
+RDS_INTERFACE = "RDS"
+# What has interfaces in subnets, named in their descriptions: how its ids begin.
+INTERFACES_OF = {
+    "NAT gateway": "nat",
+    "VPC endpoint": "vpce",
+    "transit gateway attachment": "tgw-attach",
+}
 
 
 @dataclass(frozen=True)
@@ -243,8 +251,9 @@ def interfaces_in(aws: Aws, name: str, value: str) -> list[dict[str, Any]]:
 def interfaces(aws: Aws, name: str, value: str) -> list[Blocker]:
     """Return the interfaces that keep a VPC, subnet or group from being deleted.
 
-    Those of a service go when what they are for is deleted. Lambda's of our functions are waited
-    for elsewhere, so what is seen here belongs to another function, and stays like a person's own.
+    RDS's go soon after what they are for is deleted. Lambda's of our functions are waited for
+    elsewhere, so what is seen here belongs to another function, and stays like a person's own. So
+    does that of a NAT gateway, an endpoint or any other service.
     """
     found = []
     for each in interfaces_in(aws, name, value):
@@ -253,16 +262,27 @@ def interfaces(aws: Aws, name: str, value: str) -> list[Blocker]:
         what = f"network interface {identity} is {each['Status']}"
         what += f": {about}" if about else ""
         what += f", attached to {instance}" if instance else ""
-        another_function = about.startswith(LAMBDA_INTERFACE)
+        of_rds = each.get("RequesterManaged") and about.startswith(RDS_INTERFACE)
+        command = removes_what_it_is_for(about, each.get("VpcId", ""))
         found.append(
             Blocker(
                 what,
                 owner(each),
-                f"aws ec2 describe-network-interfaces --network-interface-ids {identity}",
-                lasts=another_function or not each.get("RequesterManaged"),
+                command
+                or f"aws ec2 describe-network-interfaces --network-interface-ids {identity}",
+                lasts=not of_rds,
             )
         )
     return found
+
+
+def removes_what_it_is_for(description: str, vpc: str) -> str:
+    """Return the command that removes the thing of EC2's that an interface's description names."""
+    for kind in KINDS:
+        prefix = INTERFACES_OF.get(kind.title)
+        if prefix and (match := re.search(rf"\b{prefix}-[0-9a-f]+", description)):
+            return kind.command.format(id=match[0], vpc=vpc)
+    return ""
 
 
 def of_group(aws: Aws, group_id: str) -> list[Blocker]:

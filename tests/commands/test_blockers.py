@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from provision.rehearsal import Override, Remote
+from provision.resources.blockers import KINDS
 from tests.support.account import Account
 from tests.support.commands import Commands, Result
 from tests.support.names import NAME, REGION
@@ -33,16 +34,21 @@ def test_what_somebody_put_into_the_vpc_or_hung_on_a_role_is_named_and_the_rest_
         account.iam.add_role_to_instance_profile(
             InstanceProfileName="bastion", RoleName=f"{NAME}-api-{REGION}"
         )
+    before = contents(account, vpc)
     ended = commands.teardown(*SOON)
     assert ended.code == 1
     errors = failed(ended)
     assert set(errors) == {"vpc", "role-api"}
-    for identity in named:
-        assert identity in errors["vpc"]["message"]
+    first = next(iter(named.values()))
     assert errors["vpc"]["message"].index("DependencyViolation") < errors["vpc"]["message"].index(
-        named[0]
+        first
     )
-    assert f"detach-internet-gateway --internet-gateway-id {named[0]}" in errors["vpc"]["next"]
+    for kind, identity in named.items():
+        assert f"{kind} {identity} (" in errors["vpc"]["message"]
+        assert identity in errors["vpc"]["next"]
+    assert "(Name 'bastion', owner" in errors["vpc"]["message"]
+    assert f"detach-internet-gateway --internet-gateway-id {first}" in errors["vpc"]["next"]
+    assert contents(account, vpc) == before
     assert "may still get ready" not in json.dumps(errors)
     assert "instance profile bastion" in errors["role-api"]["message"]
     assert "must remove roles from instance profile" in errors["role-api"]["message"]
@@ -51,22 +57,98 @@ def test_what_somebody_put_into_the_vpc_or_hung_on_a_role_is_named_and_the_rest_
     assert account.all("rds", "describe_db_proxies", "DBProxies") == []
 
 
-def held(account: Account, vpc: str) -> list[str]:
-    """Put things of somebody's into the VPC. Returns their ids, an internet gateway's first."""
+def held(account: Account, vpc: str) -> dict[str, str]:
+    """Put things of somebody's into the VPC. Returns their ids by kind."""
     ec2 = account.ec2
     gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
     ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
     other = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     peering = ec2.create_vpc_peering_connection(VpcId=other, PeerVpcId=vpc)
-    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
     service = f"com.amazonaws.{REGION}.s3"
-    endpoint = ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service)["VpcEndpoint"]
-    return [
-        gateway,
-        peering["VpcPeeringConnection"]["VpcPeeringConnectionId"],
-        table,
-        endpoint["VpcEndpointId"],
-    ]
+    vpn = ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+    ec2.attach_vpn_gateway(VpcId=vpc, VpnGatewayId=vpn)
+    egress = ec2.create_egress_only_internet_gateway(VpcId=vpc)["EgressOnlyInternetGateway"]
+    named = [{"ResourceType": "network-acl", "Tags": [{"Key": "Name", "Value": "bastion"}]}]
+    acl = ec2.create_network_acl(VpcId=vpc, TagSpecifications=named)["NetworkAcl"]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="bastion", Description="of somebody")
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.9.0/24")["Subnet"]["SubnetId"]
+    nat = ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private")["NatGateway"]
+    transit = ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
+    attachment = ec2.create_transit_gateway_vpc_attachment(
+        TransitGatewayId=transit, VpcId=vpc, SubnetIds=[subnet]
+    )["TransitGatewayVpcAttachment"]
+    return {
+        "internet gateway": gateway,
+        "VPC peering connection": peering["VpcPeeringConnection"]["VpcPeeringConnectionId"],
+        "route table": ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"],
+        "VPC endpoint": ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=service)["VpcEndpoint"][
+            "VpcEndpointId"
+        ],
+        "VPN gateway": vpn,
+        "carrier gateway": ec2.create_carrier_gateway(VpcId=vpc)["CarrierGateway"][
+            "CarrierGatewayId"
+        ],
+        "egress-only internet gateway": egress["EgressOnlyInternetGatewayId"],
+        "network ACL": acl["NetworkAclId"],
+        "security group": group["GroupId"],
+        "subnet": subnet,
+        "NAT gateway": nat["NatGatewayId"],
+        "transit gateway attachment": attachment["TransitGatewayAttachmentId"],
+    }
+
+
+def contents(account: Account, vpc: str) -> dict[str, list[str]]:
+    """The ids of what is in a VPC, and was not made by this program, by kind."""
+    kinds = {kind.title: kind for kind in KINDS}
+    found = {}
+    for title, kind in kinds.items():
+        items = account.all("ec2", kind.operation, kind.key)
+        ours = [each for each in items if any(t["Value"] == NAME for t in each.get("Tags", []))]
+        found[title] = sorted(
+            each[kind.id_key]
+            for each in items
+            if each not in ours and vpc in json.dumps(each, default=str)
+        )
+    return found
+
+
+def test_what_has_an_interface_in_a_subnet_or_names_a_group_is_named_there(
+    commands: Commands, account: Account, rehearsal: Remote
+) -> None:
+    assert commands.up().code == 0
+    ec2 = account.ec2
+    vpc = account.tagged("vpcs", "vpc", NAME)["VpcId"]
+    subnet = account.tagged("subnets", "subnet-function", NAME)["SubnetId"]
+    ours = account.tagged("security_groups", "security-group-function", NAME)["GroupId"]
+    with quiet(rehearsal):
+        nat = ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private")["NatGateway"]
+        group = ec2.create_security_group(VpcId=vpc, GroupName="bastion", Description="of somebody")
+        pair = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": ours}]}
+        ec2.authorize_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[pair])
+    errors = failed(commands.teardown(*SOON))
+    assert set(errors) == {"subnet-function", "security-group-function"}
+    in_subnet, in_group = errors["subnet-function"], errors["security-group-function"]
+    assert f"Interface for NAT Gateway {nat['NatGatewayId']}" in in_subnet["message"]
+    assert "DependencyViolation" in in_subnet["message"]
+    assert f"delete-nat-gateway --nat-gateway-id {nat['NatGatewayId']}" in in_subnet["next"]
+    assert f"a rule of security group {group['GroupId']}" in in_group["message"]
+    assert "DependencyViolation" in in_group["message"]
+
+
+def test_what_no_list_shows_is_said_in_the_words_of_aws_and_touches_nothing(
+    commands: Commands, rehearsal: Remote
+) -> None:
+    assert commands.up().code == 0
+    message = "The vpc 'vpc-0' has a VPC Lattice association and cannot be deleted."
+    refused = Override("ec2:DeleteVpc", code="DependencyViolation", message=message, status=400)
+    rehearsal.set_overrides(refused)
+    ended = commands.teardown(*SOON)
+    rehearsal.set_overrides()
+    assert ended.code == 1
+    (error,) = failed(ended).values()
+    assert f"DependencyViolation: {message}" in error["message"]
+    assert "something still uses it" in error["message"]
+    assert commands.teardown().code == 0
 
 
 def test_a_list_that_is_denied_is_said_and_hides_nothing_else(
@@ -75,7 +157,7 @@ def test_a_list_that_is_denied_is_said_and_hides_nothing_else(
     assert commands.up().code == 0
     vpc = account.tagged("vpcs", "vpc", NAME)["VpcId"]
     with quiet(rehearsal):
-        gateway = held(account, vpc)[0]
+        gateway = held(account, vpc)["internet gateway"]
     rehearsal.set_overrides(
         Override("ec2:DescribeVpcEndpoints", code="UnauthorizedOperation", status=403),
         Override("ec2:DescribeRouteTables", code="UnauthorizedOperation", status=403),

@@ -56,6 +56,8 @@ class Durations:
     instance_modify_lag: Duration = Spread(0, 20, 60)  # still `available` [TF]
     storage_optimization: Duration = Spread(60, 300, 7200)  # after a growth; up to a day [D]
     storage_autoscaling: Duration = Spread(21_600, 86_400, 604_800)  # until it grows again [K]
+    minor_upgrade_begins: Duration = Spread(60, 900, 7200)  # a window that comes soon [K]
+    minor_upgrade: Duration = Spread(120, 300, 1200)  # `upgrading`; MySQL is down meanwhile [D]
     instance_delete: Duration = Spread(111, 266, 700)  # without a final snapshot [L]
     snapshot: Duration = Spread(60, 120, 600)  # a final snapshot of 20 GiB [K]
     proxy_create: Duration = Spread(150, 240, 600)  # with the deletion 440, 623, 835 [L]

@@ -42,6 +42,7 @@ from provision.rehearsal.http_server import ConnectionCut, Request, Response
 
 _log = logging.getLogger(__name__)
 _MODULES = {
+    "ec2": ("ec2", "ec2_dependents"),
     "lambda": ("lambda_",),
     "rds": ("rds_catalogue", "rds_changes", "rds_instances", "rds_proxies", "rds_subnet_groups"),
 }

@@ -57,6 +57,7 @@ class Behaviours:
     refuses_delete_while_creating  an instance can be deleted only when it is there
     refuses_detach_without_role    Lambda detaches no function whose role is gone
     renames_proxy_endpoint         a proxy's endpoint has the proxy's new name in it
+    upgrades_minor_version         RDS moves a new instance to a newer minor version within hours
     """
 
     states: bool = True
@@ -71,6 +72,7 @@ class Behaviours:
     refuses_delete_while_creating: bool | None = None
     refuses_detach_without_role: bool | None = None
     renames_proxy_endpoint: bool | None = None
+    upgrades_minor_version: bool | None = None
     s3_conflicts: float = 0.05
     seed: int | None = None
     speed: float = 600.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -96,6 +97,74 @@ def test_a_vpc_with_anything_in_it_stays() -> None:
         aws.ec2.delete_vpc(VpcId=vpc)
         with refused("InvalidVpcID.NotFound"):
             aws.ec2.delete_vpc(VpcId=vpc)
+
+
+SERVICE = f"com.amazonaws.{REGION}.s3"
+HOLD_A_VPC: dict[str, Callable[[Any, str], Any]] = {
+    "internet gateway": lambda ec2, vpc: ec2.attach_internet_gateway(
+        VpcId=vpc,
+        InternetGatewayId=ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"],
+    ),
+    "egress-only internet gateway": lambda ec2, vpc: ec2.create_egress_only_internet_gateway(
+        VpcId=vpc
+    ),
+    "carrier gateway": lambda ec2, vpc: ec2.create_carrier_gateway(VpcId=vpc),
+    "VPN gateway": lambda ec2, vpc: ec2.attach_vpn_gateway(
+        VpcId=vpc, VpnGatewayId=ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
+    ),
+    "network ACL": lambda ec2, vpc: ec2.create_network_acl(VpcId=vpc),
+    "route table": lambda ec2, vpc: ec2.create_route_table(VpcId=vpc),
+    "gateway endpoint": lambda ec2, vpc: ec2.create_vpc_endpoint(VpcId=vpc, ServiceName=SERVICE),
+    "peering": lambda ec2, vpc: ec2.create_vpc_peering_connection(
+        VpcId=vpc, PeerVpcId=ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOLD_A_VPC)
+def test_a_vpc_that_somebody_put_something_into_stays(kind: str) -> None:
+    with account() as aws:
+        vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        HOLD_A_VPC[kind](aws.ec2, vpc)
+        with refused("DependencyViolation", f"The vpc '{vpc}' has dependencies"):
+            aws.ec2.delete_vpc(VpcId=vpc)
+
+
+def test_what_has_interfaces_in_a_subnet_keeps_it_until_it_is_deleted() -> None:
+    with account() as aws:
+        vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = aws.ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        nat = aws.ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private")["NatGateway"]
+        endpoint = aws.ec2.create_vpc_endpoint(
+            VpcId=vpc, ServiceName=SERVICE, VpcEndpointType="Interface", SubnetIds=[subnet]
+        )["VpcEndpoint"]
+        transit = aws.ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
+        attachment = aws.ec2.create_transit_gateway_vpc_attachment(
+            TransitGatewayId=transit, VpcId=vpc, SubnetIds=[subnet]
+        )["TransitGatewayVpcAttachment"]
+        found = aws.ec2.describe_network_interfaces(
+            Filters=[{"Name": "subnet-id", "Values": [subnet]}]
+        )["NetworkInterfaces"]
+        assert {each["InterfaceType"]: each["Description"].split()[-1] for each in found} == {
+            "nat_gateway": nat["NatGatewayId"],
+            "vpc_endpoint": endpoint["VpcEndpointId"],
+            "transit_gateway": attachment["TransitGatewayAttachmentId"],
+        }
+        assert all(each["RequesterManaged"] for each in found)
+        deletes: list[tuple[Any, dict[str, Any]]] = [
+            (aws.ec2.delete_nat_gateway, {"NatGatewayId": nat["NatGatewayId"]}),
+            (aws.ec2.delete_vpc_endpoints, {"VpcEndpointIds": [endpoint["VpcEndpointId"]]}),
+            (
+                aws.ec2.delete_transit_gateway_vpc_attachment,
+                {"TransitGatewayAttachmentId": attachment["TransitGatewayAttachmentId"]},
+            ),
+        ]
+        for delete, parameters in deletes:
+            with refused("DependencyViolation", f"The subnet '{subnet}' has dependencies"):
+                aws.ec2.delete_subnet(SubnetId=subnet)
+            delete(**parameters)
+        aws.ec2.delete_subnet(SubnetId=subnet)
+        aws.ec2.delete_vpc(VpcId=vpc)
 
 
 def test_a_subnet_in_use_stays() -> None:

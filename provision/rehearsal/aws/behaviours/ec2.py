@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
+from provision.rehearsal.aws.behaviours import ec2_dependents
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Proceed, World
@@ -164,33 +165,20 @@ def delete_subnet(world: World, call: Call, proceed: Proceed) -> None:
 
 
 def delete_vpc(world: World, call: Call, proceed: Proceed) -> None:
-    """Refused while anything but its default group, routes and ACL is left."""
+    """Refused while anything but its default group, main routes and default ACL is left."""
     name = call.get("VpcId", "")
     if not world.behaviours.refusals:
         return
     ec2 = world.backend("ec2", call.region)
     groups = [g for g in ec2.groups.get(name, {}).values() if g.name != "default"]
     subnets = [s for each in ec2.subnets.values() for s in each.values() if s.vpc_id == name]
-    if groups or subnets or _has_interface(world, call.region, vpc=name) or _held(ec2, name):
+    if (
+        groups
+        or subnets
+        or _has_interface(world, call.region, vpc=name)
+        or ec2_dependents.hold_vpc(ec2, name)
+    ):
         raise _in_use(f"The vpc '{name}' has dependencies and cannot be deleted.")
-
-
-def _held(ec2: Any, vpc: str) -> bool:
-    """Whether a gateway, an endpoint, a peering or a route table of somebody's holds the VPC."""
-    attached = {"attachment.vpc-id": [vpc]}
-    peerings = ec2.vpc_pcxs.values()
-    tables = [each for each in ec2.route_tables.values() if each.vpc_id == vpc]
-    return bool(
-        ec2.describe_internet_gateways(filters=attached)
-        or ec2.describe_vpn_gateways(filters=attached)
-        or [each for each in ec2.vpc_end_points.values() if each.vpc_id == vpc]
-        or [
-            each
-            for each in peerings
-            if vpc in (each.vpc.id, each.peer_vpc.id) and each._status.code != "deleted"
-        ]
-        or [each for each in tables if each.main_association_id is None]
-    )
 
 
 def describe_network_interfaces(world: World, call: Call, proceed: Proceed) -> Answer:

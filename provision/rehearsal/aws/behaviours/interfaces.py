@@ -105,14 +105,19 @@ def _leave(world: World, region: str, name: str, role_arn: str, place: _Place, w
     world.later(world.takes(wait, shared.name), release, key)
 
 
-def for_rds(
-    world: World, region: str, owner: str, subnets: Iterable[str], groups: Iterable[str]
+def for_service(
+    world: World,
+    region: str,
+    owner: str,
+    subnets: Iterable[str],
+    groups: Iterable[str],
+    description: str = "RDSNetworkInterface",
+    kind: str = "interface",
 ) -> None:
-    """Makes an interface of RDS's in each subnet, for `owner` (an ARN)."""
+    """Makes an interface of a service's (RDS's) in each subnet, for `owner` (an ARN or id)."""
     if world.behaviours.leftovers:
         world.memory(Interfaces, region).owned[owner] = [
-            _make(world, region, subnet, groups, "RDSNetworkInterface", "interface")
-            for subnet in subnets
+            _make(world, region, subnet, groups, description, kind) for subnet in subnets
         ]
 
 
@@ -132,8 +137,8 @@ def change_owner(world: World, region: str, owner: str, new: str) -> None:
         owned[new] = owned.pop(owner)
 
 
-def release_rds(world: World, region: str, owner: str) -> None:
-    """Removes the interfaces of `owner`: RDS's go with what they are for."""
+def release_service(world: World, region: str, owner: str) -> None:
+    """Removes the interfaces of `owner`: they go with what they are for."""
     for interface in world.memory(Interfaces, region).owned.pop(owner, []):
         world.backend("ec2", region).enis.pop(interface, None)
 
@@ -149,12 +154,19 @@ def _make(
     made: Any = world.backend("ec2", region).create_network_interface(
         subnet, "", group_ids=list(groups), description=description
     )
-    made.status = "in-use"
-    made.requester_managed = True
-    made.requester_id = "123456789012:aws-lambda" if kind == "lambda" else "amazon-rds"
-    made.interface_type = kind
+    belongs_to_aws(made, description, kind)
     interface: str = made.id
     return interface
+
+
+def belongs_to_aws(interface: Any, description: str, kind: str) -> None:
+    """Makes moto's interface one that a service of AWS made and uses."""
+    interface.status = "in-use"
+    interface.description = description
+    interface.requester_managed = True
+    requesters = {"lambda": "123456789012:aws-lambda", "interface": "amazon-rds"}
+    interface.requester_id = requesters.get(kind, "amazon-aws")
+    interface.interface_type = kind
 
 
 def _let_go(world: World, region: str, interface: str, role_arn: str) -> None:

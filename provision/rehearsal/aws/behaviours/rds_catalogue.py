@@ -65,6 +65,15 @@ def resolve(wanted: str | None) -> Version:
     raise AwsError("InvalidParameterCombination", f"Cannot find version {wanted} for mysql")
 
 
+def newest_minor(name: str) -> str:
+    """The newest version of the major that this version is of."""
+    major = ".".join(name.split(".")[:2])
+    available = [
+        each.name for each in VERSIONS if (each.major, each.status) == (major, "available")
+    ]
+    return max([name, *available], key=lambda each: [int(part) for part in each.split(".")])
+
+
 def in_standard_support(version: Version) -> bool:
     """Whether the version's major is still in standard support today."""
     return _date(_SUPPORT[version.major][1]) > datetime.now(UTC)

@@ -65,7 +65,7 @@ def _place(world: World, call: Call, instance: Any, group: Any) -> None:
         if each.availability_zone == call.get("AvailabilityZone"):
             subnet = each
     instance.availability_zone = subnet.availability_zone
-    interfaces.for_rds(
+    interfaces.for_service(
         world,
         call.region,
         instance.dbi_resource_id,
@@ -84,6 +84,36 @@ def _start_states(world: World, region: str, instance: Any) -> None:
         backup = min(takes, world.takes("instance_first_backup", name))
         world.later(takes - backup, lambda: set_status(instance, "backing-up"), key)
     world.later(takes, lambda: set_status(instance, "available"), key)
+    if world.possible("upgrades_minor_version"):
+        begins = takes + world.takes("minor_upgrade_begins", name)
+        upgrade = _upgrade_key(region, instance)
+        world.later(begins, lambda: _upgrade_minor_version(world, region, instance), upgrade)
+
+
+def _upgrade_minor_version(world: World, region: str, instance: Any) -> None:
+    """RDS's own upgrade in the maintenance window (AutoMinorVersionUpgrade): `upgrading`.
+
+    Follows the RDS User Guide, "Automatically upgrading the minor engine version".
+    """
+    newest = rds_catalogue.newest_minor(instance.engine_version)
+    if not instance.auto_minor_version_upgrade or newest == instance.engine_version:
+        return
+    name, key = instance.db_instance_identifier, _upgrade_key(region, instance)
+    if instance.status != "available":
+        again = world.takes("minor_upgrade_begins", name)
+        world.later(again, lambda: _upgrade_minor_version(world, region, instance), key)
+        return
+
+    def upgraded() -> None:
+        instance.engine_version = newest
+        set_status(instance, "available")
+
+    set_status(instance, "upgrading")
+    world.later(world.takes("minor_upgrade", name), upgraded, key)
+
+
+def _upgrade_key(region: str, instance: Any) -> tuple[str, str, str]:
+    return ("minor upgrade", region, instance.dbi_resource_id)
 
 
 def _start_backups(world: World, region: str, instance: Any) -> None:
@@ -272,6 +302,7 @@ def delete_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
         _snapshot(world, call.region, instance, snapshot)
     key = key_of(call.region, instance)
     world.forget(key)
+    world.forget(_upgrade_key(call.region, instance))
     if world.behaviours.states:
         instance.status = "deleting"
         takes = world.takes("instance_delete", instance.db_instance_identifier)
@@ -336,7 +367,7 @@ def _gone(world: World, call: Call, instance: Any) -> None:
         SkipFinalSnapshot=True,
         DeleteAutomatedBackups=not keep,
     )
-    interfaces.release_rds(world, call.region, instance.dbi_resource_id)
+    interfaces.release_service(world, call.region, instance.dbi_resource_id)
     backups = world.memory(Backups, call.region).by_id
     if keep and instance.dbi_resource_id in backups:
         backups[instance.dbi_resource_id]["Status"] = "retained"

@@ -60,7 +60,7 @@ def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     proxy.debug_logging = call.get("DebugLogging", False)
     proxy.idle_client_timeout = call.get("IdleClientTimeout", 1800)
     subnets = proxy.vpc_subnet_ids
-    interfaces.for_rds(world, call.region, proxy.arn, subnets, proxy.vpc_security_group_ids)
+    interfaces.for_service(world, call.region, proxy.arn, subnets, proxy.vpc_security_group_ids)
     takes = world.takes("proxy_create", proxy.db_proxy_name)
     _busy(world, call.region, proxy, "creating", takes)
     if world.behaviours.leftovers:
@@ -134,7 +134,7 @@ def delete_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
 
     def gone() -> None:
         world.backend("rds", call.region).db_proxies.pop(proxy.db_proxy_name, None)
-        interfaces.release_rds(world, call.region, proxy.arn)
+        interfaces.release_service(world, call.region, proxy.arn)
         targets = world.memory(Targets, call.region).by_name
         for name in [name for name in targets if name[0] == proxy.db_proxy_name]:
             del targets[name]
@@ -398,7 +398,7 @@ def _while_creating(state: str, reason: str) -> Answer:
 
 def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.HealthProblem | None:
     """What keeps this proxy from this database, as AWS would find it."""
-    if instance.status in ("creating", "deleting"):
+    if instance.status in ("creating", "deleting", "upgrading"):
         text = "DBProxy Target unavailable: the database does not answer"
         return health.HealthProblem("CONNECTION_FAILED", text)
     answer = world.ask("ec2", "DescribeSecurityGroups", region)
