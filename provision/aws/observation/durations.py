@@ -91,7 +91,7 @@ class Stretch:
     """Statuses of a kind of thing that together last one of `Durations`.
 
     With a trigger, those right after that call. `parallel` names a kind whose creation may go on at
-    the same time, and hold this up.
+    the same time, and hold this up; `instead` another duration that it may be, which nothing tells.
     """
 
     duration: str
@@ -99,6 +99,7 @@ class Stretch:
     statuses: frozenset[str]
     trigger: str = ""
     parallel: str = ""
+    instead: str = ""
 
 
 def _stretch(duration: str, kind: str, *statuses: str, **more: str) -> Stretch:
@@ -132,7 +133,11 @@ STRETCHES = (
     ),
     _stretch(*("function_pending", "Function", "Pending"), trigger="lambda:CreateFunction"),
     _stretch("function_update", "FunctionUpdate", "InProgress"),
-    _stretch(*("interface_in_use", "NetworkInterface", "in-use"), trigger="lambda:DeleteFunction"),
+    _stretch(  # detached from the VPC before, or not quite
+        *("interface_in_use_detached", "NetworkInterface", "in-use"),
+        trigger="lambda:DeleteFunction",
+        instead="interface_in_use",
+    ),
     _stretch("vpc_pending", "Vpc", "pending"),
     _stretch("vpc_pending", "Subnet", "pending"),
 )

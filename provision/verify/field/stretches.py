@@ -27,12 +27,15 @@ class Measured:
     what: str
     at_least: float
     at_most: float | None
+    instead: str = ""
 
     @property
     def spread(self) -> tuple[float, float]:
         """The least and the most that the rehearsal plays."""
-        played = getattr(Durations(), self.duration)
-        return (played.least, played.most) if isinstance(played, Spread) else (0.0, played)
+        names = [each for each in (self.duration, self.instead) if each]
+        played = [getattr(Durations(), each) for each in names]
+        bounds = [each if isinstance(each, Spread) else Spread(0, each, each) for each in played]
+        return min(each.least for each in bounds), max(each.most for each in bounds)
 
     @property
     def outside(self) -> str:
@@ -93,6 +96,7 @@ def _in_episode(
         f"{stretch.kind} {'/'.join(each[0] for each in statuses[first : first + 1])}",
         max(0.0, ended_from - held_up),
         at_most,
+        stretch.instead,
     )
 
 
