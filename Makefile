@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:  # two targets install into one venv
-.PHONY: help dry-run playground test sweeps coverage mutants rehearsed lint format bench bench-login screenshots packages constraints clean
+.PHONY: help dry-run playground test test-aws sweeps coverage mutants rehearsed lint format bench bench-login screenshots packages constraints clean
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,6 +25,9 @@ playground: $(VENV)/.rehearsal packages  ## Rehearse `up`, and keep it up to loo
 
 test: $(VENV)/.dev packages  ## Run the tests, of each sweep a sample; ARGS="-k token" picks some
 	@$(PYTEST) $(ARGS)
+
+test-aws: $(VENV)/.dev packages  ## Run a whole life on your account, and write a report; says first what it costs, and asks
+	@$(BIN)/python -m tests.field.at_aws $(ARGS)
 
 sweeps: $(VENV)/.dev packages  ## Run every test of the sweeps, and record their figures; SWEEPS=0.3 takes a share
 	@$(PYTEST) -m sweep --sweeps $(or $(SWEEPS),all) --figures docs/figures/sweeps.json $(ARGS)
