@@ -115,6 +115,7 @@ def show(run: Run, requests: Sequence[LoggedRequest]) -> int:
     """Show requests in the order in which they began. Returns how many."""
     for request in sorted(requests, key=lambda each: each.began):
         run.output.record("request", **facts(request))
+        run.output.document([about(request)], folds=True)
         run.output.document(list(in_lines(request)))
     return len(requests)
 
@@ -139,19 +140,23 @@ def status(request: LoggedRequest) -> str:
     return request.status or ("failed" if request.failure else "ok")
 
 
-def in_lines(request: LoggedRequest) -> Iterator[str]:
-    """Yield a request for a person: a line about it, below it what it wrote."""
+def about(request: LoggedRequest) -> str:
+    """Return a line about a request for a person."""
     numbers = request.numbers
-    about = [request.when, f"{request.login:<8}", f"{status(request):<7}"]
+    parts = [request.when, f"{request.login:<8}", f"{status(request):<7}"]
     if "duration_ms" in numbers:
-        about.append(f"{numbers['duration_ms']:.0f} ms")
+        parts.append(f"{numbers['duration_ms']:.0f} ms")
     if request.cold:
-        about.append(f"+ {numbers['init_ms']:.0f} ms cold start")
+        parts.append(f"+ {numbers['init_ms']:.0f} ms cold start")
     if "used_mib" in numbers:
-        about.append(f"{numbers['used_mib']:.0f} of {numbers['memory_mib']:.0f} MiB")
+        parts.append(f"{numbers['used_mib']:.0f} of {numbers['memory_mib']:.0f} MiB")
     if request.request_id:
-        about.append(request.request_id)
-    yield "  ".join(about)
+        parts.append(request.request_id)
+    return "  ".join(parts)
+
+
+def in_lines(request: LoggedRequest) -> Iterator[str]:
+    """Yield what a request wrote, for a person."""
     for line in request.lines:
         yield from (f"    {each}" for each in readable(line))
 

@@ -6,9 +6,11 @@ import re
 
 from provision.views.style import Styled
 
-# A word with the sign before it or the percent after it, or what has to be copied as it is: a
-# command between backquotes.
-WORD = re.compile(r"(?:[·✓✗!+~◐◑◒◌≠⊘?○-] (?=\S))?(?:`[^`]*`|\S)+(?: %)?")
+# A word with the sign before it or the unit after it, or what has to be copied as it is: a command
+# between backquotes.
+WORD = re.compile(
+    r"(?:[·✓✗!+~◐◑◒◌≠⊘?○-] (?=\S))?(?:`[^`]*`|\S)+(?: (?:%|s|ms|min|MiB|GiB|UTC)(?!\w)\S*)?"
+)
 MARGIN = 4  # cells by which what goes on below stands further right
 
 

@@ -21,7 +21,7 @@ def table_lines(
 
     On a terminal, `width` cells wide, cells go on below, from word to word: first those of the
     last column, then of the others. Where that is not enough the last cell, an id or a reason, has
-    a line of its own.
+    a line of its own; and where not even that is, each cell has.
     """
     if title:
         yield title
@@ -35,7 +35,10 @@ def table_lines(
             yield from cells_below_each_other(row, widths)
         return
     fronts = [row[:-1] for row in lines]
-    widths = fitted(fronts, width) or natural(fronts)
+    widths = fitted(fronts, width)
+    if widths is None:
+        yield from blocks(columns, rows, width)
+        return
     room = (width or 0) - sum(widths) - GAP * len(widths)
     for row, front in zip(lines, fronts, strict=True):
         if longest_word(row[-1]) <= room:
@@ -43,6 +46,14 @@ def table_lines(
         else:
             yield from cells_below_each_other(front, widths)
             yield from (" " * INDENT + part for part in folded(row[-1], (width or 0) - INDENT, 0))
+
+
+def blocks(columns: Row, rows: Sequence[Row], width: int | None) -> Iterator[str]:
+    """Yield each row as a block: its first cell, and below it the others with their heads."""
+    for row in rows:
+        yield row[0]
+        for head, cell in zip(columns[1:], row[1:], strict=True):
+            yield from folded(Styled(" " * INDENT, f"{head}: ", cell), width)
 
 
 def natural(rows: Sequence[Row]) -> list[int]:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from provision.views.condition import Condition, condition_of
+from provision.views.folding import folded
 from provision.views.timeline.model import CALLING, Bar, Gap, Phase, Timeline, meanings, ticks
 from provision.views.words import duration
 
@@ -195,12 +196,12 @@ def failures(timeline: Timeline, width: int) -> Iterator[str]:
 
 
 def wrapped(first: str, parts: Iterable[str], width: int) -> Iterator[str]:
-    """Yield parts, separated by commas, in lines of at most `width` cells where they fit."""
+    """Yield parts, separated by commas, in lines of at most `width` cells."""
     line, comma = first, ""
     for part in parts:
         if comma and len(line) + len(comma) + len(part) + 1 > width:
-            yield line + ","
+            yield from folded(line + ",", width, len(first) + 2)
             line, comma = " " * len(first), ""
         line += comma + part
         comma = ", "
-    yield line
+    yield from folded(line, width, len(first) + 2)
