@@ -15,14 +15,17 @@ import pytest
 from rich.console import Console
 
 from provision.commands.check import COLUMNS as ROUTES
+from provision.commands.doctor import COLUMNS as DOCTOR
+from provision.commands.list import COLUMNS as LIST
 from provision.commands.up import after_up
 from provision.engine.events import Pace, Summary
-from provision.errors import CheckFailed
+from provision.errors import AwsAnswer, AwsCallError, CheckFailed
 from provision.resources.base import Change, CreatableResource, DeletableResource
+from provision.views.condition import Condition, shown
 from provision.views.live import Live
 from provision.views.plain import Plain
-from provision.views.style import Meaning, signed
-from provision.views.words import plan_result, some_fail
+from provision.views.style import Meaning, Styled, link, signed
+from provision.views.words import change_lines, plan_result, some_fail
 from teardown.rehearsal import AFTERWARDS
 from tests.support.outputs import ABOUT, RESOURCES, STEP, ViewClock, everything, plan_of
 
@@ -148,8 +151,86 @@ def check_bad(output: Plain, _clock: ViewClock) -> None:
     output.summary(Summary("check", False, seconds=1.2, url=URL, error=error))
 
 
+def status(output: Plain, _clock: ViewClock) -> None:
+    output.start("status", RESOURCES, ABOUT, Pace())
+    console = "https://ap-northeast-1.console.aws.amazon.com"
+    output.table(
+        "",
+        ("step", "state", "id or name"),
+        [
+            ("vpc", shown(Condition.READY, "available"), link("vpc-0a1b", f"{console}/vpc-0a1b")),
+            ("db-instance", shown(Condition.CREATING, "backing-up"), link("demo-database", "")),
+            ("proxy-iam", shown(Condition.DIFFERS), link("demo-iam", f"{console}/demo-iam")),
+            (
+                "role-function-password",
+                shown(Condition.READY),
+                "demo-function-password-ap-northeast-1-" + 20 * "x",
+            ),
+            ("log-group-iam", shown(Condition.FOREIGN), "/aws/lambda/demo-iam"),
+            ("secret", shown(Condition.UNPROVEN, "tags unreadable"), "demo/database"),
+            ("target-iam", shown(Condition.MISSING), ""),
+        ],
+    )
+    change = Change("RequireTLS", False, True)
+    differs = [Styled("    ", line) for line in change_lines(change)]
+    output.document(
+        ["differs from config.toml (is -> should):", "  proxy-iam", *differs], folds=True
+    )
+    notes = ["33 of 35 resources exist; 1 differs", "missing: target-iam", COST]
+    output.summary(Summary("status", True, seconds=0.7, url=URL, notes=notes))
+
+
+def doctor(output: Plain, _clock: ViewClock) -> None:
+    output.start("doctor", RESOURCES, ABOUT, Pace())
+    warning = (
+        "proxy.max_connections_percent = 100 for each of 2 proxies: together they may take 200 % "
+        "of the instance's max_connections -> AWS advises at most 100 % in all"
+    )
+    rows = [
+        ("credentials", "-", signed(Meaning.GOOD, "good"), "arn:aws:sts::123456789012:user/me"),
+        ("connection pools", "-", signed(Meaning.WARNING, "warning"), warning),
+        ("function -> group -> proxy", "both", signed(Meaning.BAD, "BAD"), "lets nothing in"),
+    ]
+    output.table("the account and the region:", DOCTOR, rows)
+    error = CheckFailed(
+        "function -> group -> proxy: the security group lets nothing in on port 3306",
+        next_step="See https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html, "
+        "then run `python -m provision up`.",
+        verdict=some_fail(1, 3, "checks"),
+        tabled=True,
+    )
+    output.error(error)
+    output.summary(Summary("doctor", False, seconds=0.3, error=error))
+
+
+def environments(output: Plain, _clock: ViewClock) -> None:
+    row = ("ap-northeast-1", "3h20m", "2026-11-27 05:01 UTC, in 4h40m", "$0.101", "35")
+    state = "s3://our-states-of-the-whole-team/provision/{}.json"
+    names = ("demo", "abcdefghijklmnopqrstuvwxyz12")
+    output.table("", LIST, [(name, *row, state.format(name)) for name in names])
+    output.summary(Summary("list", True, seconds=0.8))
+
+
+def failed_up(output: Plain, clock: ViewClock) -> None:
+    output.start("up", RESOURCES, ABOUT, Pace())
+    output.planned(plan_of(["proxy-iam", "target-iam"]))
+    output.began(STEP["proxy-iam"], "creating")
+    clock += 30
+    error = AwsCallError(
+        "proxy-iam",
+        AwsAnswer("CreateDBProxy", "DBProxyQuotaExceededFault", "Your request would exceed the "
+                  "quota of DB proxies. See https://docs.aws.amazon.com/quotas for the limits."),
+        next_step="Delete proxies that nobody needs, or raise the quota: `aws service-quotas "
+        "request-service-quota-increase --service-code rds`.",
+    )  # fmt: skip
+    output.failed(STEP["proxy-iam"], error)
+    output.skipped(STEP["target-iam"], "it needs proxy-iam")
+    output.error(error)
+    output.summary(Summary("up", False, seconds=31, error=error))
+
+
 STORIES: Sequence[Callable[[Plain, ViewClock], None]] = (
-    dry_run, up, plan, teardown, check_good, check_bad,
+    dry_run, up, plan, teardown, check_good, check_bad, status, doctor, environments, failed_up,
 )  # fmt: skip
 
 
