@@ -12,6 +12,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,11 +25,12 @@ from rich.console import Console
 from rich.text import Text
 
 from provision.cli.process import Job, execute
-from provision.commands.command_line import arguments_of
+from provision.commands import command_line
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.views.live import Live, drawing
 from provision.views.progress import View
 from provision.views.style import rendered
+from teardown import command_line as teardown_line
 from tests.support.browser import Browser, find_browser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +38,7 @@ FOLDER = ROOT / "docs" / "screenshots"
 WIDTH, HEIGHT = 108, 26  # cells
 SPEED = 60  # so fast that it takes seconds, so slow that waits are seen
 SLOWLY = 15  # so slow that the live table has what AWS usually takes, too
+PROGRAMS = {"provision": command_line.prepare, "teardown": teardown_line.prepare}
 PAGES = {  # of the page: what is hidden, dark or light, height of the window (pixels)
     "page-light": ("", False, 1040),
     "page-dark": ("", True, 1040),
@@ -108,18 +111,28 @@ def main() -> int:
     browser = find_browser()
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, working_in(Path(folder)):
+        save("help", ("--help",), help_lines())
         slowly = ("up", "--dry-run", "--speed", f"{SLOWLY}")
         rehearsed = film(*slowly)
         save("up-midway", slowly, midway(rehearsed.frames)[-HEIGHT:])
         with Rehearsal(Behaviours(speed=SPEED)) as rehearsal, rehearsal.applied():
             save("up", ("up",), film("up").lines[-HEIGHT:])
-            for command in ("status", "check", "doctor", "compare", "timeline"):
+            for command in ("status", "list", "check", "doctor", "logs", "compare", "timeline"):
                 save(command, (command,), film(command).lines)
+            save("policy", ("policy",), film("policy").lines[:HEIGHT])
+            save("init", ("init",), film("init", "--config", "new.toml").lines)
             film("timeline", "--html", "page.html", "--live")
             drift(rehearsal.client)
             save("plan", ("plan",), film("plan").lines)
+            explained = film("plan", "--explain").lines
+            begin = next(at for at, line in enumerate(explained) if line.plain.startswith("# "))
+            save("explain", ("plan", "--explain"), explained[begin : begin + HEIGHT])
             forbid_iam(rehearsal.client)
             save("check-failed", ("check",), film("check", ends_with=1).lines)
+            going = ("--plan",)
+            save("teardown-plan", going, film(*going, program="teardown").lines, "teardown")
+            going = ("--yes",)
+            save("teardown", going, film(*going, program="teardown").lines[-HEIGHT:], "teardown")
         if browser is None:
             print("no Chromium here: the page's pictures are as they were", file=sys.stderr)
             return 1
@@ -140,21 +153,24 @@ def working_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def film(*argv: str, ends_with: int = 0) -> Filmed:
-    """Return what `python -m provision ARGV` shows.
+def film(*argv: str, program: str = "provision", ends_with: int = 0) -> Filmed:
+    """Return what `python -m PROGRAM ARGV` shows.
 
     Raises RuntimeError when its exit code is another than `ends_with`.
     """
     output = Filmed()
-    arguments = arguments_of(list(argv))
 
     def prepare() -> Job:
-        return Job(
-            arguments,
-            lambda options, *rest: arguments.work(replace(options, speed=SPEED), *rest),
+        job = PROGRAMS[program]()
+        return replace(
+            job, work=lambda options, *rest: job.work(replace(options, speed=SPEED), *rest)
         )
 
-    with mock.patch("provision.cli.process.make_output", return_value=output):
+    with (
+        mock.patch.object(sys, "argv", [f"{program}/__main__.py", *argv]),
+        mock.patch("provision.cli.process.make_output", return_value=output),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         code = execute(prepare, argv[0])
     if code != ends_with:
         shown = "\n".join(line.plain for line in output.lines)
@@ -198,13 +214,21 @@ def forbid_iam(client: Callable[[str], Any]) -> None:
     client("iam").delete_role_policy(RoleName=role, PolicyName="connect-to-proxy")
 
 
-def save(name: str, argv: Sequence[str], lines: Sequence[Text]) -> None:
+def help_lines() -> list[Text]:
+    """Return what `python -m provision --help` shows."""
+    shown = subprocess.run(
+        [sys.executable, "-m", "provision", "--help"], capture_output=True, text=True, check=True
+    )
+    return list(map(Text, shown.stdout.splitlines()))
+
+
+def save(name: str, argv: Sequence[str], lines: Sequence[Text], program: str = "provision") -> None:
     """Write lines as a picture of a terminal, folded where a terminal folds them."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     for line in lines:
         for part in line.divide(range(WIDTH, len(line), WIDTH)):
             console.print(part, soft_wrap=True, highlight=False)
-    title = " ".join(("python -m provision", *argv))
+    title = " ".join((f"python -m {program}", *argv))
     svg = console.export_svg(title=title, code_format=WINDOW, unique_id=name)
     file = FOLDER / f"{name}.svg"
     file.write_text(svg, encoding="utf-8")
