@@ -6,10 +6,16 @@ import re
 
 from provision.views.style import Styled
 
-# A word with the sign before it or the unit after it, or what has to be copied as it is: a command
-# between backquotes.
+# What has to be copied as it is: a command of ours or of the AWS CLI, or what is in backquotes.
+COMMAND = (
+    r"aws [a-z0-9]+ [a-z]+(?:-[a-z0-9]+)+(?: --[a-z-]+(?: (?!--)\S+)?)*"
+    r"|python -m (?:provision|teardown)(?: (?:--[a-z-]+|init|up|plan|status|list|check|doctor|logs"
+    r"|compare|timeline|policy)\b)*"
+)
+# A word, with the sign before it and the unit after it.
 WORD = re.compile(
-    r"(?:[·✓✗!+~◐◑◒◌≠⊘?○-] (?=\S))?(?:`[^`]*`|\S)+(?: (?:%|s|ms|min|MiB|GiB|UTC)(?!\w)\S*)?"
+    rf"(?:[·✓✗!+~◐◑◒◌≠⊘?○-] (?=\S))?(?:{COMMAND}|`[^`]*`|\S)+"
+    r"(?: (?:%|s|ms|min|MiB|GiB|UTC)(?!\w)\S*)?"
 )
 MARGIN = 4  # cells by which what goes on below stands further right
 

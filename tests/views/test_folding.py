@@ -43,13 +43,22 @@ def test_what_fits_and_what_has_no_width_stays_as_it_is() -> None:
     assert folded("", 1) == [""]
 
 
-@pytest.mark.parametrize("whole", ["`aws rds x --y`,", "200 %", "5 min.", "✓ ready", "! warning"])
+@pytest.mark.parametrize(
+    "whole", [
+        "`aws rds x --y`,", "200 %", "5 min.", "✓ ready", "! warning",
+        "python -m provision up --yes",
+        "aws iam get-role-policy --role-name a --policy-name b;", "python -m teardown",
+        "aws rds modify-db-instance --apply-immediately --db-instance-identifier x",
+    ],
+)  # fmt: skip
 def test_what_belongs_together_is_not_parted(whole: str) -> None:
     assert folded(f"aa {whole} bb", 1, 0) == ["aa", whole, "bb"]
     assert longest_word(f"aa {whole} bb") == cells(whole)
 
 
-@pytest.mark.parametrize("text", ["a - b", "5 minutes", "the % of", "`open and not closed"])
+@pytest.mark.parametrize(
+    "text", ["a - b", "5 minutes", "the % of", "`open and not closed", "aws says so", "python -m x"]
+)
 def test_what_only_looks_like_it_is(text: str) -> None:
     assert len(folded(text, 1, 0)) >= 2
 
