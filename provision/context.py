@@ -1,4 +1,4 @@
-"""What a command works with: configuration, AWS, state and output, opened together and closed."""
+"""What a command works with: AWS, state and output, opened together and closed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from provision.aws.account import Aws, make_session
 from provision.aws.observation.document import document
 from provision.cli.memory import resume_collecting
-from provision.cli.options import Options, configuration, state_location
+from provision.cli.options import Options, state_location
 from provision.cli.parser import nearest
 from provision.config import Config
 from provision.engine.discovery import Discovery
@@ -296,7 +296,7 @@ def opened(
     Raises ConfigError or UsageError before anything is called; CredentialsError, UnreachableError
     when AWS does not say who is calling; StateError or Locked.
     """
-    config = configuration(options)
+    config = options.configuration
     settings = config.environment
     aws = account_of(options, config)
     at = state_location(options, config)

@@ -35,7 +35,7 @@ from provision.resources.template import Login, RouteName, Template, Tier
 # What every value may refer to beside the resources, as in CloudFormation's pseudo parameters.
 ACCOUNT, REGION, PARTITION = "${aws.account}", "${aws.region}", "${aws.partition}"
 
-UNPACKED = Package(content=b"", sha256="")
+UNPACKED = Package(sha256="", build=bytes)
 VPC_ACCESS = f"arn:{PARTITION}:iam::aws:policy/service-role/AWSLambdaVPCAccessExecutionRole"
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from provision.cli.options import Options, configuration
+from provision.cli.options import Options
 from provision.commands.asking import ask, can_ask
 from provision.commands.environments import Existing, existing
 from provision.commands.list import COLUMNS, row
@@ -45,7 +45,7 @@ def teardown_expired(
             "would go.",
         )
     began, command = time.monotonic(), "teardown --expired"
-    region = configuration(options).environment.region
+    region = options.configuration.environment.region
     due = [each for each in existing(options, region, output) if each.over(lifetime.now())]
     for each in due:
         each.record(output)

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from provision.config import Config, load
@@ -38,28 +39,27 @@ class Options:
     stop: Stop = field(default_factory=Stop)
     call_log: Callable[[str, str, str, float], None] | None = None
 
+    @cached_property
+    def configuration(self) -> Config:
+        """The checked configuration, read once. Raises ConfigError or UsageError."""
+        path, region = config_path(self), self.region
+        return load(path, self.overrides, region=region, default_region=self._boto_region)
 
-def configuration(options: Options) -> Config:
-    """Return the checked configuration. Raises ConfigError or UsageError."""
-
-    def boto_region() -> tuple[str, str] | None:
+    def _boto_region(self) -> tuple[str, str] | None:
+        """Return who names a region where neither flag nor file does, and which; None if nobody."""
         import botocore.exceptions
         import botocore.session
 
-        if not options.profile and (region := os.environ.get("AWS_REGION")):
+        if not self.profile and (region := os.environ.get("AWS_REGION")):
             return "AWS_REGION", region
         reported_later = botocore.exceptions.ProfileNotFound, botocore.exceptions.ConfigParseError
         with contextlib.suppress(*reported_later):  # when the session is made
-            session = botocore.session.Session(profile=options.profile)
+            session = botocore.session.Session(profile=self.profile)
             variable = "AWS_DEFAULT_REGION"
             by = variable if os.environ.get(variable) else "the profile's region"
             if found := session.get_config_variable("region"):
                 return by, found
         return None
-
-    return load(
-        config_path(options), options.overrides, region=options.region, default_region=boto_region
-    )
 
 
 def config_path(options: Options) -> Path | None:

@@ -1,6 +1,6 @@
 """A command as a process: signals, streams, exit codes.
 
-Exit codes: 0 done; 1 failed at AWS, locked, or a check failed; 2 bad usage or configuration, and
+Exit codes: 0 done; 1 failed at AWS, locked, or a check failed; 2 bad usage or and
 nothing was changed; 3 `plan --exit-code` found something to do; 130 interrupted, state saved.
 """
 
@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from provision.cli.memory import one_heap, stop_collecting
-from provision.cli.options import Options, Stop, configuration
+from provision.cli.options import Options, Stop
 from provision.cli.parser import json_asked_for
 from provision.cli.streams import finish, make_usable
 from provision.errors import Declined, ProvisionError, UsageError
@@ -62,7 +62,7 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
         options = make_options(job.arguments, stop)
         with reaching(options, job.arguments) as options, stopping_on_signals(stop, output):
             if job.reads_config:
-                configuration(options)  # a bad value is refused before anything slow is imported
+                _ = options.configuration  # a bad value is refused before anything slow is imported
             summary, code = job.work(options, output, job.arguments)
         output.summary(summary)
         return code

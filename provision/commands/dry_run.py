@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from provision.cli.options import Options, config_path, configuration
+from provision.cli.options import Options, config_path
 from provision.cli.playground import Playground, folder, published
 from provision.context import opened
 from provision.engine.events import Display, Summary
@@ -46,7 +46,7 @@ def rehearsed(
     UsageError when the packages of a rehearsal are not installed.
     """
     speed = speed or SPEED
-    config = configuration(replace(options, profile=None))
+    config = replace(options, profile=None).configuration
     try:
         from provision.rehearsal import Behaviours, Rehearsal, new_seed
         from provision.rehearsal.data_plane.data_plane import checked_database

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provision.aws.account import Aws, calling, make_session
 from provision.aws.advice import DENIED
-from provision.cli.options import Options, configuration
+from provision.cli.options import Options
 from provision.commands.costs import number
 from provision.config import Config, EnvironmentSettings
 from provision.engine.discovery import Discovery
@@ -143,7 +143,7 @@ def everywhere(options: Options, output: Reporter, *, all_regions: bool) -> Iter
 
     Of all regions, one that is not enabled, is denied or cannot be reached is named and passed.
     """
-    here = configuration(options).environment.region
+    here = options.configuration.environment.region
     if not all_regions:
         yield from existing(options, here, output)
         return

@@ -6,7 +6,7 @@ import json
 import shlex
 import sys
 
-from provision.cli.options import Options, configuration, state_location
+from provision.cli.options import Options, state_location
 from provision.commands.policy_document import MOST_CHARACTERS, Document, policies, size
 from provision.engine.events import Display, Summary
 from provision.errors import UsageError
@@ -19,7 +19,7 @@ def policy(options: Options, output: Display, *, number: int | None = None) -> S
     `number` chooses one, counted from 1. How to attach them goes to stderr. Returns the summary,
     which only programs are shown. Raises UsageError where there is no document of that number.
     """
-    config = configuration(options)
+    config = options.configuration
     at = state_location(options, config)
     documents = policies(config, state=at if isinstance(at, S3Location) else None)
     if number is not None and not 1 <= number <= len(documents):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from provision.aws.observation.document import Run
-from provision.cli.options import Options, configuration, state_location
+from provision.cli.options import Options, state_location
 from provision.cli.version import installed, version
 from provision.engine.events import Display, Summary
 from provision.errors import StateError, UsageError
@@ -49,7 +49,7 @@ def report(
     if compare is not None:
         runs = files.read(compare)
     else:
-        folder = folder_of(state_location(options, config := configuration(options)),
+        folder = folder_of(state_location(options, config := options.configuration),
                            config.environment.name)  # fmt: skip
         recorded, bad = files.runs_beside(folder)
         notes += [f"left out, since it is no record of a run: {path}" for path in bad]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from provision.aws.account import Aws, make_session
-from provision.cli.options import Options, configuration, state_location
+from provision.cli.options import Options, state_location
 from provision.commands.timeline_page import from_aws, glance, write
 from provision.config import Config
 from provision.engine.events import Display, Summary
@@ -43,7 +43,7 @@ def timeline(
     """
     if live and html is None:
         raise UsageError("--live goes with --html", next_step="Add --html FILE.")
-    config = configuration(options)
+    config = options.configuration
     settings = config.environment
     state = kept(options, config)
     template = environment(config, packed=False)

@@ -108,6 +108,9 @@ def show(run: Run, plan: Plan, *, explain: bool) -> None:
 def examine(run: Run, plan: Plan, *, strict: bool) -> None:
     """Look whether account and region can have it. `strict`: raises what makes sure that not."""
     plan.refuse()
+    layer = run.template.layer
+    if plan.of(layer).action is not Action.NONE:
+        layer.package.ensure()  # what cannot be built is known before anything is made
     if plan.to_do:
         from provision.verify.doctor.finding import warnings
         from provision.verify.doctor.preflight import POOLS, preflight

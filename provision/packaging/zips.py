@@ -4,7 +4,9 @@ A zip's bytes follow from the packed bytes alone: sorted names, one date, one mo
 compressed (deflate's output differs from one zlib to the next). So a hash that equals AWS's
 CodeSha256 means that there is nothing to upload or publish.
 
-`python -m provision.packaging.zips` builds all of them, and so fetches the wheel into its cache.
+The layer's hash is pinned beside the wheel's: to see that there is nothing to publish, neither has
+to be read. `python -m provision.packaging.zips` builds all of them, and so fetches the wheel into
+its cache; `--pin` writes the layer's hash.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +32,7 @@ from provision.packaging.wheel import PackageError
 FUNCTIONS = ROOT / "functions"
 CERTIFICATE = ROOT / "certs" / "AmazonRootCA1.pem"
 FINGERPRINT = ROOT / "certs" / "AmazonRootCA1.sha256"
+LAYER_HASH = ROOT / "layer" / "layer.sha256"  # the wheel's (hexadecimal), and the layer's (base64)
 
 DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold
 UNIX = 3  # zip's number for the system that made it: Windows would be another
@@ -37,10 +41,30 @@ MODE = 0o100644 << 16  # Lambda runs the code as another user, who has to be abl
 
 @dataclass(frozen=True)
 class Package:
-    """A zip as Lambda takes it."""
+    """A zip as Lambda takes it: its hash at once, its bytes when they are asked for."""
 
-    content: bytes
     sha256: str  # base64, as Lambda's CodeSha256
+    build: Callable[[], bytes] = field(repr=False, compare=False)
+
+    def ensure(self) -> None:
+        """Build it now, if it is not built yet. Raises PackageError."""
+        _ = self.content
+
+    @cached_property
+    def content(self) -> bytes:
+        """The zip. Raises PackageError as what builds it does, and where its hash is another."""
+        content = self.build()
+        if (built := code_sha256(content)) != self.sha256:
+            raise PackageError(
+                f"{LAYER_HASH} pins the layer's zip as {self.sha256}, and it is {built}",
+                next_step="Run `python -m provision.packaging.zips --pin`, which writes its hash.",
+            )
+        return content
+
+
+def code_sha256(content: bytes) -> str:
+    """Return a zip's hash as Lambda's CodeSha256."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
 
 
 def function_package(name: Literal["password", "iam"]) -> Package:
@@ -54,18 +78,36 @@ def function_package(name: Literal["password", "iam"]) -> Package:
         if not sources:
             raise _missing(folder, "no code there")
         files |= {source.name: _text(source) for source in sources}
-    return _package(files)
+    return _package(_zipped(files))
 
 
 def layer_package() -> Package:
     """Return the zip of the layer: the pinned wheel's files under `python/`.
 
     https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
-    Raises PackageError when the wheel cannot be had or is not the pinned one.
+    Raises PackageError when the wheel cannot be had or is not the pinned one: now, where no hash is
+    pinned for this wheel, else when the content is asked for.
     """
-    with zipfile.ZipFile(io.BytesIO(wheel.content(wheel.pinned()))) as source:
+    wanted = wheel.pinned()
+    if pinned := _pinned_hash(wanted):
+        return Package(pinned, lambda: _layer(wanted))
+    return _package(_layer(wanted))
+
+
+def _pinned_hash(wanted: wheel.Wheel) -> str:
+    """Return the hash of the layer with this wheel, or "" where layer.sha256 is of another one."""
+    try:
+        of_wheel, _, of_layer = LAYER_HASH.read_text(encoding="ascii").strip().partition(" ")
+    except (OSError, ValueError):
+        return ""
+    return of_layer if of_wheel == wanted.sha256 else ""
+
+
+def _layer(wanted: wheel.Wheel) -> bytes:
+    """Return the layer's zip."""
+    with zipfile.ZipFile(io.BytesIO(wheel.content(wanted))) as source:
         names = [name for name in source.namelist() if not name.endswith("/")]
-        return _package({f"python/{name}": source.read(name) for name in names})
+        return _zipped({f"python/{name}": source.read(name) for name in names})
 
 
 def certificate() -> bytes:
@@ -103,7 +145,11 @@ def _missing(path: Path, problem: str) -> PackageError:
     return PackageError(f"{path}: {problem}", next_step=RESTORE)
 
 
-def _package(files: Mapping[str, bytes]) -> Package:
+def _package(content: bytes) -> Package:
+    return Package(code_sha256(content), lambda: content)
+
+
+def _zipped(files: Mapping[str, bytes]) -> bytes:
     """Return the zip with these files, by name; its bytes depend on nothing else."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -112,8 +158,7 @@ def _package(files: Mapping[str, bytes]) -> Package:
             entry.create_system = UNIX
             entry.external_attr = MODE
             archive.writestr(entry, files[name])
-    content = buffer.getvalue()
-    return Package(content, base64.b64encode(hashlib.sha256(content).digest()).decode())
+    return buffer.getvalue()
 
 
 def main() -> int:
@@ -124,6 +169,9 @@ def main() -> int:
         "layer": layer_package,
     }
     try:
+        if "--pin" in sys.argv[1:]:
+            wanted = wheel.pinned()
+            LAYER_HASH.write_text(f"{wanted.sha256} {code_sha256(_layer(wanted))}\n", "ascii")
         for name, build in packages.items():
             package = build()
             print(f"{name:18} {len(package.content):>9,} bytes  CodeSha256 {package.sha256}")

@@ -27,6 +27,7 @@ DATA = {
     "functions/iam/index.py",
     "functions/password/index.py",
     "functions/shared/database.py",
+    "layer/layer.sha256",
     "layer/requirements.txt",
 }
 

@@ -32,6 +32,11 @@ BUILDS: dict[str, Callable[[], Package]] = {
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def layer() -> bytes:
+    """The layer's zip, built now."""
+    return layer_package().content
+
+
 def entries(content: bytes) -> list[zipfile.ZipInfo]:
     return zipfile.ZipFile(io.BytesIO(content)).infolist()
 
@@ -57,6 +62,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(zips, "FUNCTIONS", root / "functions")
     monkeypatch.setattr(zips, "CERTIFICATE", root / "certs" / "AmazonRootCA1.pem")
     monkeypatch.setattr(zips, "FINGERPRINT", root / "certs" / "AmazonRootCA1.sha256")
+    monkeypatch.setattr(zips, "LAYER_HASH", root / "layer" / "layer.sha256")
     monkeypatch.setattr(wheel, "REQUIREMENTS", root / "layer" / "requirements.txt")
     monkeypatch.setattr(wheel, "CACHE", root / "layer" / ".cache")
     monkeypatch.setattr(wheel, "SPARE_CACHE", tmp_path / "spare")
@@ -181,9 +187,9 @@ def test_other_code_gives_another_hash(checkout: Path) -> None:
 
 
 def test_the_wheel_is_fetched_once(checkout: Path, index: list[bytes]) -> None:
-    first = layer_package()
+    first = layer_package().content
     assert index == []
-    assert layer_package() == first
+    assert layer_package().content == first
     (kept,) = (checkout / "layer" / ".cache").iterdir()
     assert hashlib.sha256(kept.read_bytes()).hexdigest() == wheel.pinned().sha256
 
@@ -193,7 +199,7 @@ def test_a_wheel_with_another_hash_is_refused_and_not_kept(
 ) -> None:
     index.append(b"not the wheel")
     with pytest.raises(PackageError, match=r"not the pinned 85643c8a") as caught:
-        layer_package()
+        layer()
     assert caught.value.next_step
     assert not (checkout / "layer" / ".cache").exists()
 
@@ -202,12 +208,12 @@ def test_a_wheel_with_another_hash_is_refused_and_not_kept(
 def test_a_damaged_wheel_in_the_cache_is_fetched_again(
     checkout: Path, index: list[bytes], damage: bytes | None
 ) -> None:
-    layer_package()
+    layer()
     (kept,) = (checkout / "layer" / ".cache").iterdir()
     good = kept.read_bytes()
     kept.write_bytes(good[:-1] if damage is None else damage)
     index.append(good)
-    layer_package()
+    layer()
     assert kept.read_bytes() == good
 
 
@@ -216,8 +222,8 @@ def test_a_checkout_that_cannot_be_written_to_uses_another_folder(
     checkout: Path, tmp_path: Path
 ) -> None:
     (checkout / "layer" / ".cache").write_text("a file where the folder should be")
-    first = layer_package()
-    assert layer_package() == first
+    first = layer_package().content
+    assert layer_package().content == first
     assert [file.suffix for file in (tmp_path / "spare").iterdir()] == [".whl"]
 
 
@@ -227,7 +233,7 @@ def test_a_build_goes_on_when_the_wheel_can_be_kept_nowhere(
     for folder in (checkout / "layer" / ".cache", tmp_path / "spare"):
         folder.write_text("a file where the folder should be")
     index *= 2
-    assert layer_package() == layer_package()
+    assert layer_package().content == layer_package().content
 
 
 @pytest.mark.parametrize(
@@ -243,7 +249,7 @@ def test_a_build_goes_on_when_the_wheel_can_be_kept_nowhere(
 def test_requirements_that_pin_nothing_or_too_much_are_refused(checkout: Path, text: str) -> None:
     (checkout / "layer" / "requirements.txt").write_text(text)
     with pytest.raises(PackageError, match="must pin one package"):
-        layer_package()
+        layer()
 
 
 def fake_pip(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -259,7 +265,7 @@ def test_what_pip_says_is_passed_on_with_a_way_out(
     error = "ERROR: No matching distribution found"
     fake_pip(tmp_path, monkeypatch, f"import sys; sys.exit('noise\\n{error}\\n[notice] a hint')")
     with pytest.raises(PackageError, match=error) as caught:
-        layer_package()
+        layer()
     assert "py2.py3-none-any.whl" in caught.value.next_step
 
 
@@ -286,7 +292,53 @@ def test_pip_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     fake_pip(tmp_path, monkeypatch, "import time; time.sleep(60)")
     monkeypatch.setattr(wheel, "PIP_SECONDS", 0.2)
     with pytest.raises(PackageError, match="pip gave no answer within"):
-        layer_package()
+        layer()
+
+
+# The layer's pinned hash
+
+
+def test_the_layers_pinned_hash_is_the_one_of_the_wheels_layer() -> None:
+    """What is pinned decides whether there is something to publish."""
+    layer = layer_package()
+    assert zips.LAYER_HASH.read_text().split() == [wheel.pinned().sha256, layer.sha256]
+    assert layer.sha256 == zips.code_sha256(layer.content)
+
+
+def test_the_hash_is_known_without_the_wheel(checkout: Path, index: list[bytes]) -> None:
+    layer = layer_package()
+    assert layer.sha256
+    assert index  # nobody has asked for the wheel
+    assert layer.content
+    assert (checkout / "layer" / ".cache").exists()
+
+
+@pytest.mark.parametrize("text", ["", "no-hash", "0" * 64 + " aGFzaA==", None])
+def test_a_pin_of_another_wheel_or_none_does_not_count(
+    checkout: Path, index: list[bytes], text: str | None
+) -> None:
+    good = layer_package().sha256
+    if text is None:
+        (checkout / "layer" / "layer.sha256").unlink()
+    else:
+        (checkout / "layer" / "layer.sha256").write_text(text)
+    assert layer_package().sha256 == good
+    assert not index  # it was built, to know its hash
+
+
+@pytest.mark.usefixtures("index")
+def test_a_wrong_pin_publishes_nothing_and_is_written_anew(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = checkout / "layer" / "layer.sha256"
+    good = pinned.read_text()
+    pinned.write_text(f"{wheel.pinned().sha256} {'A' * 43}=\n")
+    with pytest.raises(PackageError, match="pins the layer's zip as AAAA") as caught:
+        _ = layer_package().content
+    assert "zips --pin" in caught.value.next_step
+    monkeypatch.setattr(sys, "argv", ["zips", "--pin"])
+    assert zips.main() == 0
+    assert pinned.read_text() == good
 
 
 # Sources that are missing
@@ -304,7 +356,7 @@ def test_an_incomplete_checkout_is_told(checkout: Path, missing: str) -> None:
 def test_without_requirements_there_is_no_layer(checkout: Path) -> None:
     (checkout / "layer" / "requirements.txt").unlink()
     with pytest.raises(PackageError, match=r"cannot read .*requirements\.txt"):
-        layer_package()
+        layer()
 
 
 # The command
@@ -345,7 +397,7 @@ def test_processes_at_once_build_the_same(good_wheel: bytes, tmp_path: Path) -> 
         "wheel._fetch = lambda wanted: good\n"
         "wheel.CACHE = Path(sys.argv[2])\n"
         "for _ in range(20):\n"
-        "    print(zips.layer_package().sha256)\n"
+        "    print(zips.code_sha256(zips.layer_package().content))\n"
         "    (wheel.CACHE / wheel.pinned().filename).unlink(missing_ok=True)\n"
     )
     good = tmp_path / "good"
@@ -373,10 +425,10 @@ def test_an_installed_program_keeps_the_wheel_in_the_users_cache(
 ) -> None:
     monkeypatch.setattr(wheel, "CACHE", None)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / "cache" / name)
-    layer_package()
+    layer()
     assert [file.suffix for file in (tmp_path / "cache" / "rds-proxy-auth").iterdir()] == [".whl"]
     assert not index
-    layer_package()  # from the cache: the index has nothing more to give
+    layer()  # from the cache: the index has nothing more to give
 
 
 def without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -401,7 +453,7 @@ def test_a_python_without_any_pip_says_what_to_do(
     without_pip(monkeypatch)
     monkeypatch.setattr("ensurepip.__file__", str(tmp_path / "__init__.py"))
     with pytest.raises(PackageError, match="this Python has no pip") as caught:
-        layer_package()
+        layer()
     assert "py2.py3-none-any.whl" in caught.value.next_step
 
 
@@ -416,7 +468,7 @@ def test_pip_takes_the_indexes_that_are_set_for_uv(
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
     with pytest.raises(PackageError, match=r"index\.example/simple"):
-        layer_package()
+        layer()
     monkeypatch.setenv("PIP_INDEX_URL", "https://pips-own.example/simple")
     with pytest.raises(PackageError, match=r"pips-own\.example"):
-        layer_package()
+        layer()
