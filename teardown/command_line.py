@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from provision.engine.events import Display, Summary
 
 DESCRIPTION = """\
-Deletes everything that `python -m provision up` created, what costs money first.
+Deletes everything that `python -m provision up` created, costly things first.
 Finds it by the state file, tags and names together. Waits until it is deleted,
 then searches AWS, kind by kind, for what is left.
 """
