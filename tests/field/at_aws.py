@@ -23,7 +23,7 @@ from types import FrameType
 from typing import Any
 
 from provision.aws.account import Aws, make_session
-from provision.cli.options import Options, configuration
+from provision.cli.options import Options
 from provision.config import Config
 from provision.engine.graph import created_before, deleted_before
 from provision.environment import environment
@@ -91,7 +91,7 @@ def facts(arguments: argparse.Namespace) -> Iterator[str]:
         config=FOLDER / "config.toml", overrides=tuple(arguments.overrides),
         profile=arguments.profile, region=arguments.region,
     )  # fmt: skip
-    config = configuration(options)
+    config = options.configuration
     session = make_session(options.profile, config.environment.region)
     with closing(Aws(session, environment=config.environment.name)) as aws:
         who = aws.identity
