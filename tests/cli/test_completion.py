@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from provision.cli import version as versions
-from tests.support.commands import ROOT
+from tests.support.commands import ROOT, measured
 
 BASE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
 
@@ -32,7 +32,7 @@ def completed(line: str, folder: Path, **environ: str) -> list[str]:
     subprocess.run(
         [sys.executable, "-m", program],
         cwd=folder,
-        env=BASE | asked | environ,
+        env=BASE | measured() | asked | environ,
         check=False,
         timeout=60,
         capture_output=True,
@@ -59,7 +59,9 @@ def test_what_is_offered(line: str, offered: set[str], tmp_path: Path) -> None:
 @pytest.mark.parametrize("program", ["provision", "teardown"])
 def test_argcomplete_finds_its_mark(program: str) -> None:
     asked = [sys.executable, "-m", "argcomplete._check_module", program]
-    done = subprocess.run(asked, cwd=ROOT, env=BASE, check=False, capture_output=True, timeout=60)
+    done = subprocess.run(
+        asked, cwd=ROOT, env=BASE | measured(), check=False, capture_output=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -73,7 +75,11 @@ def test_nobody_else_imports_argcomplete() -> None:
         "sys.exit(', '.join(slow) or 0)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=BASE, check=False, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env=BASE | measured(),
+        check=False,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
 
@@ -91,7 +97,7 @@ def test_without_argcomplete_nothing_breaks(tmp_path: Path) -> None:
 def test_version(program: str, tmp_path: Path) -> None:
     asked = [sys.executable, "-m", program, "--version"]
     done = subprocess.run(
-        asked, cwd=tmp_path, env=BASE, check=False, capture_output=True, text=True
+        asked, cwd=tmp_path, env=BASE | measured(), check=False, capture_output=True, text=True
     )
     assert done.returncode == 0
     assert done.stdout.startswith(f"rds-proxy-auth {versions.version()} (boto3 ")
@@ -118,6 +124,6 @@ def test_a_package_that_is_not_installed_has_no_version() -> None:
 @pytest.mark.parametrize("program", ["provision", "teardown"])
 def test_help_tells_of_the_environment(program: str) -> None:
     asked = [sys.executable, "-m", program, "--help"]
-    done = subprocess.run(asked, env=BASE, check=False, capture_output=True, text=True)
+    done = subprocess.run(asked, env=BASE | measured(), check=False, capture_output=True, text=True)
     assert done.returncode == 0
     assert {"NO_COLOR=1", "GITHUB_STEP_SUMMARY=FILE", "--version"} <= set(done.stdout.split())

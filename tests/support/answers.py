@@ -67,6 +67,9 @@ class _Client:
 
         return call
 
+    def can_paginate(self, _operation: str) -> bool:
+        return True
+
     def get_paginator(self, operation: str) -> _Paginator:
         return _Paginator(getattr(self, operation))
 

@@ -157,7 +157,7 @@ class Commands:
 
     def process_environ(self) -> dict[str, str]:
         """`environ`, with what Python needs to find the two programs."""
-        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.environ}
+        return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **measured(), **self.environ}
 
     def state(self, name: str = "rds-proxy-auth") -> dict[str, Any]:
         """The state file of an environment."""
@@ -170,6 +170,11 @@ class Commands:
 
     def _json(self) -> tuple[str, ...]:
         return ("--output", "json", *self.flags)
+
+
+def measured() -> dict[str, str]:
+    """Return the variables with which a process counts for the coverage, where it is measured."""
+    return {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 def _main(program: str) -> int:
