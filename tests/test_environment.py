@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from provision.rehearsal import environ
-from tests.support.account import ACCOUNT, Account
+from tests.support.account import Account
 from tests.support.built import Built, commands_at
 from tests.support.design import Described, differing, expected_tags, tags_of_all
-from tests.support.names import MADE, NAME, REGION
+from tests.support.names import ACCOUNT, MADE, NAME, REGION
 from tests.support.servers import plain_moto_server, rehearsal_server
 
 pytestmark = pytest.mark.slow

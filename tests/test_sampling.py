@@ -109,6 +109,15 @@ def test_a_sweep_is_slow(run: Run) -> None:
     result.assert_outcomes(passed=1, deselected=42)
 
 
+def test_a_test_of_many_cases_is_a_sweep_of_its_own(run: Run, pytester: pytest.Pytester) -> None:
+    one = "@pytest.mark.sweep\n@pytest.mark.parametrize('n', range(9))\ndef test_{}(n): pass\n"
+    pytester.makepyfile(test_two=f"import pytest\n{one.format('a')}{one.format('b')}")
+    result = run("test_two.py")
+    found = re.findall(r"test_([ab])\[\d\] PASSED", result.stdout.str())
+    assert sorted(found) == ["a", "b"]
+    result.assert_outcomes(passed=2, deselected=16)
+
+
 def test_each_worker_begins_with_its_slow_tests_in_random_order(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, run: Run
 ) -> None:

@@ -14,8 +14,8 @@ from provision.config import Config
 from provision.config.schema import EnvironmentSettings
 from provision.rehearsal.aws.iam_policy import decide
 from tests.support.commands import ROOT
+from tests.support.names import ACCOUNT, NAME, REGION
 
-NAME, REGION, ACCOUNT = "rds-proxy-auth", "ap-northeast-1", "123456789012"
 BOUNDARY = f"arn:aws:iam::{ACCOUNT}:policy/boundary"
 CELL = re.compile(r"`([^`]+)`")
 SETTING = re.compile(r"`([^`]+)` = `([^`]+)`")

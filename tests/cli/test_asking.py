@@ -17,9 +17,9 @@ from provision.rehearsal import Remote
 from tests.support.account import Account
 from tests.support.built import commands_at
 from tests.support.commands import Commands
+from tests.support.names import NAME
 
 pytestmark = pytest.mark.slow
-NAME = "rds-proxy-auth"
 PROMPT = "to go on: "
 
 

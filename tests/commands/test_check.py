@@ -28,20 +28,13 @@ from provision.errors import CheckFailed, Interrupted
 from provision.packaging.zips import certificate, function_package
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.state.local import LocalStore
+from tests.support.built import commands_at
 from tests.support.commands import Commands, Result
+from tests.support.names import NAME, REGION
 
 pytestmark = pytest.mark.sweep
 
-NAME, REGION, USER = "rds-proxy-auth", "ap-northeast-1", "testdb"
-CONFIG = f"""\
-[environment]
-name = "{NAME}"
-region = "{REGION}"
-
-[wait]
-poll_seconds = 0.02
-timeout_minutes = 1
-"""
+USER = "testdb"
 IMPATIENT = ("--set", "wait.timeout_minutes=0.02")  # for what AWS does not explain: 1.2 s
 BY_THE_FRONT = {"rds"}  # whose ModifyDBProxy moto lacks
 TRUSTS_NOBODY = {
@@ -209,9 +202,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     """The environment; it is built by the command that everybody uses."""
     with Rehearsal(Behaviours(speed=600)) as rehearsal:
-        folder = tmp_path_factory.mktemp("check")
-        (folder / "config.toml").write_text(CONFIG)
-        commands = Commands(folder, {"HOME": str(folder)} | rehearsal.environ())
+        commands = commands_at(rehearsal, tmp_path_factory.mktemp("check"))
         made = commands.up()
         assert made.code == 0, made.stdout[-2000:] + made.stderr[-2000:]
         yield Environment(rehearsal, commands)

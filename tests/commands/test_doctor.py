@@ -11,8 +11,7 @@ from provision.rehearsal import Fault, Remote
 from tests.support.account import Account
 from tests.support.built import Built
 from tests.support.commands import Commands, Result
-
-NAME, REGION = "rds-proxy-auth", "ap-northeast-1"
+from tests.support.names import NAME, REGION
 
 
 def doctor(commands: Commands, *flags: str) -> Result:
@@ -245,7 +244,7 @@ BROKEN: dict[Callable[[Account], None], tuple[str, str, str]] = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("break_it", BROKEN, ids=lambda each: each.__name__)
 def test_a_broken_link_is_named_before_what_comes_of_it(
     built: Built, break_it: Callable[[Account], None]

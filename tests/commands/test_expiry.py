@@ -14,8 +14,8 @@ from provision.rehearsal import Fault, Remote
 from tests.support.account import Account
 from tests.support.commands import Commands
 from tests.support.lifetime import later
+from tests.support.names import NAME
 
-NAME = "rds-proxy-auth"
 AFTER = ("--set", "environment.expires_after=8h")
 EXPIRES = "provision:expires"
 
@@ -109,7 +109,7 @@ def test_extending_moves_it_and_never_takes_it_away(dated: Commands, account: Ac
     assert not again.of("lifetime")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("operation", ["DeleteTags", "UntagRole", "rds:RemoveTagsFromResource"])
 def test_a_never_that_was_cut_off_is_carried_to_its_end(
     dated: Commands, account: Account, rehearsal: Remote, operation: str

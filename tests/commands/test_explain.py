@@ -16,8 +16,8 @@ from provision.rehearsal import Fault, Remote
 from provision.views.explain import PAGES, UnsentAnswer, explained, quoted
 from tests.support.built import Built
 from tests.support.commands import Commands, Result
+from tests.support.names import NAME, REGION
 
-NAME, REGION = "rds-proxy-auth", "ap-northeast-1"
 CUSTOM = {"zip-file"}  # the AWS CLI's own, for the zip inside Code or Content
 
 

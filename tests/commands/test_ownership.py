@@ -57,6 +57,7 @@ def test_what_has_its_recorded_id_is_ours_without_tags_and_gets_them_back(built:
     assert built.commands.up().counts()
 
 
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("step", WITHOUT)
 def test_a_name_in_the_state_file_proves_nothing(built: Built, step: str) -> None:
     untag(built.account, step, identity_of(built.account, step))
@@ -87,6 +88,7 @@ UNREADABLE = {
 }  # fmt: skip
 
 
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("step", UNREADABLE)
 def test_tags_that_cannot_be_read_are_said_and_prove_nothing(built: Built, step: str) -> None:
     built.remote.set_overrides(*UNREADABLE[step])

@@ -181,7 +181,7 @@ def held_by_somebody(life: Life) -> Callable[[], None]:
     return release
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize(
     "life",
     [

@@ -12,8 +12,9 @@ import pytest
 
 from provision.rehearsal import Fault, Remote
 from provision.verify.field.files import parse, written
-from tests.support.account import ACCOUNT, Account
+from tests.support.account import Account
 from tests.support.commands import ROOT, Commands, Result
+from tests.support.names import ACCOUNT
 from tests.support.s3_state import FLAGS, make_bucket
 
 

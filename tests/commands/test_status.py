@@ -11,10 +11,9 @@ from provision.rehearsal import Fault, Remote
 from tests.support.account import Account
 from tests.support.built import Built
 from tests.support.commands import Commands, Result
-from tests.support.names import NAME
+from tests.support.names import MADE, NAME
 
 pytestmark = pytest.mark.slow
-MADE = 36
 
 
 def status(commands: Commands) -> Result:

@@ -23,10 +23,10 @@ from provision.config import LOG_RETENTION_DAYS, RUNTIMES, Config, checked
 from provision.rehearsal.aws.behaviours import lambda_, logs
 from provision.rehearsal.aws.behaviours.rds_catalogue import CLASSES, VERSIONS
 from tests.support.cloudformation import Template, template
+from tests.support.names import REGION
 
 pytestmark = pytest.mark.slow
 
-REGION = "ap-northeast-1"
 PATCH = "8.4.10"  # a template names one; RDS itself takes 8.4 as well
 IGNORED = {
     "I4010": "asks for comments in a block of its own, for models; ours are in environment.py",
@@ -124,6 +124,7 @@ def broken(name: str, **properties: Any) -> Callable[[Template], None]:
     return change
 
 
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize(
     ("change", "rule"),
     [

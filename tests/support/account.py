@@ -14,8 +14,6 @@ from botocore.parsers import ResponseParserError
 
 from provision.rehearsal import SOMEBODY_ELSE, Remote
 
-ACCOUNT = "123456789012"
-
 # What changes by itself, or says only when somebody looked.
 FLEETING = {
     "ResponseMetadata",

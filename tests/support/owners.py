@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provision.rehearsal import Override
-from tests.support.account import ACCOUNT, Account
-from tests.support.names import NAME, REGION
+from tests.support.account import Account
+from tests.support.names import ACCOUNT, NAME, REGION
 
 KEYS = ("provision:environment", "provision:step")
 EC2_KINDS = {

@@ -1,13 +1,14 @@
 """A pytest plugin: a run takes a sample of every sweep, another one each day.
 
-A sweep is a module's tests that cost seconds each and are many. To make one, mark them:
+A sweep is a module's tests that cost seconds each and are many, or one test with many parameters.
+To make one, mark the module, or the test:
 
     pytestmark = pytest.mark.sweep
 
 A sweep of many tests that differ little takes a part of that share, and one of few tests several
 times it: `pytest.mark.sweep(part=0.1)`, `pytest.mark.sweep(part=5)`.
 
-A run takes `--sweeps` of them: a share from 0 to 1 (but at least one of each module), or `all`. One
+A run takes `--sweeps` of them: a share from 0 to 1 (but at least one of each sweep), or `all`. One
 that is named on the command line is always taken. Which ones a share takes depends on the seed
 alone; pytest-randomly orders the tests by the same one. The seed is the date (UTC) unless
 `--randomly-seed` sets another. A run that fails prints the commands that repeat it.
@@ -25,7 +26,7 @@ from typing import Any
 import pytest
 
 DEFAULT_SHARE = 0.0
-LEAST = 1  # test of each module
+LEAST = 1  # test of each sweep
 MARK = "sweep"
 
 
@@ -73,11 +74,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in sweeps:
         item.add_marker("slow")
     taken = {argument.partition("::")[2] for argument in config.args}
-    parts = {module_of(item.nodeid): part_of(item) for item in sweeps}
-    for module, tests in groupby(sorted(item.nodeid for item in sweeps), key=module_of):
-        seed = f"{config.option.randomly_seed} {module}"
-        asked = config.option.sweeps
-        taken |= sample(list(tests), asked if asked == 1 else asked * parts[module], seed)
+    asked = config.option.sweeps
+    for sweep, tests in groupby(sorted(sweeps, key=sweep_of), key=sweep_of):
+        cases = {item.nodeid: part_of(item) for item in tests}
+        part = asked if asked == 1 else asked * next(iter(cases.values()))
+        taken |= sample(sorted(cases), part, f"{config.option.randomly_seed} {sweep}")
     left_out = [
         item for item in sweeps if not taken & {item.nodeid, item.nodeid.partition("::")[2]}
     ]
@@ -87,13 +88,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left]
 
 
-def module_of(nodeid: str) -> str:
-    """Return the file that a test stands in."""
-    return nodeid.partition("::")[0]
+def sweep_of(item: pytest.Item) -> str:
+    """Return the sweep of a test: the test without its parameters, or its file, as is marked."""
+    marked = any(mark.name == MARK for mark in item.own_markers)
+    return item.nodeid.partition("[" if marked else "::")[0]
 
 
 def part_of(item: pytest.Item) -> float:
-    """Return the part of a share that a sweep's module takes."""
+    """Return the part of a share that a sweep takes."""
     marker = item.get_closest_marker(MARK)
     return float(marker.kwargs.get("part", 1.0)) if marker else 1.0
 

@@ -24,8 +24,8 @@ from provision.verify.diagnosis.network import lets
 from provision.verify.diagnosis.policies import allowed_on, allows, denies, trusts
 from provision.verify.http_client import LOGIN_ROUTES, Answer, FunctionError
 from provision.verify.http_client import answer as parsed_answer
+from tests.support.names import ACCOUNT, REGION
 
-ACCOUNT, REGION = "123456789012", "ap-northeast-1"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:rds-proxy-auth-iam"
 NEEDED = f"arn:aws:rds-db:{REGION}:{ACCOUNT}:dbuser:prx-of-proxy-iam/testdb"
 TEMPLATE = environment(Config(EnvironmentSettings(region=REGION)), packed=False)

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 from provision.packaging.zips import function_package, layer_package
 from provision.rehearsal.data_plane.data_plane import DataPlane
+from tests.support.names import ACCOUNT
 
-ACCOUNT = "123456789012"
 USER, PASSWORD = "testdb", "correct-horse-battery"
 SCHEMA, TABLE = "testdb", "testtable"
 LOGINS: tuple[Literal["password", "iam"], ...] = ("password", "iam")

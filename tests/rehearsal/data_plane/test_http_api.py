@@ -25,8 +25,8 @@ from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws
 from provision.rehearsal.data_plane.report import Report
 from provision.rehearsal.data_plane.runner import InvokeError
 from provision.rehearsal.http_server import Request
-from tests.rehearsal.data_plane.environment import ACCOUNT, document, fetch, trust
-from tests.support.names import REGION
+from tests.rehearsal.data_plane.environment import document, fetch, trust
+from tests.support.names import ACCOUNT, REGION
 
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:hello"
 NOT_FOUND, ERROR = {"message": "Not Found"}, {"message": "Internal Server Error"}

@@ -108,14 +108,17 @@ def test_an_unusable_database_is_told_at_once(rehearsal: Rehearsal, database: st
         DataPlane(rehearsal, database)
 
 
-@pytest.mark.slow
-def test_200_requests_20_in_parallel_none_lost(environment: Environment) -> None:
+@pytest.mark.sweep(part=10)
+@pytest.mark.parametrize(("parallel", "requests"), [(2, 60), (5, 100), (10, 100), (20, 200)])
+def test_of_many_requests_in_parallel_none_is_lost(
+    environment: Environment, parallel: int, requests: int
+) -> None:
     before = len(environment.get("/").json)
-    paths = ["/func1", "/func2"] * 100
-    with ThreadPoolExecutor(20) as pool:
+    paths = ["/func1", "/func2"] * (requests // 2)
+    with ThreadPoolExecutor(parallel) as pool:
         answers = list(pool.map(environment.get, paths))
-    assert [answer.status for answer in answers] == [200] * 200
-    assert len(environment.get("/").json) == before + 201
+    assert [answer.status for answer in answers] == [200] * requests
+    assert len(environment.get("/").json) == before + requests + 1
 
 
 # --- each way in which a login fails ---
