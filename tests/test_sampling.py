@@ -116,6 +116,9 @@ def test_a_test_of_many_cases_is_a_sweep_of_its_own(run: Run, pytester: pytest.P
     found = re.findall(r"test_([ab])\[\d\] PASSED", result.stdout.str())
     assert sorted(found) == ["a", "b"]
     result.assert_outcomes(passed=2, deselected=16)
+    text = (pytester.path / "test_two.py").read_text().replace("sweep", "sweep(of='module')")
+    pytester.makepyfile(test_two=text + "\ndef test_quick(): pass")
+    run("test_two.py").assert_outcomes(passed=2, deselected=17)
 
 
 def test_each_worker_begins_with_its_slow_tests_in_random_order(

@@ -72,7 +72,7 @@ def dated(commands: Commands) -> Commands:
     return commands
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_the_first_up_fixes_it_in_the_create_calls(
     dated: Commands, account: Account, rehearsal: Remote
 ) -> None:
@@ -89,7 +89,7 @@ def test_the_first_up_fixes_it_in_the_create_calls(
     assert the_moment(account) == moment
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_extending_moves_it_and_never_takes_it_away(dated: Commands, account: Account) -> None:
     moved = dated.up("--extend", "2d")
     assert moved.code == 0, moved.stdout[-900:]
@@ -109,7 +109,7 @@ def test_extending_moves_it_and_never_takes_it_away(dated: Commands, account: Ac
     assert not again.of("lifetime")
 
 
-@pytest.mark.sweep(part=10)
+@pytest.mark.sweep(of="module", part=10)
 @pytest.mark.parametrize("operation", ["DeleteTags", "UntagRole", "rds:RemoveTagsFromResource"])
 def test_a_never_that_was_cut_off_is_carried_to_its_end(
     dated: Commands, account: Account, rehearsal: Remote, operation: str
@@ -128,7 +128,7 @@ def tag_vpc(account: Account, moment: str) -> None:
     account.ec2.create_tags(Resources=[account.tagged("vpcs", "vpc", NAME)["VpcId"]], Tags=tags)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_where_tags_disagree_the_latest_counts(dated: Commands, account: Account) -> None:
     first = the_moment(account)
     for wrong in ("2020-01-01T00:00:00Z", "tomorrow", ""):
@@ -140,7 +140,7 @@ def test_where_tags_disagree_the_latest_counts(dated: Commands, account: Account
     assert the_moment(account) == "2099-01-01T00:00:00Z"
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_after_its_time_nothing_new_is_made(dated: Commands, account: Account) -> None:
     account.logs.delete_log_group(logGroupName=f"/aws/lambda/{NAME}-iam")
     before = account.everything()
@@ -159,7 +159,7 @@ def test_after_its_time_nothing_new_is_made(dated: Commands, account: Account) -
     assert 16.9 < in_hours(the_moment(account)) <= 17
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_an_environment_without_expiry_gets_none_by_itself(
     commands: Commands, account: Account
 ) -> None:
@@ -172,7 +172,7 @@ def test_an_environment_without_expiry_gets_none_by_itself(
     assert 7.9 < in_hours(the_moment(account)) <= 8
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_status_plan_and_page_say_how_long_it_has_to_live(dated: Commands, tmp_path: Path) -> None:
     for words in (("status",), ("plan",), ("up", "--no-check")):
         result = dated.run("provision", *words, "--output", "plain")

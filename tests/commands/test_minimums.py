@@ -10,7 +10,7 @@ from tests.support.built import Built
 from tests.support.commands import Result
 from tests.support.names import NAME
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep(part=10)
 MODIFY = 600.0  # AWS's seconds after which RDS has applied a change
 
 

@@ -20,7 +20,7 @@ from tests.support.names import NAME
 from tests.support.owners import arn_of, identity_of, tag, untag
 from tests.support.servers import quiet
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep(part=10)
 LATER = 3600.0  # AWS's seconds after which all that was made is seen everywhere
 MODIFY = 600.0
 MARKS = {"provision:environment": NAME}
@@ -57,7 +57,6 @@ def test_what_has_its_recorded_id_is_ours_without_tags_and_gets_them_back(built:
     assert built.commands.up().counts()
 
 
-@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("step", WITHOUT)
 def test_a_name_in_the_state_file_proves_nothing(built: Built, step: str) -> None:
     untag(built.account, step, identity_of(built.account, step))
@@ -88,7 +87,6 @@ UNREADABLE = {
 }  # fmt: skip
 
 
-@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("step", UNREADABLE)
 def test_tags_that_cannot_be_read_are_said_and_prove_nothing(built: Built, step: str) -> None:
     built.remote.set_overrides(*UNREADABLE[step])

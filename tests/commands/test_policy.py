@@ -34,7 +34,7 @@ def printed(commands: Commands, *flags: str) -> Documents:
     return found if isinstance(found, list) else [found]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_boundary_is_a_change_in_place(built: Built) -> None:
     found = built.account.iam.create_policy(PolicyName="b", PolicyDocument=drift.EVERYTHING)
     arn = found["Policy"]["Arn"]
@@ -53,7 +53,7 @@ def test_a_boundary_is_a_change_in_place(built: Built) -> None:
     built.account.iam.delete_policy(PolicyArn=arn)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_boundary_that_does_not_exist_is_named(commands: Commands) -> None:
     result = commands.up("--set", BOUNDARY)
     assert result.code == 1
@@ -279,7 +279,7 @@ def other_subnets(account: Account) -> None:
     account.rds.modify_db_subnet_group(DBSubnetGroupName=f"{NAME}-database", SubnetIds=[*ids, more])
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 @pytest.mark.parametrize(
     ("change", "step", "operation", "command"),
     [
@@ -308,7 +308,7 @@ def test_a_denial_has_the_command_for_an_administrator(
     assert again.counts()
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_an_explicit_deny_is_no_matter_of_tags(humble: Built) -> None:
     lost("vpcs", "VpcId", "vpc")(humble.account)
     deny = {"Effect": "Deny", "Action": "ec2:CreateTags", "Resource": "*"}
@@ -322,7 +322,7 @@ def test_an_explicit_deny_is_no_matter_of_tags(humble: Built) -> None:
     assert humble.commands.up().code == 0
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_teardown_that_is_denied_has_the_command_too(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
@@ -341,7 +341,7 @@ def test_a_teardown_that_is_denied_has_the_command_too(
     assert commands.teardown().code == 0
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_renamed_instance_is_an_administrators_and_keeps_nothing_else_from_going(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
@@ -380,7 +380,7 @@ def test_a_renamed_instance_is_an_administrators_and_keeps_nothing_else_from_goi
 # --- a secret that IAM knows by its bare name -----------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_secret_that_may_not_be_described_is_not_taken_for_absent(
     built: Built,
 ) -> None:

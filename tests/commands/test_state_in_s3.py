@@ -208,7 +208,7 @@ TROUBLES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_answers_that_are_lost_or_say_nothing_are_settled(
     commands: Commands, bucket: Account, rehearsal: Remote, trouble: str

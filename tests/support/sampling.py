@@ -5,6 +5,8 @@ To make one, mark the module, or the test:
 
     pytestmark = pytest.mark.sweep
 
+Where a module has quick ones, too, `pytest.mark.sweep(of="module")` makes its slow ones one sweep.
+
 A sweep of many tests that differ little takes a part of that share, and one of few tests several
 times it: `pytest.mark.sweep(part=0.1)`, `pytest.mark.sweep(part=5)`.
 
@@ -90,8 +92,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def sweep_of(item: pytest.Item) -> str:
     """Return the sweep of a test: the test without its parameters, or its file, as is marked."""
-    marked = any(mark.name == MARK for mark in item.own_markers)
-    return item.nodeid.partition("[" if marked else "::")[0]
+    own = any(mark.name == MARK and "of" not in mark.kwargs for mark in item.own_markers)
+    return item.nodeid.partition("[" if own else "::")[0]
 
 
 def part_of(item: pytest.Item) -> float:
