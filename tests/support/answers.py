@@ -9,8 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, make_session
-from tests.support.account import ACCOUNT
-from tests.support.names import REGION
+from tests.support.names import ACCOUNT, REGION
 
 # By service and operation (`"rds.describe_db_instances"`): what is answered to each call, what is
 # raised, or what returns the one or the other for the parameters of the call.
