@@ -23,6 +23,7 @@ from provision.resources.references import Output, arn
 
 NOT_FOUND = "ResourceNotFoundException"
 OTHERS = "VersionsOfOthers"  # what is seen beside ours; not compared
+RESERVED = "ReservedConcurrentExecutions"  # seen, not set and so not compared
 
 
 @dataclass(frozen=True)
@@ -229,13 +230,16 @@ class Function(ManagedResource):
         with absent(NOT_FOUND):
             answer = aws.lambda_.get_function(FunctionName=self.function_name)
             function = answer["Configuration"]
+            concurrency = answer.get("Concurrency", {})
             tags = self.tags_at_aws(aws, answer)
             settled = function.get("State") in (None, "Active", "Inactive")
             status = function.get("LastUpdateStatus") if settled else function.get("State")
             why = "LastUpdateStatusReason" if settled else "StateReason"
             return Seen(
                 {"arn": function["FunctionArn"], "function": function["FunctionName"]},
-                self.described(function),
+                # Not set here, so not compared: how many requests at once somebody reserved.
+                self.described(function)
+                | {RESERVED: concurrency.get("ReservedConcurrentExecutions")},
                 tags=tags.tags,
                 unreadable=tags.unreadable,
                 status=status or "Active",

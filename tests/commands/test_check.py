@@ -655,6 +655,101 @@ def test_api_role_that_api_gateway_may_not_assume(environment: Environment) -> N
     assert environment.causes()["iam"]["kind"] == "api-may-not-invoke"
 
 
+# --- an API that is closed ------------------------------------------------------------------------
+
+
+def close_endpoint(environment: Environment, api: Any) -> None:
+    """Switch the API's own address off."""
+    api.update_api(ApiId=environment.api_id, DisableExecuteApiEndpoint=True)
+
+
+def ask_for(kind: str) -> Callable[[Environment, Any], None]:
+    """Let the IAM login's route ask for authorization."""
+
+    def change(environment: Environment, api: Any) -> None:
+        route = environment.route("/func2")["RouteId"]
+        api.update_route(ApiId=environment.api_id, RouteId=route, AuthorizationType=kind)
+
+    return change
+
+
+def throttle(environment: Environment, api: Any) -> None:
+    """Let no request through the stage."""
+    settings = {"ThrottlingRateLimit": 0.0001, "ThrottlingBurstLimit": 0}
+    api.update_stage(ApiId=environment.api_id, StageName="$default", DefaultRouteSettings=settings)
+
+
+def undeploy(environment: Environment, api: Any) -> None:
+    """Make the stage anew, with its tags, but without AutoDeploy."""
+    stage = {"ApiId": environment.api_id, "StageName": "$default"}
+    tags = api.get_stage(**stage)["Tags"]
+    api.delete_stage(**stage)
+    api.create_stage(**stage, Tags=tags)
+
+
+CLOSED: dict[str, tuple[Callable[[Environment, Any], None], str, str, str]] = {
+    "endpoint": (
+        close_endpoint, "endpoint-disabled", "DisableExecuteApiEndpoint is True; should be False",
+        "api",
+    ),
+    "AWS_IAM": (
+        ask_for("AWS_IAM"), "route-wrong", "AuthorizationType is AWS_IAM; should be NONE",
+        "route-func2",
+    ),
+    "JWT": (
+        ask_for("JWT"), "route-wrong", "AuthorizationType is JWT; should be NONE", "route-func2",
+    ),
+    "throttled": (
+        throttle, "stage-throttles", "ThrottlingRateLimit is 0.0001; should be", "stage",
+    ),
+    "not deployed": (
+        undeploy, "stage-not-deployed", "AutoDeploy is False; should be True", "stage",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_a_closed_api_is_diagnosed_and_up_opens_it(environment: Environment, closed: str) -> None:
+    close, kind, proof, step = CLOSED[closed]
+    close(environment, environment.rehearsal.somebody_else("apigatewayv2"))
+    record = environment.causes()["iam"]
+    assert record["kind"] == kind
+    assert proof in record["proof"]
+    assert record["next"] == "python -m provision up"
+    doctor = environment.commands.run("provision", "doctor", "--output", "json")
+    assert (doctor.code, proof in doctor.stdout) == (1, True)
+    assert environment.commands.up().changed == {step: "updated"}
+
+
+def test_a_stage_of_somebodys_that_was_never_deployed_has_to_go_first(
+    environment: Environment,
+) -> None:
+    api = environment.rehearsal.somebody_else("apigatewayv2")
+    stage = {"ApiId": environment.api_id, "StageName": "$default"}
+    api.delete_stage(**stage)
+    api.create_stage(**stage)
+    environment.mend.append(lambda: api.delete_stage(**stage))
+    record = environment.causes()["iam"]
+    assert record["kind"] == "stage-not-deployed"
+    assert f"delete-stage --api-id {environment.api_id} --stage-name" in record["next"]
+
+
+def test_a_function_that_somebody_switched_off_is_diagnosed_and_left(
+    environment: Environment,
+) -> None:
+    name = f"{NAME}-iam"
+    others = environment.rehearsal.somebody_else("lambda")
+    others.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    environment.mend.append(lambda: others.delete_function_concurrency(FunctionName=name))
+    record = environment.cause("iam")
+    assert record["kind"] == "function-has-no-concurrency"
+    assert f"ReservedConcurrentExecutions of {name} is 0; HTTP 503" in record["proof"]
+    assert f"delete-function-concurrency --function-name {name}" in record["next"]
+    doctor = environment.commands.run("provision", "doctor", "--output", "json")
+    assert (doctor.code, "is switched off" in doctor.stdout) == (1, True)
+    assert environment.commands.up().counts()
+
+
 # --- both at once, and AWS that tells nothing -----------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from provision.config import Config, EnvironmentSettings
 from provision.environment import environment
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.iam import allow
+from provision.resources.lambda_ import RESERVED
 from provision.resources.references import Output, bind
 from provision.verify.diagnosis.cause import Cause, differing, shown
 from provision.verify.diagnosis.causes import CAUSES, cause_of
@@ -85,6 +86,18 @@ def differs(step: str, name: str, value: Any) -> Break:
     return change
 
 
+def reserves(number: int) -> Break:
+    """Let the IAM function have a reserved concurrency."""
+
+    def change(steps: dict[str, Step]) -> None:
+        before = steps["function-iam"]
+        assert before.seen is not None
+        properties = {**before.seen.properties, RESERVED: number}
+        steps["function-iam"] = replace(before, seen=replace(before.seen, properties=properties))
+
+    return change
+
+
 def status(step: str, word: str, reason_code: str = "", reason: str = "") -> Break:
     """Let AWS say another status."""
 
@@ -119,6 +132,7 @@ def failed(message: str, kind: str = "ProgrammingError", code: str = "", http: i
 
 
 SILENT = Answer(status=500, text='{"message":"Internal Server Error"}')
+UNAVAILABLE = Answer(status=503, text='{"message":"Service Unavailable"}')
 NOT_FOUND = Answer(status=404, text='{"message":"Not Found"}')
 
 
@@ -224,6 +238,41 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
     "API role for the other function": (
         differs("role-api", "Policies", {"x": allow("lambda:InvokeFunction", on="arn:other")}),
         SILENT, "api-may-not-invoke", f"is arn:other; should be {FUNCTION}", UP,
+    ),
+    "stage throttles": (
+        differs("stage", "ThrottlingRateLimit", 0.0), Answer(status=429, text="Too Many"),
+        "stage-throttles", "ThrottlingRateLimit is 0.0; should be", UP,
+    ),
+    "stage without burst": (
+        differs("stage", "ThrottlingBurstLimit", 0), Answer(status=429, text="Too Many"),
+        "stage-throttles", "ThrottlingBurstLimit is 0; should be", UP,
+    ),
+    "stage throttles less": (
+        differs("stage", "ThrottlingRateLimit", 9e9), Answer(status=429, text="Too Many"),
+        "throttled", "throttles", CHECK,
+    ),
+    "stage without AutoDeploy": (
+        differs("stage", "AutoDeploy", False), NOT_FOUND, "stage-not-deployed",
+        "AutoDeploy is False; should be True", UP,
+    ),
+    "integration's timeout": (
+        differs("integration-iam", "TimeoutInMillis", 50), UNAVAILABLE, "integration-gives-up",
+        "TimeoutInMillis is 50; should be 11000", UP,
+    ),
+    "integration's timeout, 504": (
+        differs("integration-iam", "TimeoutInMillis", 50), Answer(status=504, text="Gateway"),
+        "integration-gives-up", "TimeoutInMillis is 50", UP,
+    ),
+    "no concurrency": (
+        reserves(0), UNAVAILABLE, "function-has-no-concurrency", "is switched off", CHECK,
+    ),
+    "little concurrency": (
+        reserves(2), UNAVAILABLE, "function-has-no-concurrency", "that many requests run", CHECK,
+    ),
+    "function's timeout": (
+        differs("function-iam", "Timeout", 1),
+        failed("Task timed out after 1.00 seconds", "Sandbox.Timedout"),
+        "function-gives-up", "Timeout is 1; should be 10", UP,
     ),
     "throttled": (nothing, Answer(status=429, text="Too Many"), "throttled", "throttles", CHECK),
     # --- the function

@@ -28,7 +28,7 @@ from provision.rehearsal.aws.iam_policy import (
     decide_for_service,
     parse_document,
 )
-from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws
+from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws, is_deployed
 from provision.rehearsal.data_plane.report import Report
 from provision.rehearsal.data_plane.runner import InvokeError
 from provision.rehearsal.data_plane.token_bucket import TokenBucket
@@ -144,6 +144,8 @@ class Gateway:
             stage, path = stages[first], f"/{rest}"
         if stage is None:
             raise GatewayError(404, f"no $default stage, and no stage {first!r}")
+        if not is_deployed(self._aws.region, self.api_id, stage):
+            raise GatewayError(404, f"the stage {stage['StageName']} was never deployed")
         found = best_route(routes, request.method, path)
         if found is None:
             known = ", ".join(sorted(route["RouteKey"] for route in routes)) or "none"

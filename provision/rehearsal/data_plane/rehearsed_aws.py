@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from provision.rehearsal.aws import network
+from provision.rehearsal.aws.calls import ACCOUNT
 from provision.rehearsal.aws.iam_policy import (
     Decision,
     Document,
@@ -348,6 +349,16 @@ def code_bytes(function_arn: str, layer_arns: list[str]) -> list[bytes]:
         found = get_backend(account, region).get_layer_version(layer, version)
         zips.append(found.code_bytes)
     return zips
+
+
+def is_deployed(region: str, api_id: str, stage: Mapping[str, Any]) -> bool:
+    """Return whether a stage has anything to serve: moto shows no stage's DeploymentId."""
+    from moto.apigatewayv2.models import apigatewayv2_backends
+
+    if stage.get("AutoDeploy"):
+        return True
+    stages = apigatewayv2_backends[ACCOUNT][region].get_api(api_id).stages
+    return bool(getattr(stages[stage["StageName"]], "deployment_id", ""))
 
 
 def instance_secret(instance: Mapping[str, Any]) -> ProxyCredentials:

@@ -7,8 +7,10 @@ Gateway Developer Guide, "Troubleshooting issues with HTTP API Lambda integratio
 from __future__ import annotations
 
 import datetime
+from http import HTTPStatus
 
-from provision.verify.diagnosis.cause import CHECK, Cause, differing, is_should
+from provision.resources.ownership import ENVIRONMENT
+from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, is_should, lower
 from provision.verify.diagnosis.evidence import Evidence
 from provision.verify.diagnosis.policies import allowed_on, allows, trusted, trusts
 
@@ -67,6 +69,34 @@ def route_missing(evidence: Evidence) -> Cause | None:
     )
 
 
+def stage_not_deployed(evidence: Evidence) -> Cause | None:
+    """A stage that was made without AutoDeploy has no routes until somebody deploys it."""
+    change = evidence.change(evidence.template.stage, "AutoDeploy")
+    if not change or not answers(evidence, HTTPStatus.NOT_FOUND):
+        return None
+    proof = f"{differing('AutoDeploy', change)}; {evidence.answered}"
+    sentence = "the stage $default does not deploy what the API has"
+    stage, of = evidence.seen(evidence.template.stage), evidence.seen(evidence.template.api)
+    if stage and of and stage.tags is not None and ENVIRONMENT not in stage.tags:
+        delete = f"delete-stage --api-id {of.outputs['id']} --stage-name '$default'"
+        return Cause(
+            f"{sentence}: somebody else made it", proof, f"aws apigatewayv2 {delete}; {UP}"
+        )
+    return Cause(sentence, proof)
+
+
+def stage_throttles(evidence: Evidence) -> Cause | None:
+    """The stage lets fewer requests through than config.toml says."""
+    if not answers(evidence, HTTPStatus.TOO_MANY_REQUESTS):
+        return None
+    for name in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+        if lower(change := evidence.change(evidence.template.stage, name)):
+            return Cause(
+                "the stage $default throttles more than it should", differing(name, change)
+            )
+    return None
+
+
 def integration_missing(evidence: Evidence) -> Cause | None:
     """A route to an integration that does not exist is answered with 500."""
     declared = evidence.integration
@@ -102,6 +132,21 @@ def integration_wrong(evidence: Evidence) -> Cause | None:
             )
             return Cause(sentence, differing(name, change))
     return None
+
+
+def integration_gives_up(evidence: Evidence) -> Cause | None:
+    """The integration waits for less time than the function may take."""
+    change = evidence.change(evidence.integration, "TimeoutInMillis")
+    late = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+    if not lower(change) or not answers(evidence, *late):
+        return None
+    proof = f"{differing('TimeoutInMillis', change)}; {evidence.answered}"
+    return Cause(f"the API does not wait for the {evidence.login} function", proof)
+
+
+def answers(evidence: Evidence, *statuses: int) -> bool:
+    """Return whether the answer had one of these statuses; True when no route was called."""
+    return evidence.answer is None or evidence.answer.status in statuses
 
 
 def api_may_not_invoke(evidence: Evidence) -> Cause | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from provision.resources.base import HIDDEN, Change
 
@@ -34,6 +34,11 @@ def differing(what: str, change: Change) -> str:
     if change.sensitive:
         return f"{what} is another one than it should be"
     return is_should(what, change.is_, change.should)
+
+
+def lower(change: Change | None) -> TypeGuard[Change]:
+    """Return whether a number is lower than it should be."""
+    return change is not None and change.is_ is not None and change.is_ < change.should
 
 
 def shown(value: Any) -> str:

@@ -5,8 +5,12 @@ Follows the Lambda Developer Guide, "Troubleshoot invocation issues in Lambda".
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
+from provision.resources.lambda_ import RESERVED
 from provision.resources.template import LOGINS
-from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, is_should
+from provision.verify.diagnosis.api import answers
+from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, is_should, lower
 from provision.verify.diagnosis.evidence import Evidence
 from provision.verify.diagnosis.policies import trusted, trusts
 
@@ -50,6 +54,41 @@ def function_not_ready(evidence: Evidence) -> Cause | None:
     if function.status == "Failed":
         return Cause("Lambda could not bring the function up", proof)
     return Cause("the function is not ready yet", proof, CHECK, certain=False)
+
+
+def function_has_no_concurrency(evidence: Evidence) -> Cause | None:
+    """Lambda runs as many requests at once as somebody reserved: with 0 the function is off.
+
+    Lambda answers TooManyRequestsException, of which API Gateway makes a 503. `up` leaves it: it
+    sets no reserved concurrency, and 0 is how a function is switched off on purpose.
+    """
+    name, reserved = evidence.name(evidence.function), evidence.is_(evidence.function, RESERVED)
+    if reserved is None or not answers(evidence, HTTPStatus.SERVICE_UNAVAILABLE):
+        return None
+    if reserved > 0 and evidence.answer is None:
+        return None
+    sentence = (
+        f"the function's reserved concurrency is {reserved}, and that many requests run"
+        if reserved
+        else "the function is switched off: its reserved concurrency is 0"
+    )
+    return Cause(
+        sentence,
+        f"GetFunction: ReservedConcurrentExecutions of {name} is {reserved}; {evidence.answered}",
+        f"aws lambda delete-function-concurrency --function-name {name}; then {CHECK}",
+        certain=not reserved,
+    )
+
+
+def function_gives_up(evidence: Evidence) -> Cause | None:
+    """Lambda ends the function after fewer seconds than it should have."""
+    change = evidence.change(evidence.function, "Timeout")
+    if not lower(change) or not evidence.error or "timed out" not in evidence.error.message:
+        return None
+    return Cause(
+        "the function has less time than it should have",
+        proof_with_error("Timeout", evidence, change),
+    )
 
 
 def handler_wrong(evidence: Evidence) -> Cause | None:

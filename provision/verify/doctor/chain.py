@@ -54,12 +54,25 @@ LINKS = (
     Link(
         "client -> API",
         lambda of, login: (of.api, of.stage, *routes(of, login)),
-        (api.api_missing, api.endpoint_disabled, api.stage_missing, api.route_missing),
+        (
+            api.api_missing,
+            api.endpoint_disabled,
+            api.stage_missing,
+            api.stage_not_deployed,
+            api.stage_throttles,
+            api.route_missing,
+        ),
     ),
     Link(
         "API -> function",
         lambda of, login: (of.integrations[login], of.api_role),
-        (api.integration_missing, api.route_wrong, api.integration_wrong, api.api_may_not_invoke),
+        (
+            api.integration_missing,
+            api.route_wrong,
+            api.integration_wrong,
+            api.integration_gives_up,
+            api.api_may_not_invoke,
+        ),
     ),
     Link(
         "function",
@@ -68,6 +81,7 @@ LINKS = (
             function.function_missing,
             function.function_role_unusable,
             function.function_not_ready,
+            function.function_has_no_concurrency,
             function.handler_wrong,
             function.layer_missing,
             function.setting_wrong,

@@ -142,7 +142,7 @@ def test_no_default_stage(api: Api) -> None:
 
 
 def test_a_named_stage_is_the_first_part_of_the_path(api: Api) -> None:
-    api.client.create_stage(ApiId=api.id, StageName="test")
+    api.client.create_stage(ApiId=api.id, StageName="test", AutoDeploy=True)
     assert api.get("/test/") == (200, "hello")
     assert api.function.events[-1]["requestContext"]["stage"] == "test"
 
@@ -249,6 +249,7 @@ def test_throttling(api: Api) -> None:
     api.client.create_stage(
         ApiId=api.id,
         StageName="$default",
+        AutoDeploy=True,
         DefaultRouteSettings={"ThrottlingRateLimit": 0.001, "ThrottlingBurstLimit": 2},
     )
     statuses = [api.get()[0] for _ in range(4)]
@@ -417,6 +418,13 @@ def test_a_route_that_wants_authorization_refuses_an_anonymous_client(
     assert api.get() == (status, {"message": message})
     assert kind in api.report[-1].reason
     assert api.function.events == []
+
+
+def test_a_stage_that_was_never_deployed_has_no_routes(api: Api) -> None:
+    api.client.delete_stage(ApiId=api.id, StageName="$default")
+    api.client.create_stage(ApiId=api.id, StageName="$default")
+    assert api.get() == (404, NOT_FOUND)
+    assert "never deployed" in api.report[-1].reason
 
 
 def test_the_default_stage_is_no_path(api: Api) -> None:

@@ -6,6 +6,7 @@ Follows https://docs.aws.amazon.com/apigatewayv2/latest/api-reference/ and botoc
 from __future__ import annotations
 
 import re
+import secrets
 from typing import Any
 
 from botocore import xform_name
@@ -59,10 +60,38 @@ def _reachable(world: World, call: Call, api: Answer) -> Answer:
 # Stages
 
 
-def create_stage(world: World, call: Call, proceed: Proceed) -> None:
-    """Refuses a second one of that name."""
+def create_stage(world: World, call: Call, proceed: Proceed) -> Answer:
+    """Refuses a second one of that name. With AutoDeploy it is deployed at once."""
     if world.behaviours.refusals and call.get("StageName") in _api(world, call).stages:
         raise _conflict("Stage already exists")
+    answer = proceed()
+    stage = _stage(world, call)
+    stage.deployment_id = call.get("DeploymentId") or _auto_deployed(stage)
+    return _deployed(stage, answer)
+
+
+def get_stage(world: World, call: Call, proceed: Proceed) -> Answer:
+    """With its deployment, which moto leaves out."""
+    return _deployed(_stage(world, call), proceed())
+
+
+def get_stages(world: World, call: Call, proceed: Proceed) -> Answer:
+    """See `get_stage`."""
+    answer, stages = proceed(), _api(world, call).stages
+    for each in answer["Items"]:
+        each.update(_deployed(stages[each["StageName"]], {}))
+    return answer
+
+
+def _auto_deployed(stage: Any) -> str:
+    """The id of the deployment that AutoDeploy makes; "" without it."""
+    return secrets.token_hex(3) if stage.auto_deploy else ""
+
+
+def _deployed(stage: Any, answer: Answer) -> Answer:
+    """`answer` with the deployment that the stage serves, if there has been one."""
+    deployment = getattr(stage, "deployment_id", "")
+    return {**answer, "DeploymentId": deployment} if deployment else answer
 
 
 def update_stage(world: World, call: Call, proceed: Proceed) -> Answer:
@@ -78,9 +107,11 @@ def update_stage(world: World, call: Call, proceed: Proceed) -> Answer:
         elif name == "RouteSettings":
             settings = {route: _camel(each) for route, each in value.items()}
             stage.route_settings = {**stage.route_settings, **settings}
-    return world.ask(
+    stage.deployment_id = getattr(stage, "deployment_id", "") or _auto_deployed(stage)
+    answer = world.ask(
         "apigatewayv2", "GetStage", call.region, ApiId=call.get("ApiId"), StageName=stage.name
     )
+    return _deployed(stage, answer)
 
 
 def delete_stage(world: World, call: Call, proceed: Proceed) -> None:
