@@ -92,11 +92,8 @@ class Filmed(Live):
     def _write(self, lines: Sequence[str]) -> None:
         self.lines += [Text.from_ansi(rendered(line)) for line in lines]
 
-    def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
-        if coloured:  # by a command
-            self.lines += map(Text.from_ansi, lines)
-        else:
-            self._write(list(lines))
+    def _print(self, lines: Iterable[str]) -> None:
+        self._write(list(lines))
 
     def refresh(self) -> None:
         with self._lock:

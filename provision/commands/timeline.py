@@ -124,13 +124,8 @@ def show(run: Timeline, output: Display) -> None:
     for bar in run.bars:
         waits = [facts(phase) for phase in bar.phases]
         output.record("timeline-step", **facts(bar) | {"waits": waits})
-    lines = terminal.timeline_lines(
-        run,
-        shutil.get_terminal_size().columns,
-        charset=charset(),
-        paint=terminal.coloured if output.colours else terminal.plain,
-    )
-    output.document(list(lines))
+    width = shutil.get_terminal_size().columns
+    output.document(list(terminal.timeline_lines(run, width, charset=charset())))
 
 
 def facts(span: Span) -> dict[str, Any]:

@@ -68,11 +68,9 @@ class Watcher:
 class Reporter:
     """Shows what a command finds, plans and results in. Every method may be left as it is.
 
-    `colours`: whether a `document` may have a terminal's colours in it (ECMA-48). `verbose`:
-    whether a person wants to see everything (`-v`), not only what matters.
+    `verbose`: whether a person wants to see everything (`-v`), not only what matters.
     """
 
-    colours = False
     verbose = False
     interactive = True  # whether a person may be asked something beside it
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from provision.views.style import Meaning, Piece, Styled
+from provision.views.style import Meaning, Styled, styled
 
 
 class Condition(Enum):
@@ -42,7 +42,18 @@ SIGNS = {
     Condition.UNPROVEN: "?",
     Condition.MISSING: "○",
 }
-GOOD, BAD = {Condition.READY}, {Condition.FAILED, Condition.FOREIGN, Condition.MISSING}
+COLOURS = {
+    Condition.READY: Meaning.GOOD,
+    Condition.CREATING: Meaning.CREATING,
+    Condition.UPDATING: Meaning.CHANGED,
+    Condition.DELETING: Meaning.DELETING,
+    Condition.WAITING: Meaning.WAITING,
+    Condition.DIFFERS: Meaning.CHANGED,
+    Condition.FAILED: Meaning.BAD,
+    Condition.FOREIGN: Meaning.BAD,
+    Condition.UNPROVEN: Meaning.WARNING,
+    Condition.MISSING: Meaning.BAD,
+}
 # AWS's statuses (of RDS, Lambda, EC2, API Gateway), and ours of a step, in lower case.
 # Those that say no more than the word:
 SAME = {
@@ -97,5 +108,4 @@ def status_in_words(status: str) -> str:
 
 def shown(state: Condition, status: str = "") -> Styled:
     """Return a state with its sign, in words, in its colour."""
-    meaning = Meaning.GOOD if state in GOOD else Meaning.BAD if state in BAD else Meaning.WARNING
-    return Styled(Piece(f"{state.sign} {in_words(state, status)}", meaning))
+    return styled(f"{state.sign} {in_words(state, status)}", COLOURS[state])

@@ -39,7 +39,7 @@ from provision.resources.lambda_ import Function
 from provision.resources.logs import LogGroup
 from provision.resources.rds import DBProxyTarget
 from provision.resources.references import REFERENCE, bind, unresolved
-from provision.views.style import Meaning, Piece, Styled
+from provision.views.style import Meaning, styled
 
 PASSWORD = "${secret.password}"  # noqa: S105 - what stands for one
 READS = ("Describe", "Get", "List")
@@ -142,9 +142,9 @@ def show(reporter: Reporter, explained: Iterable[Explained]) -> None:
         reporter.record(
             "explain", step=each.step, action=each.action, calls=[vars(call) for call in each.calls]
         )
-        lines += ["", Styled(Piece(f"# {each.step}: {each.action}", Meaning.READ))]
+        lines += ["", styled(f"# {each.step}: {each.action}", Meaning.READ)]
         for call in each.calls:
-            lines += [call.command, Styled(Piece(f"# {call.document}", Meaning.ROUTINE))]
+            lines += [call.command, styled(f"# {call.document}", Meaning.ROUTINE)]
     if lines:
         reporter.document(lines)
 

@@ -93,8 +93,7 @@ class Both(Display):
 
     def __init__(self, reporter: Reporter, display: Display) -> None:
         self.reporter, self.display = reporter, display
-        self.colours, self.verbose = display.colours, display.verbose
-        self.interactive = display.interactive
+        self.verbose, self.interactive = display.verbose, display.interactive
 
 
 def passed_on(name: str, *, reported: bool) -> Callable[..., None]:

@@ -175,10 +175,10 @@ class Live(Plain):
         shown = (Text.from_ansi(rendered(line, colours=coloured)) for line in lines)
         self._console.print(Text("\n").join(shown), soft_wrap=True)
 
-    def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
+    def _print(self, lines: Iterable[str]) -> None:
         with self._lock:
             self._hide()
-            super()._print(lines, coloured=coloured)
+            super()._print(lines)
 
 
 # --- what is drawn --------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ class Plain(Display):
     rehearsal; `verbose` undoes it.
     """
 
+    colours = False  # whether what is printed has colours (ECMA-48)
     links = False  # whether what is printed may lead somewhere (OSC 8)
     folds = False  # whether a plan that is about to be carried out is shown by parts
 
@@ -159,7 +160,7 @@ class Plain(Display):
         if folds:
             self._print([each for line in lines for each in folded(line, self._table_width)])
         else:
-            self._print(lines, coloured=self.colours)
+            self._print(lines)
 
     def note(self, text: str) -> None:
         self._progress_lines(text.split("\n") if "\n" in text else [text])
@@ -209,14 +210,11 @@ class Plain(Display):
             print(encodable(printable(line), self._err.encoding), file=self._err)
         self._err.flush()
 
-    def _print(self, lines: Iterable[str], *, coloured: bool = False) -> None:
+    def _print(self, lines: Iterable[str]) -> None:
         """Write lines of a result."""
         with self._lock:
             for line in lines:
-                if self.links and not coloured:
-                    shown = rendered(line, colours=self.colours)
-                else:
-                    shown = printable(line, coloured=coloured)
+                shown = rendered(line, colours=self.colours) if self.links else printable(line)
                 print(encodable(shown, self._out.encoding), file=self._out)
             self._out.flush()
 

@@ -26,6 +26,9 @@ class Meaning(Enum):
     GOOD = "good"
     BAD = "bad"
     WARNING = "warning"
+    CREATING = "creating"
+    DELETING = "deleting"
+    WAITING = "waiting"
     ROUTINE = "routine"  # what a person may skip
     READ = "read"  # what a person has to read
     COPY = "copy"  # what a person may have to copy
@@ -54,6 +57,9 @@ COLOURS = {
     Meaning.GOOD: "32",
     Meaning.BAD: "31",
     Meaning.WARNING: "33",
+    Meaning.CREATING: "36",
+    Meaning.DELETING: "35",
+    Meaning.WAITING: "34",
     Meaning.ROUTINE: "2",
     Meaning.READ: "1",
     Meaning.COPY: "1",
@@ -116,9 +122,14 @@ def parts_of(text: str) -> tuple[Piece, ...]:
     return text.parts if isinstance(text, Styled) else (Piece(text),)
 
 
+def styled(text: str, meaning: Meaning) -> Styled:
+    """Return text in the colour of what it means."""
+    return Styled(Piece(text, meaning))
+
+
 def signed(meaning: Meaning, words: str) -> Styled:
     """Return words in the colour of what they mean, with its sign before them."""
-    return Styled(Piece(f"{meaning.sign} {words}", meaning))
+    return styled(f"{meaning.sign} {words}", meaning)
 
 
 def link(text: str, url: str, meaning: Meaning = Meaning.PLAIN) -> Styled:

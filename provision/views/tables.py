@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from provision.views.folding import cells, folded, longest_word
-from provision.views.style import Meaning, Piece, Styled
+from provision.views.style import Meaning, Styled, styled
 
 GAP = 2  # cells between two columns
 INDENT = 4  # cells before what stands on a line of its own
@@ -27,7 +27,7 @@ def table_lines(
         yield title
     if not rows:
         return
-    heads = [Styled(Piece(each, Meaning.READ)) for each in columns]
+    heads = [styled(each, Meaning.READ) for each in columns]
     lines = [heads, *rows]
     widths = fitted(lines, width)
     if widths is not None:

@@ -13,7 +13,6 @@ _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
-_COLOUR = re.compile("(\x1b\\[[0-9;]*m)")
 # `::error::`, `##[error]`, `##vso[…]`, `##teamcity[…]`: what CI takes for orders in a log.
 _ORDER = re.compile(r"^(\s*):(?=:)|#(?=#\w*\[)")
 
@@ -30,14 +29,9 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def printable(line: str, *, coloured: bool = False) -> str:
-    """Return a line that is fit for a terminal and for a CI log, which takes no order from it.
-
-    With `coloured`, the colours that a terminal view has put into it stay.
-    """
-    parts = _COLOUR.split(line) if coloured else [line]
-    shown = "".join(part if n % 2 else one_line(part) for n, part in enumerate(parts))
-    return _ORDER.sub(lambda found: found[0][:-1] + _shown(found[0][-1]), shown)
+def printable(line: str) -> str:
+    """Return a line that is fit for a terminal and for a CI log, which takes no order from it."""
+    return _ORDER.sub(lambda found: found[0][:-1] + _shown(found[0][-1]), one_line(line))
 
 
 def _shown(character: str) -> str:

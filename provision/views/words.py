@@ -14,7 +14,7 @@ from provision.errors import AwsCallError, CheckFailed, ProvisionError
 from provision.resources.base import HIDDEN, Change, ManagedResource
 from provision.views.parts import folded_lines
 from provision.views.spelling import spelled
-from provision.views.style import Meaning, Piece, Styled, link, signed
+from provision.views.style import Meaning, Piece, Styled, link, signed, styled
 
 if TYPE_CHECKING:
     from provision.engine.plan import Plan, Planned
@@ -175,7 +175,7 @@ def diff_lines(before: Any, after: Any) -> Iterator[str]:
             continue  # the names of the two, and a difference right at the beginning
         meaning = {"-": Meaning.DELETED, "+": Meaning.CREATED}.get(line[0], Meaning.PLAIN)
         text = "..." if line.startswith("@@") else f"{line[0]} {line[1:]}"
-        yield Styled(Piece(text, meaning))
+        yield styled(text, meaning)
 
 
 def pretty(thing: Any) -> str:

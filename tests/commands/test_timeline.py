@@ -22,9 +22,10 @@ from provision.state.document import READY
 from provision.state.local import LocalStore
 from provision.views.condition import Condition
 from provision.views.live import Live
+from provision.views.style import rendered
 from provision.views.timeline.model import Timeline, longest_chain, needs_of, timeline
 from provision.views.timeline.page import POLICY, Glance, LoginFacts
-from provision.views.timeline.terminal import coloured, fills_for, timeline_lines
+from provision.views.timeline.terminal import fills_for, timeline_lines
 from provision.views.timeline.things import network_passages, passages, things_in_state
 from tests.support.built import Built, commands_at
 from tests.support.commands import Commands
@@ -170,11 +171,11 @@ def test_a_run_without_an_end_says_so(resources: Template) -> None:
 
 
 def test_colours_change_no_character(up: Timeline) -> None:
-    lines = list(timeline_lines(up, 80, paint=coloured))
-    text = "\n".join(lines)
+    lines = list(timeline_lines(up, 80))
+    text = "\n".join(map(rendered, lines))
     assert "\x1b[36m█" in text  # the longest status
     assert "\x1b[1m* vpc" in text  # on the longest chain
-    assert re.sub(r"\x1b\[\d+m", "", text) == "\n".join(timeline_lines(up, 80))
+    assert re.sub(r"\x1b\[\d+m", "", text) == "\n".join(lines)
 
 
 class Tty(io.StringIO):

@@ -11,7 +11,6 @@ import pytest
 from provision.engine.events import Display, Reporter, Summary, Watcher
 from provision.errors import ProvisionError
 from provision.views.github_summary import (
-    VARIABLE,
     Both,
     StepSummary,
     markdown,
@@ -163,13 +162,6 @@ def test_both_are_told_everything() -> None:
         *((which, name) for name in reported for which in ("one", "two")),
         *(("two", name) for name in watched),
     ]
-
-
-@pytest.mark.parametrize("colours", [True, False])
-def test_colours_are_those_of_what_a_person_looks_at(tmp_path: Path, colours: bool) -> None:
-    shown = Display()
-    shown.colours = colours
-    assert with_step_summary(shown, {VARIABLE: str(tmp_path / "summary.md")}).colours is colours
 
 
 # --- through the commands -------------------------------------------------------------------------

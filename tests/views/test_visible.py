@@ -59,12 +59,6 @@ def test_no_line_is_an_order_to_ci(line: str) -> None:
     assert shown.replace("\\x3a", ":").replace("\\x23", "#").replace("\\t", "\t") == line
 
 
-def test_our_own_colours_stay_where_a_view_put_them_and_nowhere_else() -> None:
-    line = "\x1b[31mred\x1b[0m \x1b[2J\x1b]0;x\x07"
-    assert printable(line, coloured=True) == "\x1b[31mred\x1b[0m \\x1b[2J\\x1b]0;x\\x07"
-    assert "\x1b" not in printable(line)
-
-
 def views() -> list[tuple[Display, list[io.StringIO]]]:
     """Every view for people, and what it wrote."""
     out, err, live_out, live_err = (io.StringIO() for _ in range(4))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from provision.views.condition import Condition, condition_of
+from provision.views.condition import COLOURS, Condition, condition_of
 from provision.views.folding import folded
+from provision.views.style import Meaning, Piece, Styled, styled
 from provision.views.timeline.model import CALLING, Bar, Gap, Phase, Timeline, meanings, ticks
 from provision.views.words import duration
 
@@ -23,56 +24,35 @@ FILLS = {  # in the order of the conditions
 CALL = {"unicode": "─", "ascii": "-"}
 CHAIN = {"unicode": "━", "ascii": "="}
 IDLE = {"unicode": "·", "ascii": "."}
-# In a terminal's own colours (ECMA-48, "select graphic rendition"), which suit its background.
-BOLD, DIM, RED = "1", "2", "31"
-COLOURS = {
-    Condition.CREATING: "36",
-    Condition.UPDATING: "33",
-    Condition.DELETING: "35",
-    Condition.WAITING: "34",
-    Condition.READY: "32",
-    Condition.FAILED: RED,
-}
-
-Paint = Callable[[str, str], str]  # text and a colour -> text
 
 
-def coloured(text: str, colour: str) -> str:
-    """Return text in a terminal's colour; spaces need none."""
-    return f"\x1b[{colour}m{text}\x1b[0m" if colour and text.strip() else text
-
-
-def plain(text: str, _colour: str) -> str:
-    """Return text as it is."""
-    return text
-
-
-def timeline_lines(
-    timeline: Timeline, width: int, *, charset: str = "unicode", paint: Paint = plain
-) -> Iterator[str]:
+def timeline_lines(timeline: Timeline, width: int, *, charset: str = "unicode") -> Iterator[str]:
     """Yield a timeline in lines of at most `width` cells (at least LEAST_WIDTH).
 
-    `charset` is unicode or ascii; `paint` is `coloured` or `plain`.
+    `charset` is unicode or ascii.
     """
     width = max(LEAST_WIDTH, width)
     labels = max((len(bar.step) for bar in timeline.bars), default=0) + 2
     cells = width - labels - TIME_CELLS - 2
     fills = fills_for(timeline.bars, charset)
-    colours = {CALL[charset]: DIM} | {FILLS[charset][state]: COLOURS[state] for state in COLOURS}
-    yield paint(heading(timeline), BOLD if timeline.ok else RED)
+    colours = {FILLS[charset][state]: meaning for state, meaning in COLOURS.items()}
+    colours[CALL[charset]] = Meaning.ROUTINE
+    yield styled(heading(timeline), Meaning.READ if timeline.ok else Meaning.BAD)
     yield ""
-    yield paint(f"{'':{labels}} {axis(timeline.seconds, cells)}".rstrip(), DIM)
+    yield styled(f"{'':{labels}} {axis(timeline.seconds, cells)}".rstrip(), Meaning.ROUTINE)
     for bar in timeline.bars:
-        look = RED if bar.action == "failed" else BOLD if bar.on_chain else ""
+        look = Meaning.READ if bar.on_chain else Meaning.PLAIN
+        look = Meaning.BAD if bar.action == "failed" else look
         label = f"{('* ' if bar.on_chain else '  ') + bar.step:{labels}}"
-        line = painted(cells_of(bar.phases, timeline.seconds, cells, fills), colours, paint)
-        yield f"{paint(label, look)} {line} {paint(f'{took(bar):>{TIME_CELLS}}', look)}"
+        line = painted(cells_of(bar.phases, timeline.seconds, cells, fills), colours)
+        time = f"{took(bar):>{TIME_CELLS}}"
+        yield Styled(Piece(label, look), " ", line, " ", Piece(time, look))
     yield f"{'* longest chain':{labels}} {chain_line(timeline, cells, charset)}"
     yield ""
     yield from wrapped("bars: ", legend(timeline.bars, fills), width)
     yield from wrapped("longest chain (*): ", chain_words(timeline), width)
     yield from wrapped("idle on it: ", idle_words(timeline) or ["nowhere"], width)
-    yield from (paint(line, RED) for line in failures(timeline, width))
+    yield from (styled(line, Meaning.BAD) for line in failures(timeline, width))
 
 
 def heading(timeline: Timeline) -> str:
@@ -127,10 +107,10 @@ def cells_of(phases: Sequence[Phase], seconds: float, cells: int, fills: Mapping
     return "".join(line)
 
 
-def painted(line: str, colours: Mapping[str, str], paint: Paint) -> str:
+def painted(line: str, colours: Mapping[str, Meaning]) -> Styled:
     """Return a bar, each character in its colour."""
     runs = ("".join(run) for _, run in itertools.groupby(line))
-    return "".join(paint(run, colours.get(run[0], "")) for run in runs)
+    return Styled(*(Piece(run, colours.get(run[0], Meaning.PLAIN)) for run in runs))
 
 
 def took(bar: Bar) -> str:
