@@ -139,7 +139,7 @@ def add_dry_run_flags(to: argparse._ActionsContainer) -> argparse._ActionsContai
     switch(to, "--dry-run", words="rehearse on this machine: no AWS, no credentials, nothing kept")
     to.add_argument(
         "--speed", type=positive, metavar="N",
-        help="with --dry-run: N times faster than AWS (default: 300)",
+        help="with --dry-run: N times faster than AWS (default: 1000)",
     )  # fmt: skip
     to.add_argument(
         "--seed", type=seed, metavar="N",

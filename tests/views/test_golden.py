@@ -71,7 +71,7 @@ def deleted(output: Plain, clock: ViewClock) -> None:
 
 
 def dry_run(output: Plain, clock: ViewClock) -> None:
-    output.note("rehearsal: no AWS, no bill; 300 times faster than AWS; --seed 1")
+    output.note("rehearsal: no AWS, no bill; 1000 times faster than AWS; --seed 1")
     output.start("up --dry-run", RESOURCES, ABOUT, Pace(300))
     created(output, clock)
     output.table("both logins, as the API answers:", ROUTES, GOOD)
