@@ -6,18 +6,18 @@ Every command is a whole process, and the rehearsed AWS another one. Five parts:
    longest chain of AWS's waits in the same scaled seconds: 1.05 times that, and 2 s. On AWS the
    commands look every 5 s; so that they do not look 60 times less often than there,
    `wait.poll_seconds` is scaled too.
-2. A second `up`, which finds nothing to do, with 0, 50 and 150 ms of latency per call, against
-   straight-line boto3 that makes the very same reads on 16 threads (benchmarks/floor.py): at most
-   1.1 times that. The reads are those of the rehearsal's journal, and it is checked that both make
-   the same. They run in turn, so that both meet the same machine; what counts is the medians'
-   ratio. The rehearsal throttles nobody here, and does not cut its lists into pages of two: AWS's
-   pages hold 50 things and more.
+2. A second `up`, which finds nothing to do: at most 48 reads; with 0, 50 and 150 ms of latency per
+   call at most 1.02 times what straight-line boto3 takes that makes the very same reads on 16
+   threads, tuned (benchmarks/floor.py). The reads are those of the rehearsal's journal, and it is
+   checked that both make the same. They run in turn, so that both meet the same machine; what
+   counts is the medians' ratio. The rehearsal throttles nobody here, and does not cut its lists
+   into pages of two: AWS's pages hold 50 things and more.
 3. `--help` and a bad value in the configuration: under 0.3 s.
-4. The most memory that a fresh `up` and a second one hold (under 120 MiB), and `up --dry-run`, with
-   the rehearsed AWS, the proxies and the database inside it (under 300 MiB).
-
+4. `make dry-run` once it is set up: at most 6 s, and 250 MiB with the rehearsed AWS, the proxies
+   and the database inside it. The calls of its `up` at `--seed 1`: at most 240.
 5. What a state in S3 takes longer than one in a file: a fresh `up` at 50 ms a call at most 2 s, a
    second one at most two round trips.
+6. The most memory that a fresh `up` and a second one hold, with either state: at most 90 MiB.
 
 Prints a table and exits with 1 when a limit is missed. On a busy machine the ratios hold better
 than the seconds.
@@ -30,6 +30,7 @@ import contextlib
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -54,13 +55,16 @@ POLL_SECONDS = 5.0  # config.toml's own, between two looks at AWS
 LATENCIES = (0.0, 0.050, 0.150)  # seconds
 READERS = 16  # threads of the straight-line reads
 CHAIN_FACTOR, CHAIN_SECONDS = 1.05, 2.0
-SECOND_UP_FACTOR = 1.1
+SECOND_UP_FACTOR = 1.02
+SECOND_UP_READS = 48
 ANSWER_SECONDS = 0.3
 STATE_SPEED, STATE_LATENCY = 300.0, 0.050  # of the fresh ups with a state in S3
 STATE_SECONDS, ROUND_TRIPS = 2.0, 2  # what it may take longer
 BUCKET = "states"
-REAL_MIB, DRY_RUN_MIB = 120.0, 300.0
+DRY_RUN_SECONDS, DRY_RUN_MIB, DRY_RUN_CALLS = 6.0, 250.0, 240
+REAL_MIB = 90.0
 
+CALL_LINE = re.compile(r"aws [a-z0-9-]+ [A-Z][A-Za-z]+: ")
 Call = tuple[str, str, dict[str, Any]]  # boto3's service, boto3's method, parameters
 
 
@@ -118,7 +122,7 @@ class Place:
         timer = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "timed.py")]
         command = [*timer, str(self.folder), sys.executable, "-m", *arguments]
         told = subprocess.run(
-            command, env=self._environ(), stdout=subprocess.PIPE, text=True, check=True
+            command, env=self.environ(), stdout=subprocess.PIPE, text=True, check=True
         )
         usage = Usage(**json.loads(told.stdout))
         if usage.code != code:
@@ -133,7 +137,8 @@ class Place:
         """Run `teardown --yes`."""
         return self.run("teardown", "--yes", "--output", "plain", *arguments)
 
-    def _environ(self) -> dict[str, str]:
+    def environ(self) -> dict[str, str]:
+        """Return the environment of a command: nothing but the rehearsal's."""
         home = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "PYTHONPATH": str(ROOT)}
         return home | self.remote.environ()
 
@@ -149,7 +154,8 @@ def main() -> int:
         rows += chains(place, options.speed, options.fresh)
         rows += second_ups(place, options.rounds)
         rows += states(place, options.fresh, options.rounds)
-        rows += answers(place, options.rounds)
+        rows += answers(place, options.fresh)
+        rows += dry_runs(place, options.fresh)
         rows += memory(place)
     show(rows, load)
     if options.json:
@@ -161,7 +167,7 @@ def arguments() -> argparse.Namespace:
     """Return the flags."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.up", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--rounds", type=int, default=7, help="of each second up (default: 7)")
+    parser.add_argument("--rounds", type=int, default=15, help="of each second up (default: 15)")
     parser.add_argument("--fresh", type=int, default=3, help="fresh ups, teardowns (default: 3)")
     parser.add_argument(
         "--speed", type=float, default=60.0, help="AWS seconds in one (default: 60)"
@@ -266,25 +272,25 @@ def second_ups(place: Place, rounds: int) -> Iterator[Row]:
     path = place.folder / "calls.json"
     path.write_text(json.dumps(reads))
 
-    def straight() -> Usage:
-        return place.run("benchmarks.floor", str(path), str(READERS))
+    def straight(*flags: str, threads: int = READERS) -> Callable[[], Usage]:
+        return lambda: place.run("benchmarks.floor", str(path), str(threads), *flags)
 
-    def one_by_one() -> Usage:
-        return place.run("benchmarks.floor", str(path), "1")
-
-    if not same(calls(remote, straight), reads):
+    if not same(calls(remote, straight()), reads):
         raise RuntimeError("the straight-line reads are not those of a second `up`")
+    yield Row("reads of a second up", "", [len(reads)], SECOND_UP_READS)
     for latency in LATENCIES:
         remote.set_manners(latency_seconds=latency)
         at = f"{latency * 1000:.0f} ms a call"
-        ups, floor = in_turn((place.up, straight), rounds)
+        ups, tuned = in_turn((place.up, straight("--tuned")), rounds)
         place.seen += ups
-        bare = Row(f"  its {len(reads)} reads alone, {READERS} threads", "s", seconds(floor))
+        bare = Row(f"  its {len(reads)} reads alone, {READERS} threads, tuned", "s", seconds(tuned))
         limit, against = SECOND_UP_FACTOR * bare.measured, f"{SECOND_UP_FACTOR} x the next line"
         yield Row(f"second up, {at}", "s", seconds(ups), limit, against)
         yield bare
-        slow = [one_by_one() for _ in range(max(1, rounds // 3))]
-        yield Row("  its reads alone, one by one", "s", seconds(slow))
+        fewer = max(1, rounds // 5)
+        usual, slow = in_turn((straight(), straight(threads=1)), fewer)
+        yield Row("  the same, not tuned", "s", seconds(usual))
+        yield Row("  the same, one by one", "s", seconds(slow))
     remote.set_manners(latency_seconds=0.0)
 
 
@@ -352,7 +358,7 @@ def states(place: Place, fresh: int, rounds: int) -> Iterator[Row]:
         place.up(*polls, *flags)  # the second finds it by its tags
     latency = LATENCIES[-1]
     remote.set_manners(latency_seconds=latency)
-    file, s3 = in_turn((place.up, lambda: place.up(*in_s3)), rounds)
+    file, s3 = in_turn((place.up, lambda: place.up(*in_s3)), max(1, rounds // 2))
     place.seen += s3
     what = f"second up, {latency * 1000:.0f} ms a call"
     yield from beside(what, file, s3, ROUND_TRIPS * latency)
@@ -376,7 +382,7 @@ def make_bucket(remote: Remote) -> None:
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
-# --- 3 and 4: quick answers, memory ---------------------------------------------------------------
+# --- 3, 4, 6: quick answers, dry runs, memory -----------------------------------------------------
 
 
 def answers(place: Place, rounds: int) -> Iterator[Row]:
@@ -389,15 +395,36 @@ def answers(place: Place, rounds: int) -> Iterator[Row]:
         yield Row(what, "s", seconds(used), ANSWER_SECONDS)
 
 
+def dry_runs(place: Place, rounds: int) -> Iterator[Row]:
+    """Measure the two commands of `make dry-run`, and count the calls of its `up`."""
+    whole: list[float] = []
+    rehearsed: list[Usage] = []
+    for _ in range(rounds):
+        packed = place.run("provision.packaging.zips")
+        rehearsed.append(place.run("teardown", "--dry-run", "--yes"))
+        whole.append(packed.seconds + rehearsed[-1].seconds)
+    yield Row("make dry-run", "s", whole, DRY_RUN_SECONDS)
+    yield Row("memory, make dry-run", "MiB", [each.mib for each in rehearsed], DRY_RUN_MIB)
+    yield Row("calls of a rehearsed up, seed 1", "", [rehearsed_calls(place)], DRY_RUN_CALLS)
+
+
+def rehearsed_calls(place: Place) -> int:
+    """Return how many calls `up --dry-run --seed 1` makes, as its `-v` lists them."""
+    flags = ("up", "--dry-run", "--seed", "1", "-v", "--output", "plain")
+    command = [sys.executable, "-m", "provision", *flags]
+    done = subprocess.run(
+        command, env=place.environ(), cwd=place.folder, capture_output=True, text=True, check=True
+    )
+    return len(CALL_LINE.findall(done.stderr))
+
+
 def memory(place: Place) -> Iterator[Row]:
-    """Measure a rehearsal's memory; tell that of the commands that were measured before."""
+    """Return the most memory of the commands that were measured before."""
     most = max(each.mib for each in place.seen)
     yield Row("memory, fresh or second up", "MiB", [most], REAL_MIB)
-    rehearsed = place.run("provision", "up", "--dry-run", "--output", "plain")
-    yield Row("memory, up --dry-run", "MiB", [rehearsed.mib], DRY_RUN_MIB)
 
 
-# --- telling --------------------------------------------------------------------------------------
+# --- the table and the file -----------------------------------------------------------------------
 
 
 def show(rows: Sequence[Row], load: float) -> None:
@@ -426,7 +453,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def amount(value: float, unit: str) -> str:
     """Return a figure with its unit."""
-    return f"{value:.2f} s" if unit == "s" else f"{value:.0f} {unit}"
+    return f"{value:.2f} s" if unit == "s" else f"{value:.0f} {unit}".rstrip()
 
 
 def document(rows: Sequence[Row], load: float, speed: float) -> dict[str, Any]:
