@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provision.aws.account import Aws, make_session
-from provision.aws.observation.document import document
 from provision.cli.memory import resume_collecting
 from provision.cli.options import Options, state_location
 from provision.cli.parser import nearest
@@ -178,6 +177,10 @@ class Run:
 
     def keep_observed(self, *, ok: bool | None) -> None:
         """Write what AWS did so far, beside the state; without a place to write, do nothing."""
+        from provision.aws.observation.document import (
+            document,  # here: a run that changes nothing has no use for it
+        )
+
         environment, database = self.config.environment, self.config.database
         names = (environment.name, *environment.tags.values(), database.name, database.table)
         private = set(" ".join([*names, database.username]).lower().split())

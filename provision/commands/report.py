@@ -122,8 +122,8 @@ def remarks(runs: Sequence[Run]) -> Iterator[str]:
     if more:
         calls = len({call for call, _ in more})
         yield (
-            f"{len(more)} members in the answers of {calls} calls that the rehearsal never has: "
-            "not counted as differences"
+            f"members of AWS's answers that the rehearsal never has: {len(more)}, "
+            f"in {calls} of the calls; not counted as differences"
         )
 
 

@@ -14,6 +14,7 @@ from provision.rehearsal import Fault, Remote
 from provision.verify.field.files import parse, written
 from tests.support.account import Account
 from tests.support.commands import ROOT, Commands, Result
+from tests.support.lifetime import later
 from tests.support.names import ACCOUNT
 from tests.support.s3_state import FLAGS, make_bucket
 
@@ -274,6 +275,15 @@ def test_a_report_is_written_and_read_again(commands: Commands) -> None:
     text = (commands.folder / "report.json").read_text()
     names = (ACCOUNT, "rds-proxy-auth-", "vpc-", "arn:", "127.0.0.1")
     assert [each for each in names if each in text] == []
+
+
+def test_an_expired_environments_teardown_is_in_the_report(commands: Commands) -> None:
+    lives = ("--set", "environment.expires_after=1h")
+    assert commands.up(*lives).code == 0
+    with later(2):
+        assert commands.teardown("--expired").code == 0
+    result = report(commands)
+    assert [each["command"] for each in result.of("report-run")] == ["up", "teardown"]
 
 
 def test_a_spoiled_record_is_left_out_and_said(commands: Commands) -> None:

@@ -1,5 +1,7 @@
 """`make rehearsed`: records what the rehearsal plays, for `report` to compare AWS with.
 
+`python -m tests.field.record codes` brings only the error codes up to date, without playing.
+
 Plays lives of many seeds, and adds up what was recorded of them. Run it after a change to the
 rehearsal or to what the product calls; tests/field/ says when that was forgotten.
 """
@@ -22,7 +24,7 @@ from botocore.client import BaseClient
 
 from provision.rehearsal.aws import behaviours
 from provision.verify.field.public import SERVICES, known_members, public
-from provision.verify.field.rehearsed import FILE, summary
+from provision.verify.field.rehearsed import FILE, rehearsed, summary
 from tests.field.lives import CHANGE, life
 
 SEEDS = 14
@@ -90,7 +92,7 @@ def codes() -> dict[str, list[str]]:
                     func=ast.Name(id="AwsError"), args=[ast.Constant(value=str(code)), *_]
                 ) if service in SERVICES:
                     found[service].add(code)
-    return {service: sorted(each) for service, each in found.items()}
+    return {service: sorted(each) for service, each in sorted(found.items())}
 
 
 def recorded(seeds: int) -> dict[str, Any]:
@@ -112,14 +114,17 @@ def recorded(seeds: int) -> dict[str, Any]:
 def written(document: dict[str, Any]) -> str:
     """Return the summary as the file has it: a line for each row, so that changes can be read."""
     lines = [f' "runs": {document["runs"]}']
-    for name in ("statuses", "refusals", "orders", "members", "relied_on", "codes"):
+    for name in ("kinds", "statuses", "refusals", "orders", "members", "relied_on", "codes"):
         rows = [f"  {json.dumps(key)}: {json.dumps(each)}" for key, each in document[name].items()]
         lines.append(f' "{name}": {{\n' + ",\n".join(rows) + "\n }")
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def main() -> int:
-    """Record the rehearsal anew. Returns 0."""
+def main(argv: list[str]) -> int:
+    """Record the rehearsal anew, or only its error codes. Returns 0."""
+    if argv == ["codes"]:
+        FILE.write_text(written({**rehearsed(), "codes": codes()}), encoding="utf-8")
+        return 0
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
     if not FILE.exists():
@@ -129,4 +134,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

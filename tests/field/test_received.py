@@ -62,4 +62,4 @@ def test_a_life_of_another_seed_is_as_recorded(tmp_path: Path) -> None:
 
 def test_the_recorded_codes_are_those_of_the_rehearsal() -> None:
     recorded: dict[str, Any] = dict(rehearsed()["codes"])
-    assert recorded == codes(), "make rehearsed"
+    assert recorded == codes(), "python -m tests.field.record codes"

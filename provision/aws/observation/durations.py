@@ -155,7 +155,7 @@ class RefusedFor:
 
 REFUSED_FOR = (
     RefusedFor("role_assumable", "lambda:CreateFunction", "InvalidParameterValue", "assumed"),
-    RefusedFor("id_visible_at_latest", "ec2:Create", ".NotFound", ""),
-    RefusedFor("id_visible_at_latest", "ec2:Authorize", ".NotFound", ""),
+    RefusedFor("id_visible", "ec2:Create", ".NotFound", ""),
+    RefusedFor("id_visible", "ec2:Authorize", ".NotFound", ""),
     RefusedFor("secret_name_freed", "secretsmanager:CreateSecret", "InvalidRequest", "deletion"),
 )

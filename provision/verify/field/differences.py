@@ -68,6 +68,10 @@ def statuses(run: Run) -> Iterator[Difference]:
         for name in here["statuses"][ALWAYS]:
             if name not in shown:
                 yield Difference(STATUS, kind, f"{name}{after}", "never shown", ALWAYS)
+    kinds = {kind for kind, _ in seen}
+    for kind in rehearsed()["kinds"].get(profile(run), {}).get(ALWAYS, ()):
+        if kind not in kinds:
+            yield Difference(STATUS, kind, "any", "never shown", ALWAYS)
 
 
 def _names(rows: Iterable[Mapping[str, Any]], what: str) -> set[str]:

@@ -64,6 +64,7 @@ def summary(
     """
     return {
         "runs": len(runs),
+        "kinds": _kinds(runs),
         "statuses": _statuses(runs),
         "refusals": _refusals(runs),
         "orders": _orders(runs),
@@ -71,6 +72,17 @@ def summary(
         "relied_on": {call: sorted(paths) for call, paths in sorted(relied_on.items())},
         "codes": dict(sorted(codes.items())),
     }
+
+
+def _kinds(runs: Iterable[Run]) -> dict[str, dict[str, list[str]]]:
+    """Return which kinds of things a whole creation and a whole deletion show."""
+    counts: dict[str, Counter[str]] = {"create": Counter(), "delete": Counter()}
+    seen: Counter[str] = Counter()
+    for run in runs:
+        if name := profile(run):
+            counts[name].update({kind for kind, _, _ in episodes(run)})
+            seen[name] += 1
+    return {name: _split(each, seen[name]) for name, each in counts.items()}
 
 
 def _statuses(runs: Iterable[Run]) -> dict[str, Any]:
