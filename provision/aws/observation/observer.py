@@ -277,7 +277,9 @@ def walk(value: Any, shape: Any, path: str, found: Callable[[str], None]) -> Non
     """Report the path of each member of a structure that the model knows; never a map's keys."""
     if shape.type_name == "structure" and isinstance(value, Mapping):
         for name, member in shape.members.items():
-            empty = (None, "", []) if member.type_name == "map" else (None, "", [], {})
+            empty: tuple[Any, ...] = (
+                (None, "", []) if member.type_name == "map" else (None, "", [], {})
+            )
             if value.get(name) not in empty:  # of XML, botocore makes [] of a list that is missing
                 at = f"{path}.{name}" if path else name
                 found(at)
