@@ -44,7 +44,14 @@ _log = logging.getLogger(__name__)
 _MODULES = {
     "ec2": ("ec2", "ec2_dependents"),
     "lambda": ("lambda_",),
-    "rds": ("rds_catalogue", "rds_changes", "rds_instances", "rds_proxies", "rds_subnet_groups"),
+    "rds": (
+        "rds_catalogue",
+        "rds_changes",
+        "rds_instances",
+        "rds_proxies",
+        "rds_subnet_groups",
+        "rds_targets",
+    ),
 }
 """The modules with a service's behaviours, where they are not the one of its name."""
 

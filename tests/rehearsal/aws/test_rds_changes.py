@@ -89,7 +89,7 @@ def test_a_second_change_joins_one_that_has_not_begun() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_the_change_begins_within_a_minute(seed: int) -> None:
-    with existing(frozen(seed=seed, registers_while_creating=False)) as aws:
+    with existing(frozen(seed=seed, upgrades_minor_version=False)) as aws:
         for _ in range(20):
             aws.pass_time(MINUTE)
         change(aws, DBInstanceClass="db.t4g.small")
@@ -260,7 +260,9 @@ def test_the_message_of_2024_names_creating_too() -> None:
 def test_until_an_instance_is_there_its_target_says_different_things_by_the_seed() -> None:
     found = set()
     for seed in range(12):
-        with account(frozen(seed=seed, registers_while_creating=True)) as aws:
+        with account(
+            frozen(seed=seed, registers_while_creating=True, upgrades_minor_version=False)
+        ) as aws:
             network = ready(aws)
             aws.proxy(network, aws.secret(), aws.role("proxy", "rds.amazonaws.com"))
             aws.pass_time(15 * MINUTE)

@@ -23,7 +23,7 @@ from provision.rehearsal.aws.behaviours.rds_instances import (
     set_status,
     wrong_state,
 )
-from provision.rehearsal.aws.behaviours.rds_proxies import rename_target
+from provision.rehearsal.aws.behaviours.rds_targets import rename_target
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Proceed, World

@@ -1,12 +1,12 @@
-"""What keeps an RDS Proxy from its database: the reasons that its target health tells.
+"""Registered targets, and what keeps an RDS Proxy from its database: target health's reasons.
 
-Pure functions over what AWS knows; see the guide's "Troubleshooting for RDS Proxy" for the reasons.
+See the guide's "Troubleshooting for RDS Proxy" for the reasons.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,35 @@ class HealthProblem:
 
     reason: str
     description: str
+
+
+@dataclass
+class Target:
+    """A registered target: until when it is in which state, and when it last had a problem."""
+
+    registered: float
+    capacity: float
+    policy_seen: float
+    creating: tuple[str, str]  # state and reason for as long as the instance is `creating`
+    troubled: float = 0.0
+    problem: HealthProblem | None = None
+
+
+@dataclass
+class Targets:
+    """Registered targets by proxy and instance."""
+
+    by_name: dict[tuple[str, str], Target] = field(default_factory=dict)
+
+    def rename_proxy(self, old: str, new: str) -> None:
+        """Let the targets of the proxy `old` be those of `new`."""
+        for proxy, instance in [key for key in self.by_name if key[0] == old]:
+            self.by_name[new, instance] = self.by_name.pop((proxy, instance))
+
+    def forget_proxy(self, name: str) -> None:
+        """Forget the targets of a proxy."""
+        for key in [key for key in self.by_name if key[0] == name]:
+            del self.by_name[key]
 
 
 NO_CREDENTIALS = "Proxy does not have any registered credentials"
