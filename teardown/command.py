@@ -107,8 +107,8 @@ def refuse_taken_name(run: Run, seen: Mapping[str, Seen | None], name: str) -> N
     Once the DB instance is being deleted, the snapshot is the one that was asked for.
     """
     instance = run.template.db_instance
-    there = seen.get(instance.step)
-    if there is None or there.status == "deleting":
+    existing = seen.get(instance.step)
+    if existing is None or existing.status == "deleting":
         return
     with contextlib.suppress(AwsCallError), calling(instance.step), absent("DBSnapshotNotFound"):
         found = run.aws.rds.describe_db_snapshots(DBSnapshotIdentifier=name)["DBSnapshots"]
@@ -124,9 +124,9 @@ def refuse_taken_name(run: Run, seen: Mapping[str, Seen | None], name: str) -> N
 def going(run: Run, seen: Mapping[str, Seen | None]) -> list[tuple[str, str]]:
     """Return step and identity of each resource that exists and is to be deleted."""
     return [
-        (each.step, each.identity(there.outputs))
+        (each.step, each.identity(existing.outputs))
         for each in deletable(run, seen)
-        if (there := seen.get(each.step)) and isinstance(each, DeletableResource)
+        if (existing := seen.get(each.step)) and isinstance(each, DeletableResource)
     ]
 
 
@@ -194,23 +194,23 @@ def show_passed_over(run: Run, seen: Mapping[str, Seen | None]) -> None:
 def passed_over(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[ForeignResource]:
     """Yield, in words, what stands under our names and is left alone since it is not ours."""
     for resource in run.template:
-        there = seen.get(resource.step)
-        if there is not None and is_foreign(run, resource, there):
+        existing = seen.get(resource.step)
+        if existing is not None and is_foreign(run, resource, existing):
             recorded = run.state.known().get(resource.step, {})
-            whose = resource.ownership(run.aws, there, recorded)
-            yield not_ours(run.aws, resource, there, whose, recorded)
+            whose = resource.ownership(run.aws, existing, recorded)
+            yield not_ours(run.aws, resource, existing, whose, recorded)
 
 
 def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Show what is going to be deleted."""
     rows, region = [], run.aws.region
     for resource in reversed(deletable(run, seen)):
-        there = seen.get(resource.step)
-        if there is None or not isinstance(resource, DeletableResource):
+        existing = seen.get(resource.step)
+        if existing is None or not isinstance(resource, DeletableResource):
             continue
-        identity = resource.identity(there.outputs)
+        identity = resource.identity(existing.outputs)
         run.output.record("to-delete", step=resource.step, kind=resource.kind, id=identity)
-        page = console_url(resource.kind, identity, {**vars(resource), **there.outputs}, region)
+        page = console_url(resource.kind, identity, {**vars(resource), **existing.outputs}, region)
         rows.append((resource.step, resource.title, link(identity, page)))
     title = f"{len(rows)} to delete:" if rows else "nothing to delete"
     run.output.table(title, ("step", "what", "id or name"), rows)

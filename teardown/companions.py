@@ -41,21 +41,21 @@ def companions(run: Run, seen: Mapping[str, Seen | None], going: set[str]) -> li
     """Return what goes with the steps `going` and was not made by this program. Reads only."""
     reads: list[Callable[[], list[Companion]]] = []
     for resource, find in finders(run, seen):
-        there = seen.get(resource.step)
-        if there is not None and resource.step in going:
-            reads.append(partial(listed, resource, find, there))
+        existing = seen.get(resource.step)
+        if existing is not None and resource.step in going:
+            reads.append(partial(listed, resource, find, existing))
     return [each for found in run.aws.together(*reads) for each in found] if reads else []
 
 
 Find = Callable[[Seen], Iterator[tuple[str, str]]]
 
 
-def listed(resource: Resource, find: Find, there: Seen) -> list[Companion]:
+def listed(resource: Resource, find: Find, existing: Seen) -> list[Companion]:
     """Return what `find` yields of one resource, or that it cannot be listed."""
     found: list[Companion] = []
     try:
         with calling(resource.step), absent(*GONE):
-            for what, keep in found_or_denied(find, there):
+            for what, keep in found_or_denied(find, existing):
                 found.append(Companion(resource.step, what, keep))
     except AwsCallError as error:  # an emulator, say: nothing of ours depends on this list
         what = f"perhaps something of somebody's, which cannot be listed: {error.message}"
@@ -63,10 +63,10 @@ def listed(resource: Resource, find: Find, there: Seen) -> list[Companion]:
     return found
 
 
-def found_or_denied(find: Find, there: Seen) -> Iterator[tuple[str, str]]:
+def found_or_denied(find: Find, existing: Seen) -> Iterator[tuple[str, str]]:
     """Yield what is found; a denied list as such."""
     try:
-        yield from find(there)
+        yield from find(existing)
     except ClientError as error:
         if code_of(error) not in DENIED:
             raise
@@ -89,9 +89,9 @@ def finders(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[tuple[Resourc
         yield role, partial(of_role, role.policies)
 
 
-def in_api(run: Run, seen: Mapping[str, Seen | None], there: Seen) -> Iterator[tuple[str, str]]:
+def in_api(run: Run, seen: Mapping[str, Seen | None], existing: Seen) -> Iterator[tuple[str, str]]:
     """Yield the routes, integrations and stages of our API that are not ours."""
-    client, api = run.aws.apigateway, there.outputs["id"]
+    client, api = run.aws.apigateway, existing.outputs["id"]
     parts = [*run.template.routes.values(), *run.template.integrations.values()]
     ours = {its.outputs.get("id") for part in parts if (its := seen.get(part.step))}
     keep = (
@@ -110,9 +110,9 @@ def in_api(run: Run, seen: Mapping[str, Seen | None], there: Seen) -> Iterator[t
             yield f"the stage {each['StageName']}", keep
 
 
-def of_function(run: Run, there: Seen) -> Iterator[tuple[str, str]]:
+def of_function(run: Run, existing: Seen) -> Iterator[tuple[str, str]]:
     """Yield a function's aliases: this program makes none."""
-    name = there.outputs["function"]
+    name = existing.outputs["function"]
     for each in pages(run.aws.lambda_, "list_aliases", "Aliases", FunctionName=name):
         yield (
             f"the alias {each['Name']} (of version {each.get('FunctionVersion', '?')})",
@@ -121,9 +121,11 @@ def of_function(run: Run, there: Seen) -> Iterator[tuple[str, str]]:
         )
 
 
-def of_proxy(run: Run, seen: Mapping[str, Seen | None], there: Seen) -> Iterator[tuple[str, str]]:
+def of_proxy(
+    run: Run, seen: Mapping[str, Seen | None], existing: Seen
+) -> Iterator[tuple[str, str]]:
     """Yield a proxy's further endpoints and targets."""
-    name = there.outputs["proxy"]
+    name = existing.outputs["proxy"]
     operation, key = "describe_db_proxy_endpoints", "DBProxyEndpoints"
     for each in pages(run.aws.rds, operation, key, DBProxyName=name):
         if not each.get("IsDefault"):
@@ -143,9 +145,9 @@ def of_proxy(run: Run, seen: Mapping[str, Seen | None], there: Seen) -> Iterator
             )
 
 
-def of_instance(there: Seen) -> Iterator[tuple[str, str]]:
+def of_instance(existing: Seen) -> Iterator[tuple[str, str]]:
     """Yield the read replicas of the DB instance."""
-    for name in there.properties.get("ReadReplicas", ()):
+    for name in existing.properties.get("ReadReplicas", ()):
         yield (
             f"the read replica {name}",
             "It stays, is billed, and becomes an instance of its own. To delete it: aws rds "
@@ -153,10 +155,10 @@ def of_instance(there: Seen) -> Iterator[tuple[str, str]]:
         )
 
 
-def of_role(policies: Mapping[str, Any], there: Seen) -> Iterator[tuple[str, str]]:
+def of_role(policies: Mapping[str, Any], existing: Seen) -> Iterator[tuple[str, str]]:
     """Yield the inline policies that somebody added to a role."""
-    name = there.outputs["role"]
-    for each in there.properties.get("Policies", {}):
+    name = existing.outputs["role"]
+    for each in existing.properties.get("Policies", {}):
         if each not in policies:
             yield (
                 f"the inline policy {each} of the role {name}",

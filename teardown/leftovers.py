@@ -46,8 +46,8 @@ class Search:
 
     def marked(self, tags: Any) -> bool:
         """Return whether tags, in whichever of AWS's two shapes, carry this environment's mark."""
-        there = tags if isinstance(tags, Mapping) else tag_map(tags)
-        return there.get("provision:environment") == self.environment
+        existing = tags if isinstance(tags, Mapping) else tag_map(tags)
+        return existing.get("provision:environment") == self.environment
 
     def judged(self, kind: str, identity: str, tags: Tags, why: str = "") -> Iterator[Leftover]:
         """Yield a thing that has our tag, or may have it: its tags cannot be read."""
@@ -77,9 +77,9 @@ def check_nothing_left(
     that is, or may be, this environment's.
     """
     deleted = {
-        each.step: there.outputs[each.lasting_id]
+        each.step: existing.outputs[each.lasting_id]
         for each in run.template
-        if (there := seen.get(each.step)) and there.outputs.get(each.lasting_id)
+        if (existing := seen.get(each.step)) and existing.outputs.get(each.lasting_id)
     }
     search = Search(run.aws, run.config.environment.name, run.template, deleted)
     reads = [lambda sweep=sweep: list(sweep(search)) for sweep in SWEEPS.values()]

@@ -101,9 +101,9 @@ def reaching(options: Options, arguments: argparse.Namespace) -> Iterator[Option
             next_step="--dry-run starts a rehearsal of its own, --rehearsal reaches the one that "
             "is up already.",
         )
-    with joined(options) as there:
+    with joined(options) as inner:
         lead_to_rehearsal(True)
-        yield there
+        yield inner
 
 
 def report(error: ProvisionError, output: Display | None, command: str, seconds: float) -> int:

@@ -53,7 +53,7 @@ class LogReader:
     run: Run
     login: Login
     since: int  # Unix time, milliseconds
-    there: bool = False
+    exists: bool = False
     requests: Requests = field(init=False)
     _seen: dict[str, int] = field(default_factory=dict)  # event id: its time
 
@@ -76,7 +76,7 @@ class LogReader:
                 logGroupName=self.group,
                 startTime=self.since,
             )
-            self.there = True
+            self.exists = True
         new = [each for each in events if each["eventId"] not in self._seen]
         new.sort(key=lambda each: int(each["timestamp"]))  # stable: a stream's order is kept
         self._remember(new)
@@ -93,7 +93,7 @@ class LogReader:
 def read(run: Run, readers: Mapping[Login, LogReader]) -> list[LoggedRequest]:
     """Return the requests of both functions that have ended since the last look."""
     found = run.aws.together(*(reader.read for reader in readers.values()))
-    if not any(reader.there for reader in readers.values()):
+    if not any(reader.exists for reader in readers.values()):
         groups = " and ".join(reader.group for reader in readers.values())
         raise ProvisionError(
             f"no log to read: no log group {groups} in the {run.about()}",

@@ -106,13 +106,13 @@ def stand(run: Run, plan: Plan, seen: Mapping[str, Seen | None]) -> Iterator[Sta
     """Yield each resource that we make, as AWS has it."""
     known = run.state.known()
     for planned in plan.steps:
-        resource, there = planned.resource, seen[planned.step]
+        resource, existing = planned.resource, seen[planned.step]
         if not isinstance(resource, CreatableResource):
             continue
         whose = OURS
-        if there is not None and isinstance(resource, ManagedResource):
-            whose = resource.ownership(run.aws, there, known.get(planned.step, {}))
-        yield Standing(resource, there, whose, drift(planned) if whose.ours else ())
+        if existing is not None and isinstance(resource, ManagedResource):
+            whose = resource.ownership(run.aws, existing, known.get(planned.step, {}))
+        yield Standing(resource, existing, whose, drift(planned) if whose.ours else ())
 
 
 def drift(planned: Planned) -> tuple[Change, ...]:
@@ -215,9 +215,9 @@ def costs(
     )
     billed = full.of(present)
     since = {
-        step: datetime.datetime.fromisoformat(there.created)
-        for step, there in seen.items()
-        if step in present and there is not None and there.created
+        step: datetime.datetime.fromisoformat(existing.created)
+        for step, existing in seen.items()
+        if step in present and existing is not None and existing.created
     }
     so_far = spent(billed, since, datetime.datetime.now(datetime.UTC))
     first = min(since.values()).isoformat() if since else None

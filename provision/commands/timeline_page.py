@@ -97,7 +97,7 @@ def from_aws(options: Options, output: Display) -> tuple[Things, str]:
         seen = run.look()
         plan = compare(run.aws, run.template, seen, run.state)
         known = run.state.known()
-        known |= {step: dict(there.outputs) for step, there in seen.items() if there}
+        known |= {step: dict(existing.outputs) for step, existing in seen.items() if existing}
         drawn = stand(run, plan, seen)
         things = {each.resource.step: thing_of(each, known, run.aws.region) for each in drawn}
         return Things(things), run.lifetime.expires

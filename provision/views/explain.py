@@ -117,7 +117,7 @@ def explain_removal(
 ) -> None:
     """Show the calls that delete these resources, last made first. Changes nothing."""
     known = {"aws": pseudo(aws), **known}
-    known |= {step: there.outputs for step, there in seen.items() if there}
+    known |= {step: existing.outputs for step, existing in seen.items() if existing}
     going = [
         each for each in resources if seen.get(each.step) and isinstance(each, ManagedResource)
     ]
@@ -125,12 +125,12 @@ def explain_removal(
     explained = []
     with contextlib.closing(RecordingAws(aws)) as recording:
         for resource in reversed(going):
-            there = seen[resource.step]
-            assert there is not None  # noqa: S101 - chosen so above
+            existing = seen[resource.step]
+            assert existing is not None  # noqa: S101 - chosen so above
             if container := container_of(resource) & steps:
                 explained.append(Explained(resource.step, f"goes with {min(container)}", ()))
             else:
-                calls = removal(recording, bind(resource, known), there)
+                calls = removal(recording, bind(resource, known), existing)
                 explained.append(Explained(resource.step, "delete", calls))
     show(reporter, explained)
 

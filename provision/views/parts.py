@@ -79,6 +79,6 @@ class PartsUnderWay:
 
 def slowest(resources: Sequence[Resource], action: str) -> float:
     """Return the seconds that the slowest of these typically takes at AWS."""
-    gone = action == "deleted"
-    seconds = ((each.deletion if gone else each.creation).typical for each in resources)
+    deleted = action == "deleted"
+    seconds = ((each.deletion if deleted else each.creation).typical for each in resources)
     return max(seconds, default=0.0)

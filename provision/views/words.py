@@ -148,18 +148,18 @@ def difference(name: str, is_: Any, should: Any, ends: str = "") -> Iterator[str
         is_part, should_part = Piece(before, Meaning.DELETED), Piece(after, Meaning.CREATED)
         yield Styled(f"{name}: ", is_part, " -> ", should_part, ends)
         return
-    there, wanted = structured(is_), structured(should)
-    if isinstance(there, dict) and isinstance(wanted, dict):
-        for key in sorted(there.keys() | wanted.keys()):
-            if there.get(key) != wanted.get(key):
-                yield from difference(f"{name}.{key}", there.get(key), wanted.get(key), ends)
-    elif there is None and wanted is None:
+    existing, wanted = structured(is_), structured(should)
+    if isinstance(existing, dict) and isinstance(wanted, dict):
+        for key in sorted(existing.keys() | wanted.keys()):
+            if existing.get(key) != wanted.get(key):
+                yield from difference(f"{name}.{key}", existing.get(key), wanted.get(key), ends)
+    elif existing is None and wanted is None:
         yield f"{name}:{ends}"
         yield "  " + signed(Meaning.DELETED, before)
         yield "  " + signed(Meaning.CREATED, after)
     else:
         yield f"{name}:{ends}"
-        yield from ("  " + line for line in diff_lines(there, wanted))
+        yield from ("  " + line for line in diff_lines(existing, wanted))
 
 
 def diff_lines(before: Any, after: Any) -> Iterator[str]:

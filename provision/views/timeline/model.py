@@ -138,14 +138,14 @@ def phases_of(statuses: Sequence[Sequence[Any]], began: float, ended: float) -> 
 def needs_of(bars: Sequence[Bar], resources: Sequence[Resource]) -> dict[str, set[str]]:
     """Return for each step the steps that had to come before it."""
     declared = {each.step: each for each in resources}
-    there = [declared[bar.step] for bar in bars if bar.step in declared]
+    existing = [declared[bar.step] for bar in bars if bar.step in declared]
     needs: dict[str, set[str]] = {}
     for bar in bars:
         resource = declared.get(bar.step)
         if resource is None:  # no longer in the environment
             needs[bar.step] = set()
         elif bar.doing == "deleting":
-            needs[bar.step] = deleted_before(resource, there)
+            needs[bar.step] = deleted_before(resource, existing)
         else:
             needs[bar.step] = created_before(resource)
     return needs
