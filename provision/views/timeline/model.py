@@ -13,7 +13,7 @@ from typing import Any
 from provision.engine.graph import created_before, deleted_before
 from provision.engine.history import ended_at
 from provision.resources.base import DataSource, Resource
-from provision.views.condition import Condition, condition_of
+from provision.views.condition import Condition, condition_of, status_in_words
 from provision.views.visible import one_line, visible
 
 CALLING = "asked"  # a call is under way, or AWS has said nothing of the resource yet
@@ -197,10 +197,14 @@ def meanings(bars: Sequence[Bar]) -> dict[str, list[str]]:
         found.setdefault(meaning(status), []).append(status)
     named = {}
     for word, statuses in found.items():
-        says_more = [each for each in map(worded, statuses) if each.lower() != word]
-        more = "" if word == Condition.READY.value else ", ".join(says_more)
+        more = ", ".join(each for each in map(worded, statuses) if says_more(each, word))
         named[f"{word} ({more})" if more else word] = statuses
     return named
+
+
+def says_more(status: str, word: str) -> bool:
+    """Return whether a status says more than the word for what it means."""
+    return status != word and status_in_words(status) != word
 
 
 def worded(status: str) -> str:
