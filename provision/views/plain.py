@@ -154,7 +154,8 @@ class Plain(Display):
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         cells = [[each_part(cell, shown_cell) for cell in row] for row in rows]
-        self._print(["", *table_lines(title, columns, cells, width=self._table_width)])
+        before = [""] if rows else []  # a title alone is one line more of what was done
+        self._print([*before, *table_lines(title, columns, cells, width=self._table_width)])
 
     def document(self, lines: Sequence[str], *, folds: bool = False) -> None:
         if folds:
