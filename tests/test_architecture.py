@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import graphlib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,12 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
+@cache
+def parsed(module: str) -> ast.Module:
+    """A module's source, parsed."""
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
 def floor(module: str) -> int:
     """How high a module stands."""
     parts = module.split(".")
@@ -61,7 +68,7 @@ def floor(module: str) -> int:
 
 def imports(module: str) -> Iterator[str]:
     """The modules of ours that a module imports, wherever in it, and if only for types."""
-    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(module)):
         if isinstance(node, ast.ImportFrom) and node.module:
             deeper = [f"{node.module}.{each.name}" for each in node.names]
             yield from (each if each in MODULES else node.module for each in deeper)
@@ -89,8 +96,8 @@ def test_provision_is_easy_to_survey() -> None:
 
 def test_no_two_classes_share_a_name() -> None:
     where: dict[str, list[str]] = {}
-    for module, path in MODULES.items():
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for module in MODULES:
+        for node in parsed(module).body:
             if isinstance(node, ast.ClassDef):
                 where.setdefault(node.name, []).append(module)
     assert {name: shared for name, shared in where.items() if len(shared) > 1} == {}
@@ -98,7 +105,7 @@ def test_no_two_classes_share_a_name() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_no_function_is_longer_than_a_screen(module: str) -> None:
-    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    tree = parsed(module)
     long = [
         node.name
         for node in ast.walk(tree)

@@ -48,7 +48,7 @@ def closing(*numbers: int) -> Callable[[], None]:
     return close
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 @pytest.mark.parametrize("numbers", [(0,), (1,), (2,), (0, 1, 2)])
 def test_closed_streams(built: Built, numbers: tuple[int, ...]) -> None:
     done = ran(built.commands, *PLAN, preexec_fn=closing(*numbers))
@@ -57,7 +57,7 @@ def test_closed_streams(built: Built, numbers: tuple[int, ...]) -> None:
     assert state.startswith("{")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 @pytest.mark.parametrize("flags", [(), ("--final-snapshot", "kept")])
 def test_teardown_with_a_closed_stdin_refuses_as_without_a_terminal(
     built: Built, flags: tuple[str, ...]
@@ -67,7 +67,7 @@ def test_teardown_with_a_closed_stdin_refuses_as_without_a_terminal(
     assert "there is no terminal" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 @pytest.mark.parametrize(
     "words", [PLAN, ("provision", "plan", "--output", "json"), ("provision", "--help"),
               ("provision", "--version"), ("provision", "policy")],
@@ -80,7 +80,7 @@ def test_a_full_stdout_is_an_error_in_one_line(built: Built, words: tuple[str, .
     assert "error: standard output: No space left on device" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_full_stderr_changes_nothing(built: Built) -> None:
     with Path("/dev/full").open("w") as full:
         done = ran(built.commands, *PLAN, stderr=full)
@@ -88,7 +88,7 @@ def test_a_full_stderr_changes_nothing(built: Built) -> None:
     assert "Plan" in done.stdout or "nothing" in done.stdout.lower()
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_full_stdout_does_not_stop_an_up_in_its_middle(commands: Commands) -> None:
     with Path("/dev/full").open("w") as full:
         done = ran(commands, "provision", "up", "--no-check", "--output", "json", stdout=full)
@@ -99,7 +99,7 @@ def test_a_full_stdout_does_not_stop_an_up_in_its_middle(commands: Commands) -> 
     assert {step["phase"] for step in steps.values()} <= {"made", "ready"}  # none is under way
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_a_reader_who_goes_away_is_no_traceback(built: Built) -> None:
     reads, writes = os.pipe()
     os.close(reads)
@@ -109,7 +109,7 @@ def test_a_reader_who_goes_away_is_no_traceback(built: Built) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_an_encoding_that_lacks_characters(unheard: Commands, encoding: str) -> None:
     narrow = dataclasses.replace(
@@ -121,14 +121,14 @@ def test_an_encoding_that_lacks_characters(unheard: Commands, encoding: str) -> 
     assert "database.name" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 @pytest.mark.parametrize("home", ["/nowhere/at/all", "/proc/1/fd/none", "/dev/null", ""])
 def test_a_home_that_may_not_be_entered(commands: Commands, home: str) -> None:
     done = ran(dataclasses.replace(commands, environ={**commands.environ, "HOME": home}), *PLAN)
     assert done.returncode == 0, done
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_umask_000_leaves_nothing_open_to_others(commands: Commands) -> None:
     words = ("provision", "up", "--no-check", "--output", "json")
     assert ran(commands, *words, preexec_fn=lambda: os.umask(0) and None).returncode == 0

@@ -14,7 +14,7 @@ from tests.support.commands import Commands, Result
 from tests.support.names import NAME, REGION
 from tests.support.servers import quiet
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep(part=10)
 SOON = ("--set", "wait.timeout_minutes=0.03")
 
 

@@ -37,7 +37,7 @@ def ended(rehearsal: Remote, folder: Path, name: str, *flags: str) -> Commands:
         return make(rehearsal, folder, name, "--set", "environment.expires_after=8h", *flags)
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_list_names_each_environment(
     rehearsal: Remote, tmp_path: Path, account: Account, commands: Commands
 ) -> None:
@@ -72,7 +72,7 @@ def test_list_names_each_environment(
     assert account.everything() == before
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_regions_that_cannot_be_looked_at_are_named(commands: Commands, rehearsal: Remote) -> None:
     rehearsal.set_faults(Fault("denied", "DescribeVpcs", nth=1))
     result = commands.run("provision", "list", "--output", "json")
@@ -80,7 +80,7 @@ def test_regions_that_cannot_be_looked_at_are_named(commands: Commands, rehearsa
     assert "DescribeVpcs" in result.of("unreadable")[0]["message"]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_what_has_expired_goes_and_nothing_else(
     rehearsal: Remote, tmp_path: Path, commands: Commands
 ) -> None:
@@ -101,7 +101,7 @@ def test_what_has_expired_goes_and_nothing_else(
     assert sweep(commands).counts()
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_one_that_fails_keeps_none_of_the_others(
     rehearsal: Remote, tmp_path: Path, account: Account, commands: Commands
 ) -> None:
@@ -117,7 +117,7 @@ def test_one_that_fails_keeps_none_of_the_others(
     assert set(existing(commands)) == {"first"}
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_an_extension_that_comes_between_is_respected(
     rehearsal: Remote, tmp_path: Path, account: Account, commands: Commands
 ) -> None:
@@ -128,7 +128,7 @@ def test_an_extension_that_comes_between_is_respected(
     assert account.everything() == before
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_the_lock_of_a_state_in_s3_is_respected(
     rehearsal: Remote, tmp_path: Path, account: Account, commands: Commands
 ) -> None:
