@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -114,7 +115,9 @@ def main() -> int:
         save("up-midway", slowly, midway(rehearsed.frames)[-HEIGHT:])
         with Rehearsal(Behaviours(speed=SPEED)) as rehearsal, rehearsal.applied():
             save("up", ("up",), film("up").lines[-HEIGHT:])
-            for command in ("status", "list", "check", "doctor", "logs", "compare", "timeline"):
+            for command in (
+                "status", "list", "check", "doctor", "logs", "compare", "timeline", "report",
+            ):  # fmt: skip
                 save(command, (command,), film(command).lines)
             save("policy", ("policy",), film("policy").lines[:HEIGHT])
             save("init", ("init",), film("init", "--config", "new.toml").lines)
@@ -222,7 +225,7 @@ def help_lines() -> list[Text]:
 def save(name: str, argv: Sequence[str], lines: Sequence[Text], program: str = "provision") -> None:
     """Write lines as a picture of a terminal, folded where a terminal folds them."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    for line in lines:
+    for line in map(anywhere, lines):
         for part in line.divide(range(WIDTH, len(line), WIDTH)):
             console.print(part, soft_wrap=True, highlight=False)
     title = " ".join((f"python -m {program}", *argv))
@@ -230,6 +233,12 @@ def save(name: str, argv: Sequence[str], lines: Sequence[Text], program: str = "
     file = FOLDER / f"{name}.svg"
     file.write_text(svg, encoding="utf-8")
     announce(file)
+
+
+def anywhere(line: Text) -> Text:
+    """Return a line without this machine's name and the folder of the pictures."""
+    here = f"{platform.node()}{Path.cwd()}"
+    return Text(line.plain.replace(here, "laptop/work")) if here in line.plain else line
 
 
 def announce(file: Path) -> None:

@@ -135,7 +135,7 @@ class LogGroup(ManagedResource):
         if writer == "ours" or (writer == "none" and not seen.tags and made_again(seen, known)):
             return Ownership(Owner.OURS)
         if writer == "foreign":
-            return Ownership(Owner.FOREIGN, f"{whose.because}, and what logs there is not ours")
+            return Ownership(Owner.FOREIGN, f"{whose.because}, and what writes to it is not ours")
         return whose
 
     def has_writer(self, seen: Seen) -> bool:
