@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from provision.aws.observation.things import (
@@ -33,26 +32,29 @@ MOST_MESSAGES = 200
 Listing = tuple[str, str]  # the call, and what it asked for
 
 
-@dataclass
+# Plain classes: making dataclasses costs more than all that a second `up` observes.
+
+
 class Episode:
     """What a thing went through since a call began it; times in seconds since the run began.
 
     `statuses` are (status, when the look before was, first seen, last seen).
     """
 
-    trigger: str
-    at: float
-    statuses: list[tuple[str, float, float, float]] = field(default_factory=list)
+    def __init__(self, trigger: str, at: float) -> None:
+        self.trigger = trigger
+        self.at = at
+        self.statuses: list[tuple[str, float, float, float]] = []
 
 
-@dataclass
 class Followed:
-    """A thing of which a status was seen."""
+    """A thing of which a status was seen; `number` counts the things of its kind."""
 
-    kind: StatusKind
-    number: int  # among the things of its kind
-    episodes: list[Episode] = field(default_factory=list)
-    looked: float = 0.0
+    def __init__(self, kind: StatusKind, number: int, *, looked: float) -> None:
+        self.kind = kind
+        self.number = number
+        self.episodes: list[Episode] = []
+        self.looked = looked
 
     @property
     def status(self) -> str:
@@ -60,14 +62,14 @@ class Followed:
         return next((each.statuses[-1][0] for each in reversed(self.episodes) if each.statuses), "")
 
 
-@dataclass
 class Refusals:
     """AWS's refusals of one call with one code and message."""
 
-    count: int = 0
-    first: float = 0.0
-    last: float = 0.0
-    accepted: float | None = None  # when AWS accepted the call after the first of them
+    def __init__(self, *, first: float) -> None:
+        self.count = 0
+        self.first = first
+        self.last = first
+        self.accepted: float | None = None  # when AWS accepted the call after the first of them
 
 
 class Observer:

@@ -7,14 +7,12 @@ its last update went) counts as two kinds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 READS = ("Describe", "Get", "List", "Head")
 
 
-@dataclass(frozen=True)
-class StatusKind:
+class StatusKind(NamedTuple):
     """A kind of thing, and where an answer has its id and its status.
 
     `identity` are members of the thing itself, `asked` parameters of the call. `detail` refines the
