@@ -15,7 +15,7 @@ from provision.aws.observation.masking import masked, masked_name
 from provision.aws.observation.observer import Observer
 from provision.aws.observation.things import PLACES
 from provision.errors import UsageError
-from provision.verify.field.files import parse, written
+from provision.verify.field.files import MOST_BYTES, parse, written
 from provision.verify.field.public import public
 
 FILES = 1000
@@ -214,6 +214,7 @@ def changed(**members: Any) -> str:
         "null",
         "{",
         "[" * 100_000,
+        " " * (MOST_BYTES + 1),
         json.dumps(REPORT | {"version": 2}),
         json.dumps(REPORT | {"version": True}),
         json.dumps(REPORT | {"report": "another"}),
