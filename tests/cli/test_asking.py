@@ -19,7 +19,7 @@ from tests.support.built import commands_at
 from tests.support.commands import Commands
 from tests.support.names import NAME
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep(part=10)
 PROMPT = "to go on: "
 
 

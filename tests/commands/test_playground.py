@@ -19,7 +19,7 @@ from tests.support.commands import Commands, Result
 from tests.support.names import REGION
 from tests.support.servers import Silence
 
-pytestmark = pytest.mark.slow
+SLOW = pytest.mark.sweep(of="module", part=10)
 SERVE = ("up", "--dry-run", "--serve", "--speed", "2000")
 ENDS_WITH = "--rehearsal doctor\n"  # the last line of how to reach it
 FILE = Path("home/.cache/rds-proxy-auth/rehearsal.json")
@@ -64,6 +64,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
         assert silence.calls == 0
 
 
+@SLOW
 def test_every_command_reaches_it_from_a_second_process(up: Up) -> None:
     assert up.text.count("36 created") == 1
     assert up.text.count("next:") == 0
@@ -94,6 +95,7 @@ def test_every_command_reaches_it_from_a_second_process(up: Up) -> None:
     assert not state.exists()
 
 
+@SLOW
 def test_what_is_broken_by_hand_is_found(up: Up) -> None:
     exported = up.exported()
     session = boto3.Session(
@@ -110,6 +112,7 @@ def test_what_is_broken_by_hand_is_found(up: Up) -> None:
     assert mended.changed == {"proxy-iam": "updated"}
 
 
+@SLOW
 def test_a_second_one_is_not_what_the_flag_reaches(up: Up) -> None:
     state = up.commands.folder.parent / FILE
     before = state.read_bytes()
@@ -123,6 +126,7 @@ def test_a_second_one_is_not_what_the_flag_reaches(up: Up) -> None:
     assert state.read_bytes() == before
 
 
+@SLOW
 def test_one_that_was_killed_is_not_reached(up: Up) -> None:
     up.process.kill()
     up.process.wait()

@@ -52,7 +52,7 @@ def candidates(built: Built) -> list[tuple[str, str]]:
 ODD: list[Any] = [None, "", "odd", -1, [], {}]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(part=10)
 @pytest.mark.parametrize("how", ["dropped", "odd"])
 def test_no_answer_of_aws_ends_in_a_traceback(built: Built, how: str) -> None:
     chosen = random.Random(f"{SEED} {how}").sample(candidates(built), TRIED)  # noqa: S311

@@ -1,4 +1,4 @@
-"""A pytest plugin: each worker begins with its slow tests.
+"""A pytest plugin: how the tests are spread over workers. Each begins with its slow tests.
 
 xdist gives each worker a part of the tests in their order, and who has done his part takes from the
 end of another's. With the slow ones in front, no run ends with one worker at a long test while the
@@ -14,6 +14,11 @@ from typing import TypeVar
 import pytest
 
 T = TypeVar("T")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` starts: tests wait, too, for AWS and for processes."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.hookimpl(trylast=True)
