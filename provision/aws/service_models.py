@@ -1,6 +1,8 @@
 """botocore's own models of AWS's services, read in half the time that botocore takes.
 
-They are what making a client costs. The files are botocore's, and so is what is made of them.
+They are what making a client costs. The files are botocore's, and so is what is made of them. EC2's
+model has eight hundred operations, and botocore makes a method of each; those are kept that this
+program calls.
 """
 
 from __future__ import annotations
@@ -14,6 +16,41 @@ from pathlib import Path
 from typing import Any
 
 from botocore.loaders import JSONFileLoader, Loader
+
+EC2_OPERATIONS = frozenset(
+    [
+        "AuthorizeSecurityGroupEgress",
+        "AuthorizeSecurityGroupIngress",
+        "CreateSecurityGroup",
+        "CreateSubnet",
+        "CreateTags",
+        "CreateVpc",
+        "DeleteNetworkInterface",
+        "DeleteSecurityGroup",
+        "DeleteSubnet",
+        "DeleteTags",
+        "DeleteVpc",
+        "DescribeAvailabilityZones",
+        "DescribeCarrierGateways",
+        "DescribeEgressOnlyInternetGateways",
+        "DescribeInternetGateways",
+        "DescribeNatGateways",
+        "DescribeNetworkAcls",
+        "DescribeNetworkInterfaces",
+        "DescribeRegions",
+        "DescribeRouteTables",
+        "DescribeSecurityGroupRules",
+        "DescribeSecurityGroups",
+        "DescribeSubnets",
+        "DescribeTransitGatewayVpcAttachments",
+        "DescribeVpcEndpoints",
+        "DescribeVpcPeeringConnections",
+        "DescribeVpcs",
+        "DescribeVpnGateways",
+        "RevokeSecurityGroupEgress",
+        "RevokeSecurityGroupIngress",
+    ]
+)
 
 
 class Files(JSONFileLoader):
@@ -42,6 +79,17 @@ class Models(Loader):
 
     def __init__(self, folders: Iterable[str]) -> None:
         super().__init__(list(folders), include_default_search_paths=False)
+
+    def load_service_model(
+        self, service_name: str, type_name: str, api_version: str | None = None
+    ) -> Any:
+        """Return a service's model; of EC2's operations those that are called here."""
+        model = super().load_service_model(service_name, type_name, api_version)
+        if (service_name, type_name) != ("ec2", "service-2"):
+            return model
+        operations = model["operations"].items()
+        called = {name: each for name, each in operations if name in EC2_OPERATIONS}
+        return {**model, "operations": called}
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         """Return every service that has a folder, whether or not with a file of this type."""

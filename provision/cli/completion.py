@@ -13,9 +13,14 @@ from collections.abc import Iterable
 from typing import Any
 
 
+def completes() -> bool:
+    """Return whether a shell asks for completions."""
+    return "_ARGCOMPLETE" in os.environ
+
+
 def offer(parser: argparse.ArgumentParser) -> None:
     """Answer a shell's request for completions, and end; else do nothing."""
-    if "_ARGCOMPLETE" not in os.environ:
+    if not completes():
         return
     try:
         import argcomplete

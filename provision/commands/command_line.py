@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from provision.cli.completion import offer
+from provision.cli.completion import completes, offer
 from provision.cli.options import refuse_without_config
 from provision.cli.parser import (
     HelpFormatter,
@@ -68,6 +68,7 @@ def prepare() -> Job:
 
 def arguments_of(argv: list[str]) -> argparse.Namespace:
     """Return the parsed arguments, with `work` to be called. Raises UsageError."""
+    named = next((word for word in argv if not word.startswith("-")), "")
     top = parser("python -m provision", DESCRIPTION, EXAMPLES)
     add_rehearsal_flag(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
@@ -76,8 +77,9 @@ def arguments_of(argv: list[str]) -> argparse.Namespace:
             name, help=words, description=words, allow_abbrev=False, epilog=examples_of(name),
             formatter_class=HelpFormatter, usage=f"{top.prog} {name} [FLAGS]",
         )  # fmt: skip
-        add_flags(command)
-        add_common_flags(command)
+        if name == named or completes():  # the flags of the others are of no use
+            add_flags(command)
+            add_common_flags(command)
         command.set_defaults(work=work, title=name)
     offer(top)
     if not argv:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provision.cli.options import Options, config_path
-from provision.cli.playground import Playground, folder, published
 from provision.context import opened
 from provision.engine.events import Display, Summary
 from provision.errors import UsageError
 from provision.views.spelling import program
 
 if TYPE_CHECKING:
+    from provision.cli.playground import Playground
     from provision.context import Run
     from provision.rehearsal import Rehearsal
 
@@ -127,6 +127,8 @@ def serve(run: Run, options: Options, rehearsal: Rehearsal, summary: Summary) ->
     What reaches it is shown, and published for the commands with `--rehearsal`.
     """
     run.output.summary(replace(summary, notes=(), next_commands=()))
+    from provision.cli.playground import published
+
     with published(playground(run, options, rehearsal)) as reachable:
         run.output.document(["", *how_to_reach(run, rehearsal, reachable=reachable)])
         options.stop.expected = True
@@ -138,6 +140,7 @@ def serve(run: Run, options: Options, rehearsal: Rehearsal, summary: Summary) ->
 
 def playground(run: Run, options: Options, rehearsal: Rehearsal) -> Playground:
     """Return where the rehearsal is, and with which flags the commands find its environment."""
+    from provision.cli.playground import Playground
     from provision.rehearsal import UNWANTED
 
     state = str(options.state)
@@ -158,6 +161,8 @@ def playground(run: Run, options: Options, rehearsal: Rehearsal) -> Playground:
 
 def how_to_reach(run: Run, rehearsal: Rehearsal, *, reachable: bool) -> Iterator[str]:
     """Yield how to reach a rehearsal from another terminal."""
+    from provision.cli.playground import folder
+
     yield "The rehearsal runs until Ctrl-C. In a second terminal:"
     if reachable:
         yield f"  {program('provision')} --rehearsal status"

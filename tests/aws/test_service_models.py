@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import Loader
 
-from provision.aws.service_models import Files, Models
+from provision.aws.service_models import EC2_OPERATIONS, Files, Models
+from provision.config import Config
+from provision.environment import environment
 from tests.support.commands import ROOT
 
+CONFIG = Config()
 SERVICES = ("apigatewayv2", "iam", "lambda", "logs", "pricing", "rds", "secretsmanager", "sts")
 
 
@@ -27,6 +33,32 @@ def test_a_model_is_botocores(models: Models, service: str) -> None:
     assert models.load_service_model(service, "service-2") == Loader().load_service_model(
         service, "service-2"
     )
+
+
+def test_ec2s_model_is_botocores_but_for_operations_that_nobody_calls(models: Models) -> None:
+    here, botocores = (each.load_service_model("ec2", "service-2") for each in (models, Loader()))
+    assert set(here["operations"]) == EC2_OPERATIONS
+    operations = {name: botocores["operations"][name] for name in EC2_OPERATIONS}
+    assert here == {**botocores, "operations": operations}
+
+
+def test_every_operation_of_ec2_that_the_policy_allows_can_be_called() -> None:
+    """What is called is in the policy (a whole life shows that): so it is all here."""
+    statements = chain.from_iterable(each.permissions() for each in environment(CONFIG))
+    allowed = {action for each in statements for action in each.actions}
+    named = {action.removeprefix("ec2:") for action in allowed if action.startswith("ec2:")}
+    by_others = {"DescribeAccountAttributes", "DescribeVpcAttribute"}  # RDS looks these up
+    assert named - by_others <= EC2_OPERATIONS
+
+
+def test_every_operation_of_ec2_in_the_code_can_be_called() -> None:
+    files = [path for top in ("provision", "teardown") for path in (ROOT / top).rglob("*.py")]
+    sources = [path.read_text() for path in files if "rehearsal" not in path.parts]
+    called = {name for text in sources for name in re.findall(r"\.ec2\.([a-z_]+)\(", text)}
+    listed = {name for text in sources for name in re.findall(r'"(describe_[a-z_]+)"', text)}
+    ec2 = Loader().load_service_model("ec2", "service-2")["operations"]
+    known = {xform_name(name): name for name in ec2}
+    assert {known[name] for name in called | (listed & known.keys())} <= EC2_OPERATIONS
 
 
 def test_what_there_is_no_model_of_is_refused_as_botocore_does(models: Models) -> None:
