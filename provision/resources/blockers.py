@@ -18,7 +18,9 @@ from provision.aws.advice import DENIED
 from provision.resources.ownership import ENVIRONMENT
 
 LAMBDA_INTERFACE = "AWS Lambda VPC ENI-"
-RDS_INTERFACE = "RDS"
+# An instance's interface is described as RDSNetworkInterface. How AWS describes a proxy's is not
+# documented: whatever names RDS or a proxy counts, and what says nothing.
+RDS_INTERFACE = re.compile(r"|.*(rds|db ?proxy|\bprx-).*", re.IGNORECASE | re.DOTALL)
 # What has interfaces in subnets, named in their descriptions: how its ids begin.
 INTERFACES_OF = {
     "NAT gateway": "nat",
@@ -262,7 +264,7 @@ def interfaces(aws: Aws, name: str, value: str) -> list[Blocker]:
         what = f"network interface {identity} is {each['Status']}"
         what += f": {about}" if about else ""
         what += f", attached to {instance}" if instance else ""
-        of_rds = each.get("RequesterManaged") and about.startswith(RDS_INTERFACE)
+        of_rds = each.get("RequesterManaged") and RDS_INTERFACE.fullmatch(about)
         command = removes_what_it_is_for(about, each.get("VpcId", ""))
         found.append(
             Blocker(

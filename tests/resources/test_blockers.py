@@ -116,6 +116,26 @@ def interface(**more: Any) -> Answers:
         ({}, "network interface eni-1 is in-use", True),
         ({"RequesterManaged": True}, "network interface eni-1 is in-use", False),
         (
+            {"Description": "RDSNetworkInterface", "RequesterManaged": True},
+            "network interface eni-1 is in-use: RDSNetworkInterface",
+            False,
+        ),
+        (
+            {"Description": "Network interface for DBProxy prx-0a1", "RequesterManaged": True},
+            "network interface eni-1 is in-use: Network interface for DBProxy prx-0a1",
+            False,
+        ),
+        (
+            {"Description": "RDSNetworkInterface"},  # somebody wrote that on his own
+            "network interface eni-1 is in-use: RDSNetworkInterface",
+            True,
+        ),
+        (
+            {"Description": "EFS mount target for fs-1 (fsmt-1)", "RequesterManaged": True},
+            "network interface eni-1 is in-use: EFS mount target for fs-1 (fsmt-1)",
+            True,
+        ),
+        (
             {"Description": "AWS Lambda VPC ENI-x", "RequesterManaged": True},
             "network interface eni-1 is in-use: AWS Lambda VPC ENI-x",
             True,
