@@ -85,7 +85,8 @@ class SimulatedTime:
                     return
             used = used_by_others()
             time.sleep(LOOK_SECONDS)
-            quiet = used_by_others() - used < NOTHING_SECONDS and not others_run()
+            quiet = not self._calls and used_by_others() - used < NOTHING_SECONDS
+            quiet = quiet and not others_run()
             with self._changed:
                 if quiet and not self._calls and self._wakes:
                     self._now = max(self._now, min(self._wakes))

@@ -62,8 +62,8 @@ def test_a_life_at_any_durations(
     change = [flag for flags in chance.sample(CHANGES, 2) for flag in flags]
 
     well(commands.up(*PACE))
-    copies = Counter(inventory.held()) - Counter(inventory.expected(ENVIRONMENT))
-    missing = Counter(inventory.expected(ENVIRONMENT)) - Counter(inventory.held())
+    held, expected = Counter(inventory.held()), Counter(inventory.expected(ENVIRONMENT))
+    copies, missing = held - expected, expected - held
     well(commands.up(*PACE, *change))
     left_alone = [flag for flag in change if flag != "--reset-password"]
     assert well(commands.up(*PACE, *left_alone)).counts(), "not at rest after the change"

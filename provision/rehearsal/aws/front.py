@@ -169,11 +169,13 @@ class Front:
         answer = behaviour(world, moto.call, moto.proceed) if behaviour else None
         if answer is None and not pages and not watched:
             return moto.raw()
+        of_moto = answer is None
         answer = dict(moto.proceed() if answer is None else answer)
         if watched:
             consistency.note(world, call, answer)
-        if pages:
-            paging.cut(world, call, answer)
+        less = pages and paging.cut(world, call, answer)
+        if of_moto and moto.in_one_page and not watched and not less:
+            return moto.raw()
         return write_answer(call, answer)
 
 
@@ -186,7 +188,9 @@ class _Asked:
         self._world = world
         self._request = environ, body
         self._pages = pages
+        self._given = call
         self.call = paging.unpaged(call) if pages else call
+        self.in_one_page = False  # moto's own bytes hold the whole list
         self._raw: Raw | None = None
         self._answer: dict[str, Any] | None = None
 
@@ -199,11 +203,19 @@ class _Asked:
     def proceed(self) -> dict[str, Any]:
         """moto's answer as a dict; of a list, the whole. Raises AwsError."""
         if self._answer is None:
-            if self._pages:
-                self._answer = paging.whole(self._world, self.call)
-            else:
-                self._answer = parse_answer(self.raw(), self.call.service, self.call.operation)
+            self._answer = self._whole() if self._pages else self._parsed()
         return self._answer
+
+    def _parsed(self) -> dict[str, Any]:
+        return parse_answer(self.raw(), self.call.service, self.call.operation)
+
+    def _whole(self) -> dict[str, Any]:
+        if self.call.params != self._given.params:  # moto is not asked for the page
+            return paging.whole(self._world, self.call, self._world.moto.ask(self.call))
+        first = self._parsed()
+        whole = paging.whole(self._world, self.call, dict(first))
+        self.in_one_page = whole == first
+        return whole
 
 
 def _read(environ: Environ, body: bytes, signed: Signed) -> Call:

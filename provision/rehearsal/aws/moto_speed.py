@@ -21,6 +21,29 @@ def apply() -> None:
 
     responses.method_names_from_class = cache(responses.method_names_from_class)
     serialize.xmltodict = SimpleNamespace(unparse=unparse)
+    picker = serialize.XFormedAttributePicker
+    picker.get_possible_keys = _keys_found_once(picker)
+
+
+def _keys_found_once(picker: Any) -> Any:
+    """Return a picker's `get_possible_keys` that finds the keys of a member of a class once.
+
+    They follow from the class of the object and from the member's shape alone.
+    """
+    find = picker.get_possible_keys
+    known: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def get_possible_keys(self: Any, context: Any) -> tuple[str, ...]:
+        shape = context.shape
+        about = shape and (shape.name, shape.type_name, shape.serialization.get("name"))
+        parent = getattr(getattr(shape, "parent", None), "name", None)
+        service = context.service_model.service_name
+        mark = (type(self), service, type(context.obj), context.key, about, parent)
+        if mark not in known:
+            known[mark] = tuple(find(self, context))
+        return known[mark]
+
+    return get_possible_keys
 
 
 def unparse(document: Mapping[str, Any], full_document: bool = True, **_: Any) -> str:

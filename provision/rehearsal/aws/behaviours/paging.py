@@ -52,10 +52,9 @@ def unpaged(call: Call) -> Call:
     )
 
 
-def whole(world: World, call: Call) -> dict[str, Any]:
-    """moto's whole list, also where moto itself has pages."""
+def whole(world: World, call: Call, answer: dict[str, Any]) -> dict[str, Any]:
+    """moto's whole list, also where moto itself has pages, of which `answer` is the first."""
     data = _paginators(call.service)[call.operation]
-    answer = world.moto.ask(call)
     last = answer
     while token := last.get(data["output_token"]):
         params = {**call.params, data["input_token"]: token}
@@ -66,8 +65,8 @@ def whole(world: World, call: Call) -> dict[str, Any]:
     return answer
 
 
-def cut(world: World, call: Call, answer: dict[str, Any]) -> None:
-    """Cuts the whole list in `answer` down to the page that `call` asks for."""
+def cut(world: World, call: Call, answer: dict[str, Any]) -> bool:
+    """Cuts the whole list in `answer` down to the page that `call` asks for: whether it is less."""
     data = _paginators(call.service)[call.operation]
     start = _offset(call.get(data["input_token"]))
     size = world.behaviours.page_size
@@ -84,6 +83,7 @@ def cut(world: World, call: Call, answer: dict[str, Any]) -> None:
         answer[data["output_token"]] = _token(start + size)
     if "more_results" in data:
         answer[data["more_results"]] = more
+    return more or start > 0
 
 
 def _result_keys(data: dict[str, Any]) -> list[str]:
