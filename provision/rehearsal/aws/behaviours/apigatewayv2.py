@@ -28,14 +28,8 @@ def create_api(world: World, call: Call, proceed: Proceed) -> Answer:
     return _reachable(world, call, proceed())
 
 
-def get_api(world: World, call: Call, proceed: Proceed) -> Answer:
-    """See `create_api`."""
-    return _reachable(world, call, proceed())
-
-
-def update_api(world: World, call: Call, proceed: Proceed) -> Answer:
-    """See `create_api`."""
-    return _reachable(world, call, proceed())
+get_api = create_api
+update_api = create_api
 
 
 def get_apis(world: World, call: Call, proceed: Proceed) -> Answer:
@@ -133,9 +127,7 @@ def create_integration(world: World, call: Call, proceed: Proceed) -> None:
     _check_timeout(world, call)
 
 
-def update_integration(world: World, call: Call, proceed: Proceed) -> None:
-    """See `create_integration`."""
-    _check_timeout(world, call)
+update_integration = create_integration
 
 
 def delete_integration(world: World, call: Call, proceed: Proceed) -> None:

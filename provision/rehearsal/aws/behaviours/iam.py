@@ -60,19 +60,9 @@ def attach_role_policy(world: World, call: Call, proceed: Proceed) -> None:
     _make_known(world, call.get("PolicyArn", ""))
 
 
-def detach_role_policy(world: World, call: Call, proceed: Proceed) -> None:
-    """See `attach_role_policy`."""
-    _make_known(world, call.get("PolicyArn", ""))
-
-
-def get_policy(world: World, call: Call, proceed: Proceed) -> None:
-    """See `attach_role_policy`."""
-    _make_known(world, call.get("PolicyArn", ""))
-
-
-def get_policy_version(world: World, call: Call, proceed: Proceed) -> None:
-    """See `attach_role_policy`."""
-    _make_known(world, call.get("PolicyArn", ""))
+detach_role_policy = attach_role_policy
+get_policy = attach_role_policy
+get_policy_version = attach_role_policy
 
 
 def create_service_linked_role(world: World, call: Call, proceed: Proceed) -> Answer:

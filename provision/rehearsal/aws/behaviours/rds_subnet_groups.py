@@ -61,15 +61,13 @@ def list_tags_for_resource(world: World, call: Call, proceed: Proceed) -> None:
     _tagged(world, call)
 
 
+remove_tags_from_resource = list_tags_for_resource
+
+
 def add_tags_to_resource(world: World, call: Call, proceed: Proceed) -> None:
     """See `list_tags_for_resource`."""
     if world.behaviours.refusals:
         rds_tags.check(call)
-    _tagged(world, call)
-
-
-def remove_tags_from_resource(world: World, call: Call, proceed: Proceed) -> None:
-    """See `list_tags_for_resource`."""
     _tagged(world, call)
 
 

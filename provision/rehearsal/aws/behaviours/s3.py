@@ -45,9 +45,7 @@ def get_object(world: World, call: Call, proceed: Proceed) -> None:
     _check_may_know(world, call)
 
 
-def head_object(world: World, call: Call, proceed: Proceed) -> None:
-    """See `get_object`."""
-    _check_may_know(world, call)
+head_object = get_object
 
 
 def _check_may_know(world: World, call: Call) -> None:

@@ -56,24 +56,10 @@ def put_secret_value(world: World, call: Call, proceed: Proceed) -> None:
     _check_there(world, call)
 
 
-def update_secret(world: World, call: Call, proceed: Proceed) -> None:
-    """Refused while scheduled for deletion."""
-    _check_there(world, call)
-
-
-def get_secret_value(world: World, call: Call, proceed: Proceed) -> None:
-    """Refused while scheduled for deletion."""
-    _check_there(world, call)
-
-
-def tag_resource(world: World, call: Call, proceed: Proceed) -> None:
-    """Refused while scheduled for deletion."""
-    _check_there(world, call)
-
-
-def untag_resource(world: World, call: Call, proceed: Proceed) -> None:
-    """Refused while scheduled for deletion."""
-    _check_there(world, call)
+update_secret = put_secret_value
+get_secret_value = put_secret_value
+tag_resource = put_secret_value
+untag_resource = put_secret_value
 
 
 def _check_there(world: World, call: Call) -> None:
