@@ -87,12 +87,25 @@ def mutants(record: Record) -> str:
     return "\n".join(lines)
 
 
+def behaviours(record: Record) -> str:
+    """Return how many of the rehearsal's behaviours a report names when AWS lacks them."""
+    rows = record["behaviours"]
+    shown = {name: each for name, each in rows.items() if each["shown"]}
+    missed = [f"`{name}`" for name, each in shown.items() if not each["named"]]
+    text = (
+        f"Of {len(rows)} behaviours, {len(shown)} are such that a run must show them; a report of "
+        f"a life without one names {len(shown) - len(missed)} of them "
+        f"({1 - len(missed) / len(shown):.1%})"
+    )
+    return textwrap.fill(text + (f"; not {', '.join(missed)}." if missed else "."), WIDTH)
+
+
 def quantity(value: float, unit: str) -> str:
     """Return a figure with its unit."""
     return f"{value:.2f} s" if unit == "s" else f"{value:.0f} {unit}"
 
 
-WRITERS = {"sweeps": sweeps, "bench": bench, "mutants": mutants}
+WRITERS = {"sweeps": sweeps, "bench": bench, "mutants": mutants, "behaviours": behaviours}
 
 
 def documents() -> list[Path]:
