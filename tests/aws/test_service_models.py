@@ -8,6 +8,7 @@ import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore import xform_name
@@ -28,11 +29,20 @@ def models() -> Models:
     return Models(Loader().search_paths)
 
 
+def names_of(model: dict[str, Any]) -> dict[str, Any]:
+    """What a model is made of: botocore changes details of a model in place, once it is in use."""
+    return {
+        "parts": set(model),
+        "operations": set(model["operations"]),
+        "shapes": set(model["shapes"]),
+        "metadata": model["metadata"],
+    }
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_model_is_botocores(models: Models, service: str) -> None:
-    assert models.load_service_model(service, "service-2") == Loader().load_service_model(
-        service, "service-2"
-    )
+    here, botocores = (each.load_service_model(service, "service-2") for each in (models, Loader()))
+    assert names_of(here) == names_of(botocores)
 
 
 @pytest.mark.parametrize("service", sorted(REDUCED))
@@ -41,10 +51,8 @@ def test_a_model_is_botocores_but_for_operations_that_nobody_calls(
 ) -> None:
     here, botocores = (each.load_service_model(service, "service-2") for each in (models, Loader()))
     called = {name for name in botocores["operations"] if name in OPERATIONS}
-    assert set(here["operations"]) == called
     assert len(called) >= 9
-    assert here.keys() == botocores.keys()
-    assert here["shapes"].keys() == botocores["shapes"].keys()
+    assert names_of(here) == {**names_of(botocores), "operations": called}
 
 
 def test_every_operation_that_the_policy_allows_can_be_called() -> None:

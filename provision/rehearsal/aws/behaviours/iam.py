@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import Any
 
@@ -114,11 +115,15 @@ def _is_json(text: str) -> bool:
 
 
 @cache
-def _aws_policies() -> dict[str, Any]:
-    from moto.iam.aws_managed_policies import aws_managed_policies_data
+def _aws_policy(name: str) -> dict[str, Any] | None:
+    """Return one of AWS's own policies: reading all of moto's five million letters takes long."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data as policies
 
-    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
-    return policies
+    found = re.search(rf"^\s*{re.escape(json.dumps(name))}:\s*", policies, re.MULTILINE)
+    policy: dict[str, Any] | None = None
+    if found:
+        policy, _ = json.JSONDecoder().raw_decode(policies, found.end())
+    return policy
 
 
 def _make_known(world: World, arn: str) -> None:
@@ -130,7 +135,7 @@ def _make_known(world: World, arn: str) -> None:
     name = name.rpartition("/")[2]
     if not owner.endswith(":iam::aws") or arn in backend.managed_policies:
         return
-    data = _aws_policies().get(name)
+    data = _aws_policy(name)
     if data is None:
         return
     policy = AWSManagedPolicy.from_data(name, backend.account_id, backend.region_name, data)
