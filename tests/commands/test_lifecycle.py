@@ -37,6 +37,7 @@ def test_up_and_down_leave_the_account_as_it_was(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
     neighbours(account)
+    rehearsal.advance(60)  # their VPC is available
     before, calls = account.everything(), len(rehearsal.journal())
     first = commands.up()
     assert first.code == 0, first.stdout[-1500:]

@@ -42,8 +42,7 @@ def main() -> int:
     faults = [] if options.paths else list(known(options.only))
     if options.only and not faults:
         raise SystemExit(f"not in known.toml: {options.only}")
-    rehearsals = not options.known or any(needs_rehearsal(each.tests) for each in faults)
-    with Runner(options.jobs, rehearsals=rehearsals) as runner:
+    with Runner(options.jobs, rehearsals=not options.known) as runner:
         if not options.paths:
             for each in {each.tests: each for each in faults}.values():
                 as_it_is(runner, each.module, each.tests)
@@ -92,11 +91,6 @@ def known(only: str | None = None) -> Iterator[Job]:
     for each in read("known.toml")["fault"]:
         if only in (None, each["name"]):
             yield job_of(each)
-
-
-def needs_rehearsal(tests: Iterable[str]) -> bool:
-    """Return whether tests are run against a rehearsed AWS."""
-    return any(path.startswith("tests/teardown/") for path in tests)
 
 
 def job_of(fault: dict[str, Any]) -> Job:

@@ -16,6 +16,7 @@ import pytest
 T = TypeVar("T")
 
 
+@pytest.hookimpl(optionalhook=True)  # mutants are run without xdist
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many workers `-n auto` starts: tests wait, too, for AWS and for processes."""
     return (os.cpu_count() or 1) * 3 // 2
