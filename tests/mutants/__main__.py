@@ -42,22 +42,22 @@ def main() -> int:
     faults = [] if options.paths else list(known(options.only))
     if options.only and not faults:
         raise SystemExit(f"not in known.toml: {options.only}")
-    with Runner(options.jobs, rehearsals=not options.known) as runner:
-        if not options.paths:
-            for each in {each.tests: each for each in faults}.values():
-                as_it_is(runner, each.module, each.tests)
-            survived = list(survivors_of(runner.run(faults)))
-            good = not survived
-            print(f"{KNOWN}: {len(survived)} survived", *survived, sep="\n  ", flush=True)
-        for target in targets if not options.known else ():
-            if options.paths and target["path"] not in options.paths:
-                continue
-            total, survivors = tried(runner, target)
-            if told(target["path"], total, survivors, reasons.get(target["path"], {})):
-                killed = total - len(survivors)
-                figures.append({"path": target["path"], "mutants": total, "killed": killed})
-            else:
-                good = False
+    runner = Runner(options.jobs)
+    if not options.paths:
+        for each in {each.tests: each for each in faults}.values():
+            as_it_is(runner, each.module, each.tests)
+        survived = list(survivors_of(runner.run(faults)))
+        good = not survived
+        print(f"{KNOWN}: {len(survived)} survived", *survived, sep="\n  ", flush=True)
+    for target in targets if not options.known else ():
+        if options.paths and target["path"] not in options.paths:
+            continue
+        total, survivors = tried(runner, target)
+        if told(target["path"], total, survivors, reasons.get(target["path"], {})):
+            killed = total - len(survivors)
+            figures.append({"path": target["path"], "mutants": total, "killed": killed})
+        else:
+            good = False
     record(figures, [each["path"] for each in targets])
     return 0 if good else 1
 

@@ -10,11 +10,9 @@ import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
-import json
 import os
 import resource
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,8 +29,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # What the tests and the project import of others, so that no fork has to.
 HEAVY = ("boto3", "botocore.session", "hypothesis", "rich.console", "tenacity", "unittest.mock")
-# How tests start a rehearsal; asked of another process: this one imports nothing of the project.
-ASK = "import json; from tests.support.servers import REHEARSAL; print(json.dumps(REHEARSAL))"
 FACTOR, MARGIN = 4.0, 3.0  # a mutant may use so much more CPU (seconds) than the tests as they are
 BROKEN = 70  # the exit code of a fork that did not get as far as pytest
 NO_RUN = (BROKEN, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED)
@@ -62,7 +58,6 @@ class Outcome:
 @dataclass
 class _Running:
     job: Job
-    slot: int
     log: IO[bytes]
     deadline: float = field(default_factory=lambda: time.monotonic() + WALL_SECONDS)
 
@@ -70,43 +65,23 @@ class _Running:
 class Runner:
     """Makes runs, as many at once as there are slots."""
 
-    def __init__(self, slots: int, *, rehearsals: bool = True) -> None:
+    def __init__(self, slots: int) -> None:
         for name in HEAVY:
             importlib.import_module(name)
         assert not any(name.split(".")[0] in ("provision", "teardown") for name in sys.modules)
         self._slots = slots
-        self._rehearsals = 2 if rehearsals else 0  # for a slot: as many as conftest.py's fixtures
-        self._servers: list[subprocess.Popen[str]] = []
-        self._served: list[str] = []  # for each slot, what its rehearsals say of themselves
-
-    def __enter__(self) -> Runner:
-        """Start what all runs of a slot share: rehearsals, for the fixtures."""
-        for _ in range(self._slots):
-            pair = [_rehearsal() for _ in range(self._rehearsals)]
-            self._servers += pair
-            lines = [each.stdout.readline() for each in pair if each.stdout]
-            self._served.append(f"[{','.join(lines)}]")  # "[]" where none are wanted
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each in self._servers:
-            each.communicate()
 
     def run(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Outcome]]:
         """Yield how each run ended, in the order of their ends."""
         waiting, running = deque(jobs), dict[int, _Running]()
-        free = list(range(self._slots))
         while waiting or running:
-            while waiting and free:
-                slot = free.pop()
-                pid, started = self._fork(waiting.popleft(), slot)
+            while waiting and len(running) < self._slots:
+                pid, started = self._fork(waiting.popleft())
                 running[pid] = started
             for pid, outcome in _ended(running):
-                ended = running.pop(pid)
-                free.append(ended.slot)
-                yield ended.job, outcome
+                yield running.pop(pid).job, outcome
 
-    def _fork(self, job: Job, slot: int) -> tuple[int, _Running]:
+    def _fork(self, job: Job) -> tuple[int, _Running]:
         log = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the run has ended
         sys.stdout.flush()
         pid = os.fork()
@@ -114,25 +89,13 @@ class Runner:
             code = BROKEN
             try:
                 os.setsid()
-                os.environ["REHEARSALS"] = self._served[slot]
                 code = _be(job, log.fileno())
             except BaseException:
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 os._exit(code)
-        return pid, _Running(job, slot, log)
-
-
-def _rehearsal() -> subprocess.Popen[str]:
-    arguments = json.loads(subprocess.check_output([sys.executable, "-c", ASK], cwd=ROOT))
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+        return pid, _Running(job, log)
 
 
 def _ended(running: dict[int, _Running]) -> Iterator[tuple[int, Outcome]]:

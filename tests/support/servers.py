@@ -18,8 +18,6 @@ from provision.cli.clean_environ import cleaned
 from provision.rehearsal import UNWANTED, Remote
 from tests.support.commands import ROOT, measured
 
-SERVED = "REHEARSALS"
-
 # moto's own server, as anybody would start it: nothing of ours is in it.
 PLAIN_MOTO = """
 import json, sys
@@ -36,18 +34,11 @@ server.stop()
 REHEARSAL = (
     "-m", "provision.rehearsal", "--speed", "2000", "--no-data-plane", "--control", "--typical",
 )  # fmt: skip
-_served: list[Mapping[str, Any]] = json.loads(os.environ.pop(SERVED, "[]"))
 
 
 @contextlib.contextmanager
 def rehearsal_server(*flags: str) -> Iterator[Remote]:
-    """A rehearsed AWS (see REHEARSAL), started with `flags` beside, or one that is served already.
-
-    The environment variable REHEARSALS names those: what each prints when it starts, as JSON.
-    """
-    if _served and not flags:
-        yield Remote(_served.pop())
-        return
+    """A rehearsed AWS (see REHEARSAL), started with `flags` beside."""
     with _serving([*REHEARSAL, *flags]) as about:
         yield Remote(about)
 

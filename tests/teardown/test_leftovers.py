@@ -16,6 +16,7 @@ from provision.context import Run
 from provision.environment import environment
 from provision.errors import LeftBehind, ProvisionError
 from provision.resources.base import Seen
+from provision.views.style import parts_of
 from teardown.leftovers import COPY, SWEEPS, Leftover, Search, check_nothing_left
 from tests.support.answers import AnsweringAws, Answers, refusal, to
 from tests.support.names import REGION
@@ -385,6 +386,8 @@ def test_what_is_left_is_an_error_that_names_all_of_it() -> None:
         ("secrets", "2", f"one; two waits for its deletion since {SINCE}"),
         ("VPCs", "2", "vpc-9; vpc-1"),
     ]
+    links = [part.url for part in parts_of(rows[-1][2]) if part.url]
+    assert [link.rpartition("=")[2] for link in links] == ["vpc-9", "vpc-1"]
     assert {kind: len(those) for kind, those in told.left.items()} == {"secrets": 2, "VPCs": 2}
     first = {"kind": "secret", "identity": "one", "why": "", "since": "", "foreign": False}
     assert told.left["secrets"][0] == first
