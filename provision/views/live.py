@@ -80,6 +80,7 @@ class Live(Plain):
         return self._changed.set()
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        reason = reason.removeprefix(f"{resource.step}: ")
         if not self._animated:
             super().status(resource, status, reason)
         elif self._progress.status(resource, status, reason):

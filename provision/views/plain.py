@@ -114,6 +114,7 @@ class Plain(Display):
             self._stamped(f"{resource.step}: {doing}")
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
+        reason = reason.removeprefix(f"{resource.step}: ")  # the line begins with it
         if self._progress.status(resource, status, reason) and status and not self._brief:
             self._stamped(f"{resource.step}: {state_and_reason(status, reason)}")
 
