@@ -81,6 +81,25 @@ def test_a_document_is_text_that_a_person_can_read_and_back() -> None:
     assert text.endswith("}\n")
 
 
+def test_each_step_and_each_run_has_a_line_of_its_own() -> None:
+    steps = {"vpc": {"phase": "ready"}, "api": {}}
+    assert serialise({"serial": 7, "steps": steps, "runs": ["one", "two"]}).splitlines() == [
+        "{",
+        ' "version": 1,',
+        ' "serial": 7,',
+        ' "steps": {',
+        '  "vpc": {"phase": "ready"},',
+        '  "api": {}',
+        " },",
+        ' "runs": [',
+        '  "one",',
+        '  "two"',
+        " ]",
+        "}",
+    ]
+    assert ' "steps": {},\n "runs": []\n' in serialise({"steps": {}, "runs": []})
+
+
 def test_what_is_written_is_of_our_version_unless_it_says_otherwise() -> None:
     assert json.loads(serialise({"serial": 1})) == {"version": 1, "serial": 1}
 

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
 import pytest
 
+from provision.aws.account import Aws, make_session
 from provision.cli.options import Options
+from provision.config import Config, EnvironmentSettings
 from provision.context import opened
 from provision.engine.events import Display
+from provision.environment import environment
 from provision.errors import LeftBehind
-from provision.rehearsal import Remote
 from provision.resources.base import Seen
-from teardown.leftovers import SWEEPS, Leftover, check_nothing_left
+from provision.resources.template import Template
+from teardown.leftovers import SWEEPS, Leftover, Search, check_nothing_left
+from tests.rehearsal.aws.control_plane import (
+    Network,
+    PlayedAccount,
+    frozen,
+    instance_parameters,
+    trust,
+    zipped,
+)
+from tests.rehearsal.aws.control_plane import (
+    account as rehearsed,
+)
 from tests.support.account import Account
 from tests.support.built import Built
 from tests.support.commands import Commands
-from tests.support.names import NAME
+from tests.support.names import NAME, REGION
 
 MINE = {"provision:environment": NAME}
-OTHERS = {"provision:environment": f"{NAME}-2", "team": "theirs"}
 UP = {  # what an environment that is up leaves where nobody takes it away
     "DB instances": 1,
     "RDS Proxies": 2,
@@ -40,7 +54,6 @@ UP = {  # what an environment that is up leaves where nobody takes it away
     "subnets": 3,
     "VPCs": 1,
 }
-Make = Callable[[Account, dict[str, str]], None]
 
 
 class Told(Display):
@@ -160,107 +173,8 @@ def test_an_empty_account_has_nothing_left(commands: Commands) -> None:
     assert found(commands) == {}
 
 
-# --- what nobody made on purpose ------------------------------------------------------------------
-
-
-def ec2_tags(kind: str, tags: dict[str, str]) -> list[dict[str, Any]]:
-    return [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]
-
-
 def listed(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def vpc(account: Account, tags: dict[str, str]) -> None:
-    account.ec2.create_vpc(CidrBlock="10.9.0.0/16", TagSpecifications=ec2_tags("vpc", tags))
-
-
-def secret(account: Account, tags: dict[str, str]) -> None:
-    account.secretsmanager.create_secret(Name="old", SecretString="-", Tags=listed(tags))
-
-
-def secret_that_waits(account: Account, tags: dict[str, str]) -> None:
-    secret(account, tags)
-    account.secretsmanager.delete_secret(SecretId="old", RecoveryWindowInDays=30)
-
-
-def role(account: Account, tags: dict[str, str]) -> None:
-    account.iam.create_role(
-        RoleName=f"{NAME}-api-{account.region}",
-        AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}',
-        Tags=listed(tags),
-    )
-
-
-def api(account: Account, tags: dict[str, str]) -> None:
-    account.apigatewayv2.create_api(Name="another-name", ProtocolType="HTTP", Tags=tags)
-
-
-def log_group(account: Account, tags: dict[str, str]) -> None:
-    account.logs.create_log_group(logGroupName=f"/aws/lambda/{NAME}-iam", tags=tags)
-
-
-def subnet_group(account: Account, tags: dict[str, str]) -> None:
-    vpc_id = account.ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    subnets = [
-        account.ec2.create_subnet(
-            VpcId=vpc_id, CidrBlock=f"10.9.{n}.0/24", AvailabilityZone=f"{account.region}{zone}"
-        )["Subnet"]["SubnetId"]
-        for n, zone in ((1, "a"), (2, "c"))
-    ]
-    account.rds.create_db_subnet_group(
-        DBSubnetGroupName=f"{NAME}-database",
-        DBSubnetGroupDescription="-",
-        SubnetIds=subnets,
-        Tags=listed(tags),
-    )
-
-
-ALONE: dict[str, tuple[str, Make]] = {
-    "a VPC": ("VPCs", vpc),
-    "a secret": ("secrets", secret),
-    "a secret that waits for its deletion": ("secrets", secret_that_waits),
-    "a role": ("roles", role),
-    "an API of any name": ("HTTP APIs", api),
-    "a log group": ("log groups", log_group),
-    "a DB subnet group": ("DB subnet groups", subnet_group),
-}
-
-
-@pytest.mark.parametrize("what", ALONE)
-def test_one_thing_that_is_left_is_found_by_itself(
-    commands: Commands, account: Account, rehearsal: Remote, what: str
-) -> None:
-    rehearsal.set_manners(consistency=False)
-    kind, make = ALONE[what]
-    account.iam.create_service_linked_role(AWSServiceName="rds.amazonaws.com")
-    make(account, MINE)
-    assert found(commands) == {kind: 1}
-
-
-@pytest.mark.parametrize("what", ALONE)
-def test_the_same_thing_of_somebody_else_is_none(
-    commands: Commands, account: Account, rehearsal: Remote, what: str
-) -> None:
-    rehearsal.set_manners(consistency=False)
-    account.iam.create_service_linked_role(AWSServiceName="rds.amazonaws.com")
-    ALONE[what][1](account, OTHERS)
-    assert found(commands) == {}
-
-
-def test_a_log_group_without_tags_that_nobody_writes_to_is_found(
-    commands: Commands, account: Account
-) -> None:
-    log_group(account, {})
-    assert found(commands) == {"log groups": 1}
-
-
-def test_a_secret_that_waits_says_so_and_since_when(commands: Commands, account: Account) -> None:
-    secret_that_waits(account, MINE)
-    with checking(commands) as (told, _):
-        count, words = told.rows["secrets"]
-        assert count == "1"
-        assert words.startswith("old waits for its deletion since 20")
 
 
 # --- the snapshot that is kept on purpose ---------------------------------------------------------
@@ -308,3 +222,195 @@ def test_a_snapshot_alone_is_what_was_kept(built: Built, snapshot: str) -> None:
     ):
         assert [(each.kind, each.identity) for each in ended] == [("DB snapshot", snapshot)]
         assert told.counts() == {"snapshots": 0}
+
+
+# --- one thing of each kind ---------------------------------------------------------------------
+
+DEMO = "demo"
+TEMPLATE = environment(Config(EnvironmentSettings(name=DEMO, region=REGION)), packed=False)
+INSTANCE = TEMPLATE.db_instance.name
+
+
+class Estate:
+    """One thing of each kind under the names of the environment `demo`, marked as `whose`."""
+
+    def __init__(self, account: PlayedAccount, whose: str, template: Template = TEMPLATE) -> None:
+        self.account, self.template = account, template
+        self.tags = {"provision:environment": whose, "provision:step": "x"}
+        self.tag_list = [{"Key": key, "Value": value} for key, value in self.tags.items()]
+        self.network = self._network()
+        self.identities: dict[str, set[str]] = {
+            "VPCs": {self.network.vpc},
+            "subnets": set(self.network.subnets),
+            "security groups": {
+                self.network.function,
+                self.network.proxy,
+                self.network.database,
+            },
+            "network interfaces": {self._interface()},
+            **self._database(),
+            **self._access(),
+            **self._serving(whose),
+        }
+
+    def _network(self) -> Network:
+        network = self.account.network()
+        groups = [network.function, network.proxy, network.database]
+        everything = [network.vpc, *network.subnets, *groups]
+        self.account.ec2.create_tags(Resources=everything, Tags=self.tag_list)
+        return network
+
+    def _interface(self) -> str:
+        interface = self.account.ec2.create_network_interface(
+            SubnetId=self.network.subnets[0], Description="AWS Lambda VPC ENI-x"
+        )
+        return str(interface["NetworkInterface"]["NetworkInterfaceId"])
+
+    def _database(self) -> dict[str, set[str]]:
+        rds, group = self.account.rds, self.template.db_subnet_group.name
+        self.account.rds_ready()
+        rds.create_db_subnet_group(
+            DBSubnetGroupName=group,
+            DBSubnetGroupDescription="x",
+            SubnetIds=self.network.subnets,
+            Tags=self.tag_list,
+        )
+        parameters = instance_parameters(
+            self.network,
+            DBInstanceIdentifier=INSTANCE,
+            DBSubnetGroupName=group,
+            Tags=self.tag_list,
+        )
+        backup = rds.create_db_instance(**parameters)["DBInstance"]["DbiResourceId"]
+        self.account.pass_time(3600)
+        rds.create_db_snapshot(
+            DBInstanceIdentifier=INSTANCE, DBSnapshotIdentifier="kept", Tags=self.tag_list
+        )
+        self.account.pass_time(3600)
+        rds.delete_db_instance(
+            DBInstanceIdentifier=INSTANCE, SkipFinalSnapshot=True, DeleteAutomatedBackups=False
+        )
+        self.account.pass_time(3600)
+        rds.create_db_instance(**parameters | {"DBInstanceIdentifier": "renamed"})
+        secret = self.account.secret(name="login")
+        proxy = self.template.proxies["iam"].name
+        role = self.account.role("proxy", "rds.amazonaws.com")
+        arn = self.account.proxy(self.network, secret, role, proxy)["DBProxyArn"]
+        rds.add_tags_to_resource(ResourceName=arn, Tags=self.tag_list)
+        return {
+            "DB subnet groups": {group},
+            "DB instances": {"renamed"},
+            "snapshots": {"kept"},
+            "automated backups": {backup},
+            "RDS Proxies": {proxy},
+        }
+
+    def _access(self) -> dict[str, set[str]]:
+        secrets, role = self.account.secretsmanager, self.template.function_roles["iam"].name
+        for name in (self.template.secret.name, "deleted"):
+            secrets.create_secret(Name=name, SecretString="{}", Tags=self.tag_list)
+        secrets.delete_secret(SecretId="deleted", RecoveryWindowInDays=30)
+        self.account.iam.create_role(
+            RoleName=role,
+            AssumeRolePolicyDocument=trust("lambda.amazonaws.com"),
+            Tags=self.tag_list,
+        )
+        return {"secrets": {self.template.secret.name, "deleted"}, "roles": {role}}
+
+    def _serving(self, whose: str) -> dict[str, set[str]]:
+        layer, function = self.template.layer.name, self.template.functions["iam"].name
+        role = self.account.function_role("other")
+        self.account.pass_time(3600)
+        self.account.function(role, function, Tags=self.tags)
+        self.account.lambda_.publish_layer_version(
+            LayerName=layer,
+            Description=f"provision:environment={whose} sha256=x",
+            Content={"ZipFile": zipped()},
+        )
+        api = self.account.apigatewayv2.create_api(Name=DEMO, ProtocolType="HTTP", Tags=self.tags)
+        logs, group = self.account.logs, self.template.function_logs["password"].name
+        logs.create_log_group(logGroupName=group, tags=self.tags)
+        return {
+            "functions": {function},
+            "layer versions": {f"{layer}:1"},
+            "HTTP APIs": {api["ApiId"]},
+            "log groups": {group},
+        }
+
+    def left(self, *kinds: str) -> dict[str, list[Leftover]]:
+        """What the check finds of these kinds for the environment `demo`."""
+        with (
+            self.account.rehearsal.applied(),
+            contextlib.closing(Aws(make_session(None, REGION), environment=DEMO)) as aws,
+        ):
+            search = Search(aws, DEMO, self.template, {})
+            return {kind: list(SWEEPS[kind](search)) for kind in kinds}
+
+
+@pytest.mark.slow
+def test_what_is_ours_is_found_kind_by_kind() -> None:
+    with rehearsed(frozen()) as empty:
+        ours = Estate(empty, DEMO)
+        found = ours.left(*SWEEPS)
+    missing = {
+        kind: identities
+        for kind, identities in ours.identities.items()
+        if not identities <= {each.identity for each in found[kind]}
+    }
+    assert missing == {}
+    assert ours.identities.keys() == SWEEPS.keys()
+    why = {each.identity: each.why for each in found["secrets"]}
+    assert why == {"deleted": "waits for its deletion", TEMPLATE.secret.name: ""}
+
+
+@pytest.mark.slow
+def test_nothing_of_somebody_elses_is_found_though_it_has_our_names() -> None:
+    with rehearsed(frozen()) as empty:
+        theirs = Estate(empty, "demo-2")  # begins as our name does
+        assert theirs.left(*SWEEPS) == {kind: [] for kind in SWEEPS}
+        # A log group without tags is ours, unless who writes there is somebody's.
+        written = TEMPLATE.function_logs["iam"].name  # by the function `iam`, which exists
+        orphaned = TEMPLATE.proxy_logs["password"].name  # there is no proxy `password`
+        for group in (written, orphaned):
+            empty.logs.create_log_group(logGroupName=group)
+        assert [each.identity for each in theirs.left("log groups")["log groups"]] == [orphaned]
+
+
+# --- what a person keeps --------------------------------------------------------------------------
+
+
+def reported(events: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What the check reported as left, by kind."""
+    return {each["kind"]: [one["identity"] for one in each["left"]] for each in events}
+
+
+@pytest.mark.slow
+def test_a_final_snapshot_is_kept_whatever_case_its_name_has(commands: Commands) -> None:
+    assert commands.up("--no-check").code == 0
+    down = commands.teardown("--final-snapshot", "Before-We-Left")
+    assert down.code == 0, down
+    assert not any(reported(down.of("left")).values())
+
+
+@pytest.mark.slow
+def test_the_snapshots_name_excuses_nothing_but_the_snapshot(
+    commands: Commands, account: Account
+) -> None:
+    assert commands.up("--no-check").code == 0
+    tags = [{"Key": "provision:environment", "Value": "rds-proxy-auth"}]
+    account.secretsmanager.create_secret(Name="keep-me", SecretString="{}", Tags=tags)
+    down = commands.teardown("--final-snapshot", "keep-me")
+    assert down.code == 1, down
+    assert reported(down.of("left"))["secrets"] == ["keep-me"]
+    assert reported(down.of("left"))["snapshots"] == []
+    assert "secret keep-me" in json.dumps(down.error)
+
+
+@pytest.mark.slow
+def test_a_rehearsed_teardown_takes_the_final_snapshot(commands: Commands) -> None:
+    patient = ("--set", "wait.timeout_minutes=90")
+    result = commands.run("teardown", "--dry-run", "--final-snapshot", "Before-We-Left", *patient)
+    assert result.code == 0, result
+    (line,) = (line for line in result.stdout.splitlines() if line.startswith("snapshots "))
+    assert "0" in line.split()
+    assert "before-we-left" in line
