@@ -86,6 +86,17 @@ def test_what_is_no_news_is_not_written(state: State, path: Path) -> None:
     assert state.serial == 1
 
 
+def test_what_is_new_is_another_version(state: State) -> None:
+    before = state.version()
+    state.record("vpc", READY, {"id": "vpc-1"})
+    recorded = state.version()
+    assert recorded != before
+    state.record("vpc", READY, {"id": "vpc-1"})
+    assert state.version() == recorded
+    state.add_run(RUN)
+    assert state.version() != recorded
+
+
 def test_nobody_else_may_read_it(state: State, path: Path) -> None:
     before = os.umask(0)
     try:
