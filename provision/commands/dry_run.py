@@ -63,11 +63,11 @@ def rehearsed(
             next_step="For example: --rehearse-db 127.0.0.1:3306; without it SQLite is used.",
         ) from None
     seed = new_seed() if seed is None else seed
+    # What RDS upgrades within hours would be down within seconds here, while a login is shown.
+    behaviours = Behaviours(speed=speed, seed=seed, upgrades_minor_version=False)
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
-        Rehearsal(
-            Behaviours(speed=speed, seed=seed), region=config.environment.region, database=database
-        ) as rehearsal,
+        Rehearsal(behaviours, region=config.environment.region, database=database) as rehearsal,
         rehearsal.applied(),
     ):
         output.note(f"rehearsal: no AWS, no bill; {speed:g} times faster than AWS; --seed {seed}")

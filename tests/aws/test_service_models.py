@@ -34,7 +34,6 @@ def names_of(model: dict[str, Any]) -> dict[str, Any]:
     return {
         "parts": set(model),
         "operations": set(model["operations"]),
-        "shapes": set(model["shapes"]),
         "metadata": model["metadata"],
     }
 

@@ -68,7 +68,7 @@ def whole() -> Iterator[Rehearsal]:
         yield rehearsal
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_the_whole_life(tmp_path: Path, whole: Rehearsal) -> None:
     code, text = ended(started(tmp_path, whole.environ()))
     assert code == 0, text
@@ -87,7 +87,7 @@ def test_the_whole_life(tmp_path: Path, whole: Rehearsal) -> None:
     assert "123456789012" not in (tmp_path / REPORT).read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_what_fails_is_torn_down(tmp_path: Path, rehearsal: Remote) -> None:
     rehearsal.set_faults(Fault("denied", operation="CreateDBProxy", times=10))
     code, text = ended(started(tmp_path, rehearsal.environ()))
@@ -98,7 +98,7 @@ def test_what_fails_is_torn_down(tmp_path: Path, rehearsal: Remote) -> None:
     assert parse((tmp_path / REPORT).read_text(), "report")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_what_cannot_be_deleted_is_said(tmp_path: Path, rehearsal: Remote) -> None:
     rehearsal.set_faults(
         Fault("denied", operation="CreateDBProxy", times=10),
@@ -110,7 +110,7 @@ def test_what_cannot_be_deleted_is_said(tmp_path: Path, rehearsal: Remote) -> No
     assert "cd .test-aws && python -m teardown --yes" in text
 
 
-@pytest.mark.slow
+@pytest.mark.sweep(of="module", part=10)
 def test_after_ctrl_c_it_is_torn_down(tmp_path: Path, rehearsal: Remote) -> None:
     process = started(tmp_path, rehearsal.environ())
     while not any(each.operation == "CreateDBInstance" for each in rehearsal.journal()):

@@ -19,7 +19,7 @@ from provision.packaging import wheel
 from tests.support.commands import ROOT
 from tests.support.servers import rehearsal_server
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep(part=10)
 DATA = {
     "certs/AmazonRootCA1.pem",
     "certs/AmazonRootCA1.sha256",

@@ -13,7 +13,7 @@ from tests.support.built import commands_at
 from tests.support.commands import Commands
 from tests.support.simulated_time import simulated_time
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.sweep(part=10)
 STARTED_AT = ("--set", "database.engine_version=8.4.8")
 PACE = ("--set", "wait.poll_seconds=10", "--set", "wait.timeout_minutes=120", *STARTED_AT)
 DURATIONS = Durations(minor_upgrade_begins=3600.0, minor_upgrade=600.0)
