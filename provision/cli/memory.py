@@ -7,6 +7,8 @@ import ctypes
 import gc
 
 THRESHOLD = 50_000  # new objects after which garbage is collected; Python's own is 700
+M_MMAP_THRESHOLD = -3  # and how large is what goes back to the system when it is let go
+LARGE = 256 * 1024  # bytes: a model of AWS's is read as megabytes of text
 M_ARENA_MAX = -8  # glibc's malloc.h; musl and macOS have no mallopt
 
 
@@ -16,7 +18,9 @@ def one_heap() -> None:
     glibc gives threads heaps of their own, which keep what was ever needed: 10 to 30 MiB here.
     """
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_ARENA_MAX, 1)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE)
 
 
 def stop_collecting() -> None:

@@ -72,14 +72,15 @@ def arguments_of(argv: list[str]) -> argparse.Namespace:
     top = parser("python -m provision", DESCRIPTION, EXAMPLES)
     add_rehearsal_flag(top)
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for name, words, add_flags, work in COMMANDS:
+    only_one = argv[:1] == [named] and not completes()  # of no use are the others then
+    wanted = [each for each in COMMANDS if each[0] == named] if only_one else []
+    for name, words, add_flags, work in wanted or COMMANDS:
         command = commands.add_parser(
             name, help=words, description=words, allow_abbrev=False, epilog=examples_of(name),
             formatter_class=HelpFormatter, usage=f"{top.prog} {name} [FLAGS]",
         )  # fmt: skip
-        if name == named or completes():  # the flags of the others are of no use
-            add_flags(command)
-            add_common_flags(command)
+        add_flags(command)
+        add_common_flags(command)
         command.set_defaults(work=work, title=name)
     offer(top)
     if not argv:

@@ -15,7 +15,7 @@ from provision.aws.account import Aws, calling
 from provision.engine.outputs import StepOutputs
 from provision.errors import ProvisionError
 from provision.resources.base import Resource, Seen
-from provision.resources.references import bind, references, unresolved
+from provision.resources.references import bind, references, substitute, unresolved
 from provision.state.document import CREATING, moment
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, PollResult, Verdict, until
@@ -36,11 +36,14 @@ class Discovery:
         self._outputs = StepOutputs(threading.Event())
         self._threads = ThreadPoolExecutor(len(self.resources), thread_name_prefix="look")
         self._found: dict[str, Future[Seen | None]] = {}
+        self._known: dict[str, dict[str, str]] = {}  # of last time
+        self._trusted: dict[str, Resource] = {}  # with references as they were last time
 
     def begin(self) -> None:
         """Begin to look at everything, on threads of its own. Returns at once."""
-        known = self.state.known()
-        listed = (bind(each, known).listed_with for each in self.resources)
+        self._known = self.state.known()
+        self._trusted = {each.step: bind(each, self._known) for each in self.resources}
+        listed = (each.listed_with for each in self._trusted.values())
         self.aws.shared.begin_look(each for each in listed if each)
         for each in self.resources:
             self._found[each.step] = self._threads.submit(self._look_at, each)
@@ -72,9 +75,7 @@ class Discovery:
             self._outputs.publish(resource.step, outputs, done=True)
 
     def _find(self, resource: Resource) -> Seen | None:
-        known = self.state.known()
-        last = known.get(resource.step, {})
-        trusted = bind(resource, known)
+        last, trusted = self._known.get(resource.step, {}), self._trusted[resource.step]
         containers = references(resource, resource.find_by)
         if not containers:
             return self._patiently(trusted, last)
@@ -83,13 +84,13 @@ class Discovery:
         if guessed:  # the container's identity of last time: ask at once, check it afterwards
             seen = self._patiently(trusted, last)
         self._outputs.wait_for_outputs(containers)
-        real = bind(resource, self._outputs.known())
-        fields = [getattr(real, name) for name in resource.find_by]
+        known = self._outputs.known()
+        fields = [substitute(getattr(resource, name), known) for name in resource.find_by]
         if unresolved(fields):
             return None  # its container is not there
         if guessed and fields == [getattr(trusted, name) for name in resource.find_by]:
             return seen
-        return self._patiently(real, last)
+        return self._patiently(bind(resource, known), last)
 
     def _patiently(self, bound: Resource, last: Mapping[str, str]) -> Seen | None:
         """Find; look again for a while when it was asked for a moment ago and does not show."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from provision.waiting.poll import interrupted
@@ -49,7 +50,8 @@ class StepOutputs:
 
     def __init__(self, stop: threading.Event, pseudo: Mapping[str, str] | None = None) -> None:
         self._stop = stop
-        self._changed = threading.Condition()  # its lock may be taken twice
+        self._lock = threading.RLock()
+        self._waiters: list[tuple[Collection[str], threading.Event]] = []
         self._outputs: dict[str, dict[str, str]] = {"aws": dict(pseudo or {})}
         self._done: set[str] = {"aws"}
         self._statuses: dict[str, str] = {}
@@ -58,29 +60,29 @@ class StepOutputs:
 
     def publish(self, step: str, outputs: Mapping[str, str], *, done: bool = False) -> None:
         """Publish a step's outputs; with `done`, no more will come."""
-        with self._changed:
+        with self._lock:
             self._outputs.setdefault(step, {}).update(outputs)
             if done:
                 self._done.add(step)
-            self._changed.notify_all()
+            self._wake(step)
 
     def saw(self, step: str, status: str) -> None:
         """Publish which status AWS showed of a step."""
-        with self._changed:
+        with self._lock:
             if self._statuses.get(step) != status:
                 self._statuses[step] = status
                 self._changed_at[step] = time.monotonic()
-                self._changed.notify_all()
+                self._wake(step)
 
     def fail(self, step: str) -> None:
         """Publish that a step failed: those that wait for it cannot go on."""
-        with self._changed:
+        with self._lock:
             self._failed.add(step)
-            self._changed.notify_all()
+            self._wake(step)
 
     def known(self) -> dict[str, dict[str, str]]:
         """Return a copy of all outputs."""
-        with self._changed:
+        with self._lock:
             return {step: dict(outputs) for step, outputs in self._outputs.items()}
 
     def wait_for_outputs(self, references: Iterable[tuple[str, str]]) -> None:
@@ -104,30 +106,51 @@ class StepOutputs:
 
     def statuses(self, steps: Iterable[str]) -> dict[str, str | None]:
         """Return which status AWS showed last of each of these steps that is not done."""
-        with self._changed:
+        with self._lock:
             return {each: self._statuses.get(each) for each in steps if each not in self._done}
 
     def rested(self, steps: Iterable[str]) -> float:
         """Return for how many seconds none of the steps has changed its status."""
-        with self._changed:
+        with self._lock:
             since = max((self._changed_at.get(each, 0.0) for each in steps), default=0.0)
         return time.monotonic() - since
 
     def wait_for_change(self, before: Mapping[str, str | None], seconds: float) -> None:
         """Return when `statuses` are no longer these, after so many seconds, or on `stop`."""
         until = time.monotonic() + seconds
-        with self._changed:
+        with self._awaiting(before) as woken:
             while not self._stop.is_set() and before == self.statuses(before):
                 left = until - time.monotonic()
                 if left <= 0:
                     return
-                self._changed.wait(min(left, STOP_LOOK_SECONDS))
+                woken.wait(min(left, STOP_LOOK_SECONDS))
+                woken.clear()
 
-    def _wait(self, steps: set[str], good: Callable[[], bool]) -> None:
-        with self._changed:
-            while not (self._stop.is_set() or steps & self._failed or good()):
-                self._changed.wait(STOP_LOOK_SECONDS)
-            if self._stop.is_set():
-                raise interrupted()
-            if failed := steps & self._failed:
-                raise Blocked(failed)
+    def _wait(self, steps: Collection[str], good: Callable[[], bool]) -> None:
+        with self._awaiting(steps) as woken:
+            while not self._stop.is_set():
+                woken.clear()
+                with self._lock:
+                    if failed := self._failed & set(steps):
+                        raise Blocked(failed)
+                    if good():
+                        return
+                woken.wait(STOP_LOOK_SECONDS)
+        raise interrupted()
+
+    @contextmanager
+    def _awaiting(self, steps: Collection[str]) -> Iterator[threading.Event]:
+        """Yield what is set when something of these steps changes: nobody wakes for others."""
+        waiter = steps, threading.Event()
+        with self._lock:
+            self._waiters.append(waiter)
+        try:
+            yield waiter[1]
+        finally:
+            with self._lock:
+                self._waiters.remove(waiter)
+
+    def _wake(self, step: str) -> None:
+        for steps, woken in self._waiters:
+            if step in steps:
+                woken.set()

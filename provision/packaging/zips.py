@@ -18,7 +18,7 @@ import io
 import re
 import sys
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +78,7 @@ def function_package(name: Literal["password", "iam"]) -> Package:
         if not sources:
             raise _missing(folder, "no code there")
         files |= {source.name: _text(source) for source in sources}
-    return _package(_zipped(files))
+    return _package(_zipped(sorted(files.items())))
 
 
 def layer_package() -> Package:
@@ -107,7 +107,7 @@ def _layer(wanted: wheel.Wheel) -> bytes:
     """Return the layer's zip."""
     with zipfile.ZipFile(io.BytesIO(wheel.content(wanted))) as source:
         names = [name for name in source.namelist() if not name.endswith("/")]
-        return _zipped({f"python/{name}": source.read(name) for name in names})
+        return _zipped((f"python/{name}", source.read(name)) for name in sorted(names))
 
 
 def certificate() -> bytes:
@@ -149,15 +149,15 @@ def _package(content: bytes) -> Package:
     return Package(code_sha256(content), lambda: content)
 
 
-def _zipped(files: Mapping[str, bytes]) -> bytes:
-    """Return the zip with these files, by name; its bytes depend on nothing else."""
+def _zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return the zip with these files, in the order of their names, and nothing else."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
+        for name, content in files:
             entry = zipfile.ZipInfo(name, DATE)
             entry.create_system = UNIX
             entry.external_attr = MODE
-            archive.writestr(entry, files[name])
+            archive.writestr(entry, content)
     return buffer.getvalue()
 
 

@@ -21,7 +21,7 @@ from provision.environment import environment
 from tests.support.commands import ROOT
 
 CONFIG = Config()
-SERVICES = ("pricing", "s3", "secretsmanager", "sts")
+SERVICES = ("pricing", "secretsmanager", "sts")
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_model_is_botocores_but_for_operations_that_nobody_calls(
 ) -> None:
     here, botocores = (each.load_service_model(service, "service-2") for each in (models, Loader()))
     called = {name for name in botocores["operations"] if name in OPERATIONS}
-    assert len(called) >= 9
+    assert len(called) >= 8
     assert names_of(here) == {**names_of(botocores), "operations": called}
 
 

@@ -141,17 +141,10 @@ def test_who_waits_is_woken_by_the_news_and_not_by_the_next_look(
     step_outputs: StepOutputs, monkeypatch: pytest.MonkeyPatch, news: str
 ) -> None:
     monkeypatch.setattr(outputs, "STOP_LOOK_SECONDS", 10 * SECONDS)
-    asleep = threading.Event()
-    wait = step_outputs._changed.wait
-
-    def sleep(timeout: float) -> bool:
-        asleep.set()  # whoever has news gets the lock only once we sleep
-        return wait(timeout)
-
-    monkeypatch.setattr(step_outputs._changed, "wait", sleep)
 
     def tell() -> None:
-        assert asleep.wait(SECONDS)
+        while not step_outputs._waiters:
+            pass
         NEWS[news](step_outputs)
 
     ended = waiting(step_outputs.wait_for_outputs, [("vpc", "id")], then=tell)
