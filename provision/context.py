@@ -25,8 +25,8 @@ from provision.errors import Interrupted, ProvisionError, UsageError
 from provision.pricing.table import estimate, note_of
 from provision.resources.base import Change, ManagedResource, Resource, Seen
 from provision.resources.template import Template
-from provision.state.location import tag_of
-from provision.state.observed import ObservedRuns, folder_of
+from provision.state.location import Location, tag_of
+from provision.state.observed import MODELS, ObservedRuns, folder_of, keep_models
 from provision.state.open import store_at
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, interrupted
@@ -173,6 +173,7 @@ class Run:
                 if record := self.recorder.run(self.command, ok=ok):
                     self.state.add_run(record)
                     self.keep_observed(ok=ok)
+                    keep_models(self.aws.models.kept_at, self.aws.models.to_keep())
                 self.state.flush()
 
     def keep_observed(self, *, ok: bool | None) -> None:
@@ -257,11 +258,15 @@ def begin_to_look(
     return looker
 
 
-def account_of(options: Options, config: Config) -> Aws:
-    """Return the account that the flags and the configuration name. Nothing is called yet."""
+def account_of(options: Options, config: Config, at: Location) -> Aws:
+    """Return the account that the flags and the configuration name. Nothing is called yet.
+
+    `at` is where the state is kept: beside it are the models that an earlier run kept.
+    """
     settings = config.environment
+    models_at = folder_of(at, settings.name, MODELS)
     aws = Aws(
-        make_session(options.profile, settings.region),
+        make_session(options.profile, settings.region, models_at=models_at),
         environment=settings.name,
         tags=settings.tags,
         speed=options.speed,
@@ -301,8 +306,8 @@ def opened(
     """
     config = options.configuration
     settings = config.environment
-    aws = account_of(options, config)
     at = state_location(options, config)
+    aws = account_of(options, config, at)
     aws.state_place = tag_of(at)
     store = store_at(at, aws, config.state.lock_lease_seconds)
     poll_policy = poll_policy_of(options, config)

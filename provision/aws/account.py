@@ -47,6 +47,8 @@ from provision.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mypy_boto3_apigatewayv2.client import ApiGatewayV2Client
     from mypy_boto3_ec2.client import EC2Client
     from mypy_boto3_iam.client import IAMClient
@@ -89,18 +91,21 @@ class Identity:
 CallLog = Callable[[str, str, str, float], None]
 
 
-def make_session(profile: str | None, region: str | None) -> botocore.session.Session:
+def make_session(
+    profile: str | None, region: str | None, *, models_at: Path | None = None
+) -> botocore.session.Session:
     """Return the session that boto3's clients are made from, by boto3's own configuration.
 
     boto3's clients are botocore's. What boto3 adds to them, resources and transfers for S3, has no
-    use here, and is left out: it takes longer to load than most clients.
+    use here, and is left out: it takes longer to load than most clients. `models_at` is a file for
+    what the clients need of AWS's models (service_models.py).
 
     Raises UsageError for settings that cannot be used.
     """
     session = botocore.session.Session(profile=profile)
     checked_settings(session, profile)
     session.register_component(
-        "data_loader", Models(session.get_component("data_loader").search_paths)
+        "data_loader", Models(session.get_component("data_loader").search_paths, models_at)
     )
     session.set_config_variable("region", region)
     explain_credentials(session)
@@ -330,6 +335,11 @@ class Aws:
             return [found, *(self.together(*reads[1:]) if found else [None] * (len(reads) - 1))]
         others = [self._readers.submit(read) for read in reads[1:]]
         return [*(read() for read in reads[:1]), *(other.result() for other in others)]
+
+    @property
+    def models(self) -> Models:
+        """What AWS's models are read by."""
+        return self.session.get_component("data_loader")  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """End the threads and close the connections."""

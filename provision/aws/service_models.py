@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
+import botocore
 from botocore.loaders import JSONFileLoader, Loader
 
 # Every operation that is called anywhere in this program, of whichever service.
@@ -81,23 +83,57 @@ def _read(path: Path) -> Any:
 
 
 class Models(Loader):
-    """Finds models in these folders, without a look at each file of all of AWS's services."""
+    """Finds models in these folders, without a look at each file of all of AWS's services.
+
+    `kept_at` is a file for what is left of the models of REDUCED: reading it takes a tenth of the
+    time. A run that changes something writes it (`to_keep`); it counts while botocore is the same.
+    """
 
     FILE_LOADER_CLASS = Files
 
-    def __init__(self, folders: Iterable[str]) -> None:
+    def __init__(self, folders: Iterable[str], kept_at: Path | None = None) -> None:
         super().__init__(list(folders), include_default_search_paths=False)
+        self.kept_at = kept_at
+        self._read: dict[str, Any] = {}  # by this process, and reduced
 
     def load_service_model(
         self, service_name: str, type_name: str, api_version: str | None = None
     ) -> Any:
-        """Return a service's model; of those in REDUCED with the operations that we call."""
-        model = super().load_service_model(service_name, type_name, api_version)
+        """Return a service's model; of those in REDUCED what the operations that we call need."""
         if service_name not in REDUCED or type_name != "service-2":
-            return model
-        operations = model["operations"].items()
-        called = {name: each for name, each in operations if name in OPERATIONS}
-        return {**model, "operations": called}
+            return super().load_service_model(service_name, type_name, api_version)
+        if kept := self._kept.get(service_name):
+            return kept
+        model = reduced(super().load_service_model(service_name, type_name, api_version))
+        self._read[service_name] = model
+        return model
+
+    def to_keep(self) -> str:
+        """Return the text for the file, or "" where it has all that was needed."""
+        if not self._read:
+            return ""
+        models = without_documentation({**self._kept, **self._read})
+        return json.dumps({"made_from": self._made_from, "models": models}) + "\n"
+
+    @cached_property
+    def _kept(self) -> dict[str, Any]:
+        """What an earlier run kept; nothing where that was made of other files."""
+        if self.kept_at is None:
+            return {}
+        try:
+            document = json.loads(self.kept_at.read_bytes())
+            if document["made_from"] == self._made_from:
+                return {name: each for name, each in document["models"].items() if name in REDUCED}
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            pass  # there is none, or it is cut off or somebody's own: the models are read
+        return {}
+
+    @cached_property
+    def _made_from(self) -> list[Any]:
+        """What changes with botocore's files, with a user's own models, and with OPERATIONS."""
+        folders = [Path(path, name) for path in self.search_paths for name in sorted(REDUCED)]
+        times = [each.stat().st_mtime_ns for each in folders if each.is_dir()]
+        return [botocore.__version__, times, crc32(" ".join(sorted(OPERATIONS)).encode())]
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         """Return every service that has a folder, whether or not with a file of this type."""
@@ -107,3 +143,38 @@ class Models(Loader):
     def _services(self) -> list[str]:
         folders = [Path(path) for path in self.search_paths]
         return sorted({each.name for path in folders if path.is_dir() for each in path.iterdir()})
+
+
+def reduced(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a model with the operations in OPERATIONS, and the shapes that these need."""
+    called = {name: each for name, each in model["operations"].items() if name in OPERATIONS}
+    shapes: dict[str, Any] = {}
+    named = list(shapes_in(called))
+    while named:
+        if (name := named.pop()) not in shapes:
+            shapes[name] = model["shapes"][name]
+            named += shapes_in(shapes[name])
+    return {**model, "operations": called, "shapes": shapes}
+
+
+def shapes_in(part: Any) -> Iterator[str]:
+    """Yield the names of the shapes that a part of a model refers to."""
+    if isinstance(part, Mapping):
+        if isinstance(part.get("shape"), str):
+            yield part["shape"]
+        for each in part.values():
+            yield from shapes_in(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from shapes_in(each)
+
+
+def without_documentation(part: Any) -> Any:
+    """Return a part of a model without its texts, which are most of it."""
+    if isinstance(part, Mapping):
+        return {
+            name: without_documentation(each)
+            for name, each in part.items()
+            if name != "documentation" or not isinstance(each, str)
+        }
+    return [without_documentation(each) for each in part] if isinstance(part, list) else part

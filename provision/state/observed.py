@@ -22,12 +22,23 @@ from provision.state.location import DEFAULT_FOLDER, Location
 
 VERSION = 1
 SUFFIX = ".observed"
+MODELS = ".models"  # a file: what the clients need of AWS's models (aws/service_models.py)
 
 
-def folder_of(at: Location, environment: str) -> Path:
-    """Return the folder with the records of an environment whose state is kept at `at`."""
+def folder_of(at: Location, environment: str, suffix: str = SUFFIX) -> Path:
+    """Return the folder with the records of an environment whose state is kept at `at`.
+
+    With MODELS as `suffix` it is the file beside it.
+    """
     path = at if isinstance(at, Path) else Path(DEFAULT_FOLDER) / environment
-    return path.with_name(path.name.removesuffix(".json") + SUFFIX)
+    return path.with_name(path.name.removesuffix(".json") + suffix)
+
+
+def keep_models(path: Path | None, text: str) -> None:
+    """Write what later runs need of AWS's models. Where it cannot be written, it is not."""
+    if path is not None and text:
+        with contextlib.suppress(OSError, ValueError):
+            replace_file(path, text)
 
 
 class ObservedRuns:

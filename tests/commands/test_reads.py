@@ -30,6 +30,23 @@ def test_what_is_as_it_should_be_takes_few_reads(commands: Commands, rehearsal: 
         assert {made[operation] for operation in listed - {"DescribeSecret"}} == {1}
 
 
+def test_models_are_kept_by_a_run_that_changes_something(
+    commands: Commands, rehearsal: Remote
+) -> None:
+    del rehearsal
+    kept = commands.state_path().with_name("rds-proxy-auth.models")
+    assert commands.plan().to_do
+    assert not kept.exists()
+    assert commands.up().code == 0
+    assert kept.stat().st_mode & 0o777 == 0o600
+    before = kept.stat().st_mtime_ns
+    assert commands.up().counts()
+    assert kept.stat().st_mtime_ns == before
+    kept.write_text("cut off {")
+    assert commands.up().counts()
+    assert commands.teardown().code == 0
+
+
 def test_a_run_that_nobody_came_between_looks_once(commands: Commands, rehearsal: Remote) -> None:
     """The lock was free, nobody was asked, and the state is as it was a moment ago."""
     assert commands.up("--no-check").code == 0
