@@ -30,7 +30,7 @@ from provision.environment import environment
 from tests.support.commands import ROOT
 
 CONFIG = Config()
-SERVICES = ("pricing", "secretsmanager", "sts")
+SERVICES = ("pricing", "s3", "secretsmanager", "sts")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from provision.engine.plan import Action, Plan, compare
+from provision.engine.plan import Action, Plan, compare, mend
 from provision.errors import ForeignResource, ProvisionError, ReplacementRefused
 from provision.resources.base import (
     AccountResource,
@@ -317,6 +317,31 @@ def test_a_copy_is_named_with_what_to_do(state: State) -> None:
     assert renamed.next_step.endswith("If it is, rename it back.")
     rival = refused(state, BOX, seen(rivals=("box-2",)))
     assert rival.next_step.endswith("If it is, take them off the others.")
+
+
+@dataclass(frozen=True)
+class NamedBox(Box):
+    """A box that has a name at AWS."""
+
+    @property
+    def name(self) -> str:
+        return "demo-box"
+
+
+@pytest.mark.parametrize(
+    ("resource", "found", "what"),
+    [
+        (NamedBox("box"), {"name": "old-box"}, "rename it back to demo-box"),
+        (BOX, {"name": "old-box"}, "rename it back"),
+        (BOX, {"tags": None}, "set its tag provision:step to 'box'"),
+        (BOX, {"tags": TAGS | {"provision:step": "vpc"}}, "set its tag provision:step to 'box'"),
+        (BOX, {}, "take them off the others"),
+    ],
+)
+def test_what_makes_it_certain_that_a_thing_is_ours(
+    resource: Resource, found: dict[str, Any], what: str
+) -> None:
+    assert mend(resource, seen(**found)) == what
 
 
 def test_data_is_replaced_only_by_name(state: State) -> None:

@@ -341,7 +341,7 @@ class Watched:
 
 
 def attempts(
-    clock: Clock, watched: Watched, *, neighbour: bool = True, until: float
+    clock: Clock, watched: Watched | None, *, neighbour: bool = True, until: float
 ) -> list[float]:
     """When a call was made that is refused until then, in seconds."""
     clock.now = 10_000.0
@@ -374,8 +374,11 @@ def test_neighbours_count_for_no_other_refusal(clock: Clock) -> None:
     assert max(after - before for before, after in itertools.pairwise(asked)) == 5.0
 
 
-def test_where_nobody_looks_at_the_neighbours_the_call_looks_itself(clock: Clock) -> None:
-    asked = attempts(clock, Watched(clock, [], rests=False), until=60)
+@pytest.mark.parametrize("known", [True, False])
+def test_where_nobody_looks_at_the_neighbours_the_call_looks_itself(
+    clock: Clock, known: bool
+) -> None:
+    asked = attempts(clock, Watched(clock, [], rests=False) if known else None, until=60)
     assert max(after - before for before, after in itertools.pairwise(asked)) == 5.0
 
 
