@@ -1,7 +1,8 @@
 """The figures of the sweeps: what was swept, and what was found.
 
 They are printed when all is done, and `--figures FILE` writes them, so that the documents can show
-them (docs/write_figures.py). Only a run of all sweeps without a failure is recorded.
+them (docs/write_figures.py). Only a run without a failure is recorded: of all
+sweeps, or of all seeds (`pytest -m sweep --sweeps all tests/sweeps/test_seeds.py --figures FILE`).
 """
 
 from __future__ import annotations
@@ -45,8 +46,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     terminalreporter.section("sweeps")
     terminalreporter.write_line(sentence(figures))
     failed = terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")
-    if config.option.figures and whole(config) and not failed:
-        config.option.figures.write_text(json.dumps(figures, indent=1) + "\n")
+    if config.option.figures and not failed:
+        record(config, figures)
+
+
+def record(config: pytest.Config, figures: Mapping[str, Any]) -> None:
+    """Write the figures of all sweeps, or what a run of all seeds drew beside the others."""
+    file: Path = config.option.figures
+    if whole(config):
+        file.write_text(json.dumps(figures, indent=1) + "\n")
+    elif "drawn" in figures and config.option.sweeps == 1 and not config.option.keyword:
+        before = json.loads(file.read_text())
+        file.write_text(json.dumps({**before, "drawn": figures["drawn"]}, indent=1) + "\n")
 
 
 def whole(config: pytest.Config) -> bool:
