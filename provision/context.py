@@ -173,7 +173,8 @@ class Run:
                 if record := self.recorder.run(self.command, ok=ok):
                     self.state.add_run(record)
                     self.keep_observed(ok=ok)
-                    keep_models(self.aws.models.kept_at, self.aws.models.to_keep())
+                    if self.poll_policy.speed == 1:  # nothing of a rehearsal is kept
+                        keep_models(self.aws.models.kept_at, self.aws.models.to_keep())
                 self.state.flush()
 
     def keep_observed(self, *, ok: bool | None) -> None:

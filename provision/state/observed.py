@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,17 @@ def folder_of(at: Location, environment: str, suffix: str = SUFFIX) -> Path:
 
 
 def keep_models(path: Path | None, text: str) -> None:
-    """Write what later runs need of AWS's models. Where it cannot be written, it is not."""
-    if path is not None and text:
-        with contextlib.suppress(OSError, ValueError):
-            replace_file(path, text)
+    """Write what later runs need of AWS's models. Where it cannot be written, it is not.
+
+    Nobody waits for the disk: a file that a crash cuts off is made anew.
+    """
+    if path is None or not text:
+        return
+    with contextlib.suppress(OSError, ValueError):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(temporary).replace(path)
 
 
 class ObservedRuns:
