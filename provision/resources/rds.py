@@ -305,7 +305,6 @@ class DBInstance(RdsResource):
             created=created.isoformat() if created else "",
             pending=instance.get("PendingModifiedValues", {}),
         )
-        return None
 
     def instance(self, aws: Aws, known: Mapping[str, str]) -> dict[str, Any] | None:
         """Return the instance of our name, or a renamed one: by its lasting id, or by our tags."""
