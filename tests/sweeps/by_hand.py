@@ -57,7 +57,8 @@ def secret(of: Client) -> None:
 def api(of: Client) -> None:
     found = of("apigatewayv2").get_paginator("get_apis").paginate().build_full_result()
     for each in found["Items"]:
-        of("apigatewayv2").delete_api(ApiId=each["ApiId"])
+        if each.get("Tags"):  # somebody else's API of the same name carries none
+            of("apigatewayv2").delete_api(ApiId=each["ApiId"])
 
 
 def log_group(of: Client) -> None:
