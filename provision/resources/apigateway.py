@@ -174,6 +174,7 @@ class Stage(ManagedResource):
                     "AutoDeploy": stage.get("AutoDeploy", False),
                     "ThrottlingRateLimit": settings.get("ThrottlingRateLimit"),
                     "ThrottlingBurstLimit": settings.get("ThrottlingBurstLimit"),
+                    "RouteSettings": stage.get("RouteSettings") or {},  # not ours: for `check`
                 },
                 tags=stage.get("Tags") or {},
             )

@@ -710,6 +710,20 @@ CLOSED: dict[str, tuple[Callable[[Environment, Any], None], str, str, str]] = {
 }  # fmt: skip
 
 
+def test_a_route_with_a_throttle_of_its_own_is_named(environment: Environment) -> None:
+    api = environment.rehearsal.somebody_else("apigatewayv2")
+    stage = {"ApiId": environment.api_id, "StageName": "$default"}
+    limits = {"ThrottlingRateLimit": 0.0001, "ThrottlingBurstLimit": 0}
+    api.update_stage(**stage, RouteSettings={"GET /func2": limits})
+    causes = environment.causes()
+    assert list(causes) == ["iam"]
+    assert causes["iam"]["kind"] == "route-throttles"
+    assert causes["iam"]["next"] == (
+        f"aws apigatewayv2 delete-route-settings --api-id {environment.api_id} "
+        "--stage-name '$default' --route-key 'GET /func2'"
+    )
+
+
 @pytest.mark.parametrize("closed", CLOSED)
 def test_a_closed_api_is_diagnosed_and_up_opens_it(environment: Environment, closed: str) -> None:
     close, kind, proof, step = CLOSED[closed]

@@ -86,16 +86,26 @@ def differs(step: str, name: str, value: Any) -> Break:
     return change
 
 
-def reserves(number: int) -> Break:
-    """Let the IAM function have a reserved concurrency."""
+def has(step: str, name: str, value: Any) -> Break:
+    """Let AWS show a property that the environment leaves alone."""
 
     def change(steps: dict[str, Step]) -> None:
-        before = steps["function-iam"]
+        before = steps[step]
         assert before.seen is not None
-        properties = {**before.seen.properties, RESERVED: number}
-        steps["function-iam"] = replace(before, seen=replace(before.seen, properties=properties))
+        properties = {**before.seen.properties, name: value}
+        steps[step] = replace(before, seen=replace(before.seen, properties=properties))
 
     return change
+
+
+def reserves(number: int) -> Break:
+    """Let the IAM function have a reserved concurrency."""
+    return has("function-iam", RESERVED, number)
+
+
+def route_limits(route: str = "GET /func2", **settings: Any) -> Break:
+    """Let a route have settings of its own."""
+    return has("stage", "RouteSettings", {route: settings})
 
 
 def status(step: str, word: str, reason_code: str = "", reason: str = "") -> Break:
@@ -249,6 +259,27 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
     ),
     "stage throttles less": (
         differs("stage", "ThrottlingRateLimit", 9e9), Answer(status=429, text="Too Many"),
+        "throttled", "throttles", CHECK,
+    ),
+    "route throttles": (
+        route_limits(ThrottlingRateLimit=0.5), Answer(status=429, text="Too Many"),
+        "route-throttles", "ThrottlingRateLimit of its RouteSettings is 0.5; that of other routes",
+        "delete-route-settings --api-id id-of-api --stage-name '$default' --route-key 'GET /func2'",
+    ),
+    "route without burst": (
+        route_limits(ThrottlingBurstLimit=0), Answer(status=429, text="Too Many"),
+        "route-throttles", "ThrottlingBurstLimit of its RouteSettings is 0; that of", "GET /func2'",
+    ),
+    "route throttles less": (
+        route_limits(ThrottlingRateLimit=9e9), Answer(status=429, text="Too Many"),
+        "throttled", "throttles", CHECK,
+    ),
+    "another route throttles": (
+        route_limits("GET /func1", ThrottlingRateLimit=0), Answer(status=429, text="Too Many"),
+        "throttled", "throttles", CHECK,
+    ),
+    "route logs its metrics": (
+        route_limits(DetailedMetricsEnabled=True), Answer(status=429, text="Too Many"),
         "throttled", "throttles", CHECK,
     ),
     "stage without AutoDeploy": (

@@ -17,6 +17,7 @@ from provision.verify.diagnosis.policies import allowed_on, allows, trusted, tru
 API_SERVICE = "apigateway.amazonaws.com"
 INVOKE = "lambda:InvokeFunction"
 NEW_API_SECONDS = 15 * 60.0  # after which "it is new" explains nothing any more
+THROTTLES = ("ThrottlingRateLimit", "ThrottlingBurstLimit")
 DOCTOR = "python -m provision doctor; then AWS's own health page for the region"
 
 
@@ -89,10 +90,29 @@ def stage_throttles(evidence: Evidence) -> Cause | None:
     """The stage lets fewer requests through than config.toml says."""
     if not answers(evidence, HTTPStatus.TOO_MANY_REQUESTS):
         return None
-    for name in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+    for name in THROTTLES:
         if lower(change := evidence.change(evidence.template.stage, name)):
             return Cause(
                 "the stage $default throttles more than it should", differing(name, change)
+            )
+    return None
+
+
+def route_throttles(evidence: Evidence) -> Cause | None:
+    """Somebody gave the route a throttle of its own, lower than the stage's (RouteSettings)."""
+    if not answers(evidence, HTTPStatus.TOO_MANY_REQUESTS):
+        return None
+    stage, api = evidence.template.stage, evidence.seen(evidence.template.api)
+    route = f"GET {evidence.route.path}"
+    own = (evidence.is_(stage, "RouteSettings") or {}).get(route, {})
+    for name in THROTTLES:
+        limit, of_others = own.get(name), evidence.is_(stage, name)
+        if api and limit is not None and of_others is not None and limit < of_others:
+            key = f"--api-id {api.outputs['id']} --stage-name '$default' --route-key '{route}'"
+            return Cause(
+                f"the stage $default throttles {route} more than other routes",
+                f"{name} of its RouteSettings is {limit:g}; that of other routes {of_others:g}",
+                f"aws apigatewayv2 delete-route-settings {key}",
             )
     return None
 

@@ -21,6 +21,7 @@ CAUSES: tuple[Callable[[Evidence], Cause | None], ...] = (
     api.route_wrong,
     api.integration_wrong,
     api.stage_throttles,
+    api.route_throttles,
     api.integration_gives_up,
     api.api_may_not_invoke,
     function.function_missing,

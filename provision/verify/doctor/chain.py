@@ -60,6 +60,7 @@ LINKS = (
             api.stage_missing,
             api.stage_not_deployed,
             api.stage_throttles,
+            api.route_throttles,
             api.route_missing,
         ),
     ),
