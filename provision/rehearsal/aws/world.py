@@ -123,8 +123,9 @@ class World:
 
     def memory(self, kind: type[T], region: str = "") -> T:
         """What a group of behaviours remembers about `region`: one `kind()`, made at first use."""
-        memory: T = self._memories.setdefault((kind, region), None) or kind()
-        self._memories[kind, region] = memory
+        if (kind, region) not in self._memories:
+            self._memories[kind, region] = kind()
+        memory: T = self._memories[kind, region]
         return memory
 
     def takes(self, what: str, *of: str) -> float:
@@ -192,8 +193,11 @@ class World:
         return self.moto.backend(service, region or self.region)
 
 
-Proceed = Callable[[], dict[str, Any]]
-"""Lets the next one answer; the answer as a boto3 user would see it. Raises AwsError."""
+Answer = dict[str, Any]
+"""An answer as a boto3 user sees it."""
+
+Proceed = Callable[[], Answer]
+"""Lets the next one answer. Raises AwsError."""
 
 Behaviour = Callable[[World, Call, Proceed], "Mapping[str, Any] | None"]
 """Answers a call. None: moto's own answer, as it is."""

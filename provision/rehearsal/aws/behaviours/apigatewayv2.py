@@ -13,9 +13,7 @@ from botocore import xform_name
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 _STAGE_ARN = re.compile(r"arn:[^:]+:apigateway:[^:]+::/apis/(?P<api>[^/]+)/stages/(?P<stage>.+)")
 

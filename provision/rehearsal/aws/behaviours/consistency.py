@@ -8,7 +8,7 @@ AWS's promise is no better: EC2's and IAM's guides tell callers to look again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from provision.rehearsal.aws.calls import Call
@@ -41,11 +41,8 @@ class _New:
     misses: int = 0
 
 
-@dataclass
-class News:
+class News(dict[str, _New]):
     """What was made lately, by id."""
-
-    by_id: dict[str, _New] = field(default_factory=dict)
 
 
 def watches(call: Call) -> bool:
@@ -78,7 +75,7 @@ def note(world: World, call: Call, answer: dict[str, Any]) -> None:
         made = answer[within] if within else answer
         now, about = world.clock.now(), _said_of(call)
         visible = now + world.takes("id_visible", call.operation, about)
-        world.memory(News).by_id[made[field_name]] = _New(now, visible)
+        world.memory(News)[made[field_name]] = _New(now, visible)
     else:
         listed, field_name = _LISTED[key]
         items = answer.get(listed, [])
@@ -92,13 +89,13 @@ def _said_of(call: Call) -> str:
 
 def _unseen(world: World, name: str) -> bool:
     """Whether this look at `name` misses it; counts the miss."""
-    new = world.memory(News).by_id.get(name)
+    new = world.memory(News).get(name)
     if new is None:
         return False
     now = world.clock.now()
     latest = new.made + world.durations.id_visible_at_latest
     if now >= latest or (now >= new.visible and new.misses):
-        del world.memory(News).by_id[name]
+        del world.memory(News)[name]
         return False
     new.misses += 1
     return True

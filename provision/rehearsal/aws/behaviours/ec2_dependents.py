@@ -12,9 +12,7 @@ from typing import Any
 
 from provision.rehearsal.aws.behaviours import interfaces
 from provision.rehearsal.aws.calls import Call
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 _ENDED = ("deleted", "deleting", "failed", "rejected", "expired")
 

@@ -11,9 +11,7 @@ from provision.rehearsal.aws.behaviours.iam_roles import Young
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.iam_policy import PolicyUnknownError, parse_document
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 
 def create_role(world: World, call: Call, proceed: Proceed) -> Answer:

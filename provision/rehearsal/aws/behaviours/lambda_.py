@@ -16,9 +16,7 @@ from provision.rehearsal.aws.behaviours import iam_roles, interfaces
 from provision.rehearsal.aws.calls import ACCOUNT, Call
 from provision.rehearsal.aws.moto_app import NotPlayed, service_model
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 CREATE_BLOCKED = {
     "python2.7": "2021-07-15",
@@ -51,11 +49,8 @@ class _State:
     detaching: bool = False
 
 
-@dataclass
-class Functions:
+class Functions(dict[str, _State]):
     """The states of functions, by name."""
-
-    by_name: dict[str, _State] = field(default_factory=dict)
 
 
 # Functions
@@ -74,7 +69,7 @@ def create_function(world: World, call: Call, proceed: Proceed) -> Answer:
         _check_network(world, call, call.get("Role", ""))
     answer = proceed()
     vpc = call.get("VpcConfig") or {}
-    world.memory(Functions, call.region).by_name[name] = _State()
+    world.memory(Functions, call.region)[name] = _State()
     _attach(world, call.region, _find(world, call), vpc)
     if world.behaviours.states:
         function = _find(world, call)
@@ -134,7 +129,7 @@ def delete_function(world: World, call: Call, proceed: Proceed) -> Answer:
     answer = proceed()
     if call.get("Qualifier") is None:
         world.forget(_key(call.region, name))
-        world.memory(Functions, call.region).by_name.pop(name, None)
+        world.memory(Functions, call.region).pop(name, None)
         if (function._vpc_config or {}).get("SubnetIds") or known.detaching:
             interfaces.release_function(world, call.region, name, role, detached=False)
     return answer
@@ -309,7 +304,7 @@ def _find(world: World, call: Call) -> Any:
 
 
 def _state(world: World, region: str, name: str) -> _State:
-    return world.memory(Functions, region).by_name.setdefault(name, _State())
+    return world.memory(Functions, region).setdefault(name, _State())
 
 
 def _updating(world: World, region: str, name: str, known: _State) -> None:

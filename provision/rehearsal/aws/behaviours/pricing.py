@@ -13,9 +13,7 @@ from typing import Any
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 PUBLISHED = "2026-11-20T17:11:09Z"
 REGIONS = {"ap-northeast-1": "APN1", "eu-west-1": "EU", "us-east-1": "USE1"}  # and their codes

@@ -26,9 +26,7 @@ from provision.rehearsal.aws.behaviours.rds_instances import (
 from provision.rehearsal.aws.behaviours.rds_targets import rename_target
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 _AT_THE_WINDOW = {  # what waits for the maintenance window: parameter, and its pending name
     "AllocatedStorage": "AllocatedStorage",
@@ -146,7 +144,7 @@ def _rename(world: World, region: str, instance: Any, name: str) -> None:
     rds.databases[name.lower()] = instance
     interfaces.change_owner(world, region, arn, instance.arn)
     rename_target(world, region, old, name.lower())
-    backup = world.memory(Backups, region).by_id.get(instance.dbi_resource_id)
+    backup = world.memory(Backups, region).get(instance.dbi_resource_id)
     if backup is not None:
         backup.update(DBInstanceIdentifier=name.lower(), DBInstanceArn=instance.arn)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,18 +16,13 @@ from provision.config.reserved_words import MYSQL_RESERVED
 from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_catalogue, rds_tags
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 _RESERVED_USERS = {"rdsadmin", "rdsproxyadmin", "rdsrepladmin", "rdswriteforwarduser", "mysql"}
 
 
-@dataclass
-class Backups:
+class Backups(dict[str, Answer]):
     """Automated backups by DbiResourceId, as DescribeDBInstanceAutomatedBackups shows them."""
-
-    by_id: dict[str, Answer] = field(default_factory=dict)
 
 
 # Create
@@ -127,7 +121,7 @@ def _start_backups(world: World, region: str, instance: Any) -> None:
             ):
                 del rds.database_snapshots[name]
     elif world.behaviours.leftovers:
-        world.memory(Backups, region).by_id[instance.dbi_resource_id] = {
+        world.memory(Backups, region)[instance.dbi_resource_id] = {
             "DBInstanceArn": instance.arn,
             "DbiResourceId": instance.dbi_resource_id,
             "Region": region,
@@ -368,7 +362,7 @@ def _gone(world: World, call: Call, instance: Any) -> None:
         DeleteAutomatedBackups=not keep,
     )
     interfaces.release_service(world, call.region, instance.dbi_resource_id)
-    backups = world.memory(Backups, call.region).by_id
+    backups = world.memory(Backups, call.region)
     if keep and instance.dbi_resource_id in backups:
         backups[instance.dbi_resource_id]["Status"] = "retained"
     else:
@@ -380,7 +374,7 @@ def _gone(world: World, call: Call, instance: Any) -> None:
 
 def describe_db_instance_automated_backups(world: World, call: Call, proceed: Proceed) -> Answer:
     """Those of instances that are there, and those kept of instances that are gone."""
-    found = list(world.memory(Backups, call.region).by_id.values())
+    found = list(world.memory(Backups, call.region).values())
     for name in ("DBInstanceIdentifier", "DbiResourceId", "DBInstanceAutomatedBackupsArn"):
         wanted = call.get(name)
         if wanted:
@@ -397,7 +391,7 @@ def describe_db_instance_automated_backups(world: World, call: Call, proceed: Pr
 
 def delete_db_instance_automated_backup(world: World, call: Call, proceed: Proceed) -> Answer:
     """Only a retained one can be deleted."""
-    backups = world.memory(Backups, call.region).by_id
+    backups = world.memory(Backups, call.region)
     wanted = call.get("DbiResourceId", "")
     if wanted not in backups:
         raise _no_backup(wanted)

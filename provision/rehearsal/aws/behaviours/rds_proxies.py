@@ -12,9 +12,7 @@ from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_tags
 from provision.rehearsal.aws.behaviours.target_health import Targets
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 _USABLE = {"available", "incompatible-network", "insufficient-resource-limits"}
 

@@ -8,9 +8,7 @@ from provision.rehearsal.aws.behaviours import iam_roles, rds_tags
 from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 
 def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:

@@ -15,9 +15,7 @@ from provision.rehearsal.aws.behaviours.rds_proxies import check_state, find, fi
 from provision.rehearsal.aws.behaviours.target_health import Target, Targets
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 PORT = 3306
 _REGISTERABLE = ("AVAILABLE", "MODIFYING", "BACKING_UP")
@@ -45,7 +43,7 @@ def register_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Ans
             )
             raise AwsError("InvalidDBInstanceState", message, 400)
     proceed()
-    targets = world.memory(Targets, call.region).by_name
+    targets = world.memory(Targets, call.region)
     for name in names:
         targets[proxy.db_proxy_name, name] = _new_target(world, proxy.db_proxy_name, name)
     return {"DBProxyTargets": [t for t in _targets(world, call) if t["RdsResourceId"] in names]}
@@ -61,7 +59,7 @@ def deregister_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> N
         if name not in registered:
             message = f"The target {name} is not registered with the proxy."
             raise AwsError("DBProxyTargetNotFoundFault", message, 404)
-        world.memory(Targets, call.region).by_name.pop((proxy.db_proxy_name, name), None)
+        world.memory(Targets, call.region).pop((proxy.db_proxy_name, name), None)
 
 
 def describe_db_proxy_targets(world: World, call: Call, proceed: Proceed) -> Answer:
@@ -97,7 +95,7 @@ _WHILE_CREATING = (
 
 def rename_target(world: World, region: str, old: str, new: str) -> None:
     """Lets the targets that are the instance `old` be the same instance under its new name."""
-    known = world.memory(Targets, region).by_name
+    known = world.memory(Targets, region)
     for proxy in world.backend("rds", region).db_proxies.values():
         for group in proxy.proxy_target_groups.values():
             for target in group.targets:
@@ -132,7 +130,7 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
         text = f"The database {target.rds_resource_id} does not exist any more"
         return _unavailable(health.HealthProblem("CONNECTION_FAILED", text))
     key = (proxy.db_proxy_name, target.rds_resource_id)
-    by_name = world.memory(Targets, region).by_name
+    by_name = world.memory(Targets, region)
     known = by_name[key] = by_name.get(key) or _new_target(world, *key)
     now = world.clock.now()
     if world.behaviours.states:

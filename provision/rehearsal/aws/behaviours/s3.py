@@ -13,9 +13,7 @@ from typing import Any
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.permissions import allows
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 
 def put_object(world: World, call: Call, proceed: Proceed) -> None:

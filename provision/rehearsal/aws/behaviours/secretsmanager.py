@@ -5,21 +5,15 @@ Follows https://docs.aws.amazon.com/secretsmanager/latest/apireference/.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Proceed, World
-
-Answer = dict[str, Any]
+from provision.rehearsal.aws.world import Answer, Proceed, World
 
 
-@dataclass
-class Leaving:
+class Leaving(dict[str, float]):
     """Names of secrets deleted by force, and until when each is taken (AWS seconds)."""
-
-    until: dict[str, float] = field(default_factory=dict)
 
 
 def create_secret(world: World, call: Call, proceed: Proceed) -> None:
@@ -28,7 +22,7 @@ def create_secret(world: World, call: Call, proceed: Proceed) -> None:
     if not world.behaviours.refusals:
         return
     secret = _find(world, call.region, name)
-    leaving = world.memory(Leaving, call.region).until.get(name, 0.0) > world.clock.now()
+    leaving = world.memory(Leaving, call.region).get(name, 0.0) > world.clock.now()
     if leaving or (secret is not None and secret.deleted_date is not None):
         message = (
             "You can't create this secret because a secret with this name is already scheduled "
@@ -47,7 +41,7 @@ def delete_secret(world: World, call: Call, proceed: Proceed) -> Answer:
         and secret is not None
     ):
         until = world.clock.now() + world.takes("secret_name_freed", secret.name)
-        world.memory(Leaving, call.region).until[secret.name] = until
+        world.memory(Leaving, call.region)[secret.name] = until
     return answer
 
 

@@ -6,7 +6,7 @@ See the guide's "Troubleshooting for RDS Proxy" for the reasons.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,18 @@ class Target:
     problem: HealthProblem | None = None
 
 
-@dataclass
-class Targets:
+class Targets(dict[tuple[str, str], Target]):
     """Registered targets by proxy and instance."""
-
-    by_name: dict[tuple[str, str], Target] = field(default_factory=dict)
 
     def rename_proxy(self, old: str, new: str) -> None:
         """Let the targets of the proxy `old` be those of `new`."""
-        for proxy, instance in [key for key in self.by_name if key[0] == old]:
-            self.by_name[new, instance] = self.by_name.pop((proxy, instance))
+        for proxy, instance in [key for key in self if key[0] == old]:
+            self[new, instance] = self.pop((proxy, instance))
 
     def forget_proxy(self, name: str) -> None:
         """Forget the targets of a proxy."""
-        for key in [key for key in self.by_name if key[0] == name]:
-            del self.by_name[key]
+        for key in [key for key in self if key[0] == name]:
+            del self[key]
 
 
 NO_CREDENTIALS = "Proxy does not have any registered credentials"
