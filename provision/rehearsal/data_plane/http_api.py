@@ -31,8 +31,8 @@ from provision.rehearsal.aws.iam_policy import (
 from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws, is_deployed
 from provision.rehearsal.data_plane.report import Report
 from provision.rehearsal.data_plane.runner import InvokeError
-from provision.rehearsal.data_plane.token_bucket import TokenBucket
 from provision.rehearsal.http_server import HttpServer, Request, Response
+from provision.rehearsal.token_bucket import TokenBucket
 
 BODY_LIMIT = 10 * 1024 * 1024  # bytes, of a request
 ACCOUNT_RATE, ACCOUNT_BURST = 10_000, 5_000  # requests per second; requests

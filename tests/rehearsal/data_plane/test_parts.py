@@ -20,7 +20,7 @@ from provision.rehearsal.data_plane.proxy.certificates import (
     trust_in_folder,
 )
 from provision.rehearsal.data_plane.shared_reads import SharedReads
-from provision.rehearsal.data_plane.token_bucket import TokenBucket
+from provision.rehearsal.token_bucket import TokenBucket
 
 # --- policies ---
 

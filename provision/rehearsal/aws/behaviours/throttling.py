@@ -6,57 +6,27 @@ whole account and region.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import throttled
 from provision.rehearsal.aws.world import World
-
-
-@dataclass(frozen=True)
-class Limit:
-    """`rate` calls a second on average, `burst` at once."""
-
-    rate: float
-    burst: float
-
+from provision.rehearsal.token_bucket import TokenBucket
 
 LIMITS = {
-    ("apigatewayv2", "any"): Limit(10, 40),  # developer guide, limits
-    ("ec2", "read"): Limit(20, 100),  # EC2 API reference, throttling: non-mutating
-    ("ec2", "write"): Limit(5, 50),  # the same, mutating
-    ("iam", "any"): Limit(15, 30),  # common knowledge
-    ("lambda", "GetFunction"): Limit(100, 100),  # developer guide, limits
-    ("lambda", "any"): Limit(15, 15),  # the same: other control plane calls together
-    ("logs", "any"): Limit(10, 10),  # CloudWatch Logs quotas
-    ("rds", "any"): Limit(10, 40),  # common knowledge
-    ("secretsmanager", "any"): Limit(50, 50),  # quotas: the slowest of its calls
+    ("apigatewayv2", "any"): (10, 40),  # developer guide, limits
+    ("ec2", "read"): (20, 100),  # EC2 API reference, throttling: non-mutating
+    ("ec2", "write"): (5, 50),  # the same, mutating
+    ("iam", "any"): (15, 30),  # common knowledge
+    ("lambda", "GetFunction"): (100, 100),  # developer guide, limits
+    ("lambda", "any"): (15, 15),  # the same: other control plane calls together
+    ("logs", "any"): (10, 10),  # CloudWatch Logs quotas
+    ("rds", "any"): (10, 40),  # common knowledge
+    ("secretsmanager", "any"): (50, 50),  # quotas: the slowest of its calls
 }
+"""Calls a second on average, and calls at once."""
 
 
-@dataclass
-class Bucket:
-    """A token bucket; `take` tells whether a token was left at `now` (AWS seconds)."""
-
-    limit: Limit
-    tokens: float
-    filled: float
-
-    def take(self, now: float) -> bool:
-        """Takes one token, if there is one."""
-        grown = self.tokens + (now - self.filled) * self.limit.rate
-        self.tokens, self.filled = min(self.limit.burst, grown), now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
-@dataclass
-class Buckets:
+class Buckets(dict[tuple[str, str], TokenBucket]):
     """The buckets in use."""
-
-    by_key: dict[tuple[str, str], Bucket] = field(default_factory=dict)
 
 
 def take(world: World, call: Call) -> None:
@@ -68,8 +38,8 @@ def take(world: World, call: Call) -> None:
     key = next((name for name in names if name in LIMITS), None)
     if key is None:
         return
-    buckets = world.memory(Buckets, call.region).by_key
-    now = world.clock.now()
-    bucket = buckets.setdefault(key, Bucket(LIMITS[key], LIMITS[key].burst, now))
-    if not bucket.take(now):
+    buckets = world.memory(Buckets, call.region)
+    if key not in buckets:
+        buckets[key] = TokenBucket(*LIMITS[key], world.clock.now)
+    if not buckets[key].take():
         raise throttled(call.service)

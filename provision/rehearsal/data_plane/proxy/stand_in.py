@@ -52,7 +52,7 @@ from provision.rehearsal.data_plane.proxy.wire import (
     parse_login,
 )
 from provision.rehearsal.data_plane.report import LoginReport
-from provision.rehearsal.data_plane.token_bucket import TokenBucket
+from provision.rehearsal.token_bucket import TokenBucket
 
 LOGIN_SECONDS = 10.0
 CLEAR = "mysql_clear_password"

@@ -45,7 +45,7 @@ from provision.rehearsal.data_plane.proxy.wire import (
     ok_packet,
     parse_login,
 )
-from provision.rehearsal.data_plane.token_bucket import TokenBucket
+from provision.rehearsal.token_bucket import TokenBucket
 from tests.rehearsal.data_plane.proxy import mariadb
 from tests.rehearsal.data_plane.proxy.proxies import (
     DBUSERS,

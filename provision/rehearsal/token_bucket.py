@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 
 class TokenBucket:
-    """Starts full; safe to use from several threads."""
+    """Starts full; safe to use from several threads. `clock` returns seconds."""
 
-    def __init__(self, rate_per_second: float, burst: float) -> None:
+    def __init__(
+        self, rate_per_second: float, burst: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.rate_per_second, self.burst = rate_per_second, burst
-        self._lock = threading.Lock()
-        self._tokens, self._seen = float(burst), time.monotonic()
+        self._lock, self._clock = threading.Lock(), clock
+        self._tokens, self._seen = float(burst), clock()
 
     def take(self) -> bool:
         """Take one token if there is one; says whether there was."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock()
             grown = self._tokens + (now - self._seen) * self.rate_per_second
             self._tokens, self._seen = min(self.burst, grown), now
             if self._tokens < 1:
