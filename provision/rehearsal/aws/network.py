@@ -1,4 +1,4 @@
-"""Reads security groups: who reaches whom on which port, and whether anything more is let in.
+"""Reads security groups: who reaches whom on which port.
 
 Pure functions over the answers of DescribeSecurityGroups; nothing is sent. Groups are stateful, so
 an answer needs no rule of its own:
@@ -7,7 +7,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_network
 from typing import Any
@@ -48,48 +48,8 @@ def blocked(groups: Iterable[Group], source: Party, target: Party, port: int) ->
     return ""
 
 
-def findings(
-    groups: Sequence[Group], function: Party, proxy: Party, database: Party, port: int = 3306
-) -> list[str]:
-    """Return all that is wrong with function -> proxy -> database: closed, or open too wide.
-
-    Nothing may come in to the function; into proxy and database only the one before, on `port`.
-    """
-    closed = [
-        blocked(groups, function, proxy, port),
-        blocked(groups, proxy, database, port),
-    ]
-    wide = [
-        *_wider(groups, function, frozenset(), port),
-        *_wider(groups, proxy, frozenset(function.group_ids), port),
-        *_wider(groups, database, frozenset(proxy.group_ids), port),
-    ]
-    return [finding for finding in closed + wide if finding]
-
-
-def _wider(
-    groups: Iterable[Group], party: Party, expected: Collection[str], port: int
-) -> list[str]:
-    found = []
-    by_id = {group["GroupId"]: group for group in groups}
-    for rule in _rules(by_id, party, "IpPermissions"):
-        exact = rule["IpProtocol"] in _TCP and (rule["FromPort"], rule["ToPort"]) == (port, port)
-        for source in _sources(rule):
-            if source not in expected or not exact:
-                found.append(
-                    f"{_names(party)} ({party.name}) lets in {_ports(rule)} from {source}, "
-                    "which nothing here needs"
-                )
-    return found
-
-
 def _rules(by_id: Mapping[str, Group], party: Party, direction: str) -> list[Rule]:
-    return [
-        rule
-        for group_id in party.group_ids
-        if group_id in by_id
-        for rule in by_id[group_id].get(direction, [])
-    ]
+    return [rule for name in party.group_ids for rule in by_id[name].get(direction, [])]
 
 
 def _lets(rule: Rule, other: Party, port: int) -> bool:
@@ -107,22 +67,6 @@ def _lets(rule: Rule, other: Party, port: int) -> bool:
 
 def _covers(given: IPv4Network, cidr: Any) -> bool:
     return isinstance(cidr, IPv4Network) and cidr.subnet_of(given)
-
-
-def _sources(rule: Rule) -> list[str]:
-    return [
-        *(pair["GroupId"] for pair in rule.get("UserIdGroupPairs", [])),
-        *(item["CidrIp"] for item in rule.get("IpRanges", [])),
-        *(item["CidrIpv6"] for item in rule.get("Ipv6Ranges", [])),
-        *(item["PrefixListId"] for item in rule.get("PrefixListIds", [])),
-    ]
-
-
-def _ports(rule: Rule) -> str:
-    if rule["IpProtocol"] == "-1":
-        return "everything"
-    low, high = rule.get("FromPort"), rule.get("ToPort")
-    return f"{rule['IpProtocol']} {low}" if low == high else f"{rule['IpProtocol']} {low}-{high}"
 
 
 def _names(party: Party) -> str:
