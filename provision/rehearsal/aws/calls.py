@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,11 @@ class Call:
     def mutating(self) -> bool:
         """Whether the call may change something at AWS."""
         return is_mutating(self.operation) and not self.params.get("DryRun")
+
+    def is_named(self, pattern: str) -> bool:
+        """Whether a shell pattern fits the operation's name, or `service:Operation`."""
+        names = (self.operation, f"{self.service}:{self.operation}")
+        return any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The parameter `name`, or `default`."""

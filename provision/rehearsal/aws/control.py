@@ -12,7 +12,7 @@ import json
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from provision.rehearsal.aws.access_keys import CALLER
@@ -87,8 +87,7 @@ class Remote:
 
     def set_faults(self, *faults: Fault, victim: int | None = None) -> None:
         """Replaces all faults; `victim` is the registered process that the kill faults are for."""
-        plain = [fault.as_dict() for fault in faults]
-        self._ask("POST", "faults", {"faults": plain, "victim": victim})
+        self._ask("POST", "faults", {"faults": as_plain(faults), "victim": victim})
 
     def set_policy(self, policy: Policy | None) -> None:
         """Denies from now on whatever these IAM policies do not allow; None: allows all."""
@@ -104,7 +103,7 @@ class Remote:
 
     def set_overrides(self, *rules: Override) -> None:
         """Replaces the rules that change AWS's answers."""
-        self._ask("POST", "overrides", [rule.as_dict() for rule in rules])
+        self._ask("POST", "overrides", as_plain(rules))
 
     def advance(self, aws_seconds: float) -> None:
         """Lets AWS's time pass at once."""
@@ -128,6 +127,6 @@ class Remote:
             raise ValueError(error.read().decode()) from None
 
 
-def as_plain(entries: Sequence[Entry] | Sequence[Grant]) -> list[dict[str, Any]]:
-    """Entries of the journal, or grants, as JSON takes them."""
-    return [dataclasses.asdict(entry) for entry in entries]
+def as_plain(records: Iterable[Entry | Fault | Grant | Override]) -> list[dict[str, Any]]:
+    """Records as JSON takes them."""
+    return [dataclasses.asdict(record) for record in records]

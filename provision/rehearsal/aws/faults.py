@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 import threading
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.processes import Processes
@@ -16,16 +15,7 @@ from provision.rehearsal.http_server import ConnectionCut
 Kind = Literal[
     "throttle", "error500", "denied", "expired", "lost", "cut", "kill-before", "kill-after"
 ]
-KINDS: tuple[Kind, ...] = (
-    "throttle",
-    "error500",
-    "denied",
-    "expired",
-    "lost",
-    "cut",
-    "kill-before",
-    "kill-after",
-)
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -58,14 +48,7 @@ class Fault:
 
     def matches(self, call: Call) -> bool:
         """Whether the fault is meant for this call."""
-        if self.mutating_only and not call.mutating:
-            return False
-        names = (call.operation, f"{call.service}:{call.operation}")
-        return any(fnmatch.fnmatchcase(name, self.operation) for name in names)
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fault as plain data."""
-        return asdict(self)
+        return call.is_named(self.operation) and (call.mutating or not self.mutating_only)
 
 
 class Armed:

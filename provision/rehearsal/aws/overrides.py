@@ -11,6 +11,7 @@ import dataclasses
 import fnmatch
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,18 +71,17 @@ class Override:
             raise ValueError(f"{rule!r} is no override; an override has {', '.join(known)}")
         return cls(**rule)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The rule as plain data."""
-        return dataclasses.asdict(self)
-
     def matches(self, call: Call) -> bool:
         """Whether the rule is for this call."""
-        names = (call.operation, f"{call.service}:{call.operation}")
-        if not any(fnmatch.fnmatchcase(name, self.operation) for name in names):
+        if not call.is_named(self.operation):
             return False
         if isinstance(self.when, str):
             return self.when in json.dumps(call.params, default=str)
         return _has(call.params, self.when)
+
+    def is_due(self, nth: int) -> bool:
+        """Whether the rule changes the nth call that it matches."""
+        return self.nth <= nth and (self.times is None or nth < self.nth + self.times)
 
     def apply(self, answer: dict[str, Any]) -> None:
         """Changes the answer in place."""
@@ -102,13 +102,14 @@ class Overrides:
         self._lock = threading.Lock()
         self._file = file
         self._read: tuple[int, int] | None = None
-        self._rules: list[tuple[Override, list[None]]] = []
+        self._rules: list[Override] = []
+        self._seen: Counter[int] = Counter()  # calls, by the index of the rule that they match
         self._refresh()
 
     def set(self, rules: Iterable[Override]) -> None:
         """Replaces all rules, and counts afresh."""
         with self._lock:
-            self._rules = [(rule, []) for rule in rules]
+            self._rules, self._seen = list(rules), Counter()
 
     def due(self, call: Call) -> list[Override]:
         """Counts the call; the rules to apply to it, in their order.
@@ -119,15 +120,10 @@ class Overrides:
             self._refresh()
         except (OSError, ValueError) as error:
             raise AwsError("InternalFailure", f"{self._file}: {error}", 500) from None
-        due = []
         with self._lock:
-            for rule, seen in self._rules:
-                if rule.matches(call):
-                    seen.append(None)
-                    last = float("inf") if rule.times is None else rule.nth + rule.times - 1
-                    if rule.nth <= len(seen) <= last:
-                        due.append(rule)
-        return due
+            matching = [(n, rule) for n, rule in enumerate(self._rules) if rule.matches(call)]
+            self._seen.update(n for n, _ in matching)
+            return [rule for n, rule in matching if rule.is_due(self._seen[n])]
 
     def _refresh(self) -> None:
         """Reads the file, if there is one and it has changed. Raises OSError or ValueError."""

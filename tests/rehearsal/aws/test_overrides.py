@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -145,7 +146,7 @@ def test_what_is_no_rule_is_refused(rule: Any) -> None:
 
 def test_a_rule_survives_its_way_through_json() -> None:
     rule = Override("ec2:*", when={"VpcId": "v*"}, drop=("Tags",), within="VpcId", times=3)
-    assert Override.from_plain(json.loads(json.dumps(rule.as_dict()))) == rule
+    assert Override.from_plain(json.loads(json.dumps(dataclasses.asdict(rule)))) == rule
 
 
 def rewrite(path: Path, rules: Any) -> None:
