@@ -14,14 +14,13 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
-import sys
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from typing import Any, ClassVar
+from typing import BinaryIO
 from urllib.parse import unquote
+
+from provision.rehearsal.tcp_server import TcpServer
 
 HEAD_LIMIT = 64 * 1024
 """The most bytes of a request line and all headers together."""
@@ -94,99 +93,61 @@ class HttpServer:
         idle_seconds: float,
         port: int = 0,
     ) -> None:
-        settings = {"answer": staticmethod(answer), "body_limit": body_limit}
-        handler = type("Handler", (_Handler,), {**settings, "timeout": idle_seconds})
-        self._tcp = _Tcp(("127.0.0.1", port), handler)
-        self.port: int = self._tcp.server_address[1]
+        self.answer, self.body_limit, self._idle_seconds = answer, body_limit, idle_seconds
+        self._tcp = TcpServer(self._serve, name="HTTP", port=port)
+        self.port = self._tcp.port
         self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(
-            target=self._tcp.serve_forever, args=(0.05,), name=self.url, daemon=True
-        )
-        self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, and close the connections that are still open. Twice is once."""
-        self._tcp.shutdown()
-        self._tcp.server_close()
-        self._thread.join()
+        """Stop listening, and end the connections that are still open. Twice is once."""
+        self._tcp.close()
 
-
-class _Tcp(ThreadingTCPServer):
-    allow_reuse_address = True
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
-    def __init__(self, *args: Any) -> None:
-        self._open: set[socket.socket] = set()
-        super().__init__(*args)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def server_close(self) -> None:
-        super().server_close()
-        for connection in list(self._open):
-            super().shutdown_request(connection)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a caller that went away, or was killed."""
-        if not isinstance(sys.exception(), OSError | ValueError):  # ValueError: closed under it
-            super().handle_error(request, client_address)
-
-
-@dataclass
-class _Head:
-    method: str
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    keep_alive: bool
-
-    def only(self, name: str) -> str | None:
-        """The value of a header that may come once. Raises _Refused."""
-        values = [value for given, value in self.headers if given.lower() == name]
-        if len(values) > 1:
-            raise _Refused(400, f"more than one {name} header")
-        return values[0] if values else None
-
-
-class _Handler(StreamRequestHandler):
-    disable_nagle_algorithm = True
-    wbufsize = -1  # one packet an answer
-    answer: ClassVar[Callable[[Request], Response]]
-    body_limit: ClassVar[int]
-
-    def handle(self) -> None:
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            while self._handle_one():
+    def _serve(self, sock: socket.socket) -> None:
+        sock.settimeout(self._idle_seconds)
+        # The caller went away, or was killed, or kept silent; ValueError: closed under it.
+        with (
+            contextlib.suppress(OSError, ValueError),
+            sock.makefile("rb") as incoming,
+            sock.makefile("wb") as outgoing,  # buffered: one packet an answer
+        ):
+            connection = _HttpConnection(self, sock, incoming, outgoing)
+            while connection.answer_one():
                 pass
 
-    def _handle_one(self) -> bool:
+
+class _HttpConnection:
+    """One connection, and what it carries."""
+
+    def __init__(
+        self, server: HttpServer, sock: socket.socket, incoming: BinaryIO, outgoing: BinaryIO
+    ) -> None:
+        self._server, self._sock = server, sock
+        self._incoming, self._outgoing = incoming, outgoing
+        self._host = f"127.0.0.1:{sock.getsockname()[1]}"
+        self._source = str(sock.getpeername()[0])
+
+    def answer_one(self) -> bool:
         """Answer one request; whether the connection can carry another."""
         try:
             head = self._read_head()
             if head is None:
                 return False
-            request = self._read_request(head)
+            request, keep_alive = head
+            request = replace(request, body=self._read_body(request, keep_alive))
         except _Refused as refused:
             self._write(_refusal(refused), keep_alive=False)
             self._drain()
             return False
         try:
-            response = type(self).answer(request)
+            response = self._server.answer(request)
         except ConnectionCut:
-            self.connection.shutdown(socket.SHUT_RDWR)
+            self._sock.shutdown(socket.SHUT_RDWR)
             return False
-        self._write(response, keep_alive=head.keep_alive, head_only=head.method == "HEAD")
-        return head.keep_alive
+        self._write(response, keep_alive=keep_alive, head_only=request.method == "HEAD")
+        return keep_alive
 
-    def _read_head(self) -> _Head | None:
-        """Read request line and headers; None where the client has no more to ask."""
+    def _read_head(self) -> tuple[Request, bool] | None:
+        """The request without its body, and whether another may follow; None for no request."""
         left = HEAD_LIMIT
         line = self._read_line(left)
         if line == b"\r\n":  # RFC 9112, 2.2: one empty line before a request is ignored
@@ -206,51 +167,45 @@ class _Handler(StreamRequestHandler):
             if header is None:
                 raise _Refused(400, "a header is malformed")
             headers.append((header[1].decode(), header[2].decode("latin-1")))
-        method, target, minor = found[1].decode(), found[2].decode(), found[3]
-        head = _Head(method, target, tuple(headers), keep_alive=minor == b"1")
-        connection = [v.lower() for n, v in headers if n.lower() == "connection"]
-        if any("close" in value for value in connection):
-            head.keep_alive = False
-        return head
+        request = Request(
+            found[1].decode(), found[2].decode(), tuple(headers), source_ip=self._source
+        )
+        host = _only(request, "host")
+        if host is None:
+            raise _Refused(400, "the Host header is missing")
+        if host != self._host:
+            raise _Refused(403, "Forbidden")
+        ends = any("close" in value.lower() for value in request.values("connection"))
+        return request, found[3] == b"1" and not ends
 
     def _read_line(self, left: int) -> bytes:
-        line = self.rfile.readline(max(left, 0) + 1)
+        line = self._incoming.readline(max(left, 0) + 1)
         if len(line) > left:
             raise _Refused(400, f"request line and headers are over {HEAD_LIMIT} bytes")
         if line and not line.endswith(b"\n"):
             raise ConnectionResetError("the client left in the middle of a line")
         return line
 
-    def _read_request(self, head: _Head) -> Request:
-        host = head.only("host")
-        if host is None:
-            raise _Refused(400, "the Host header is missing")
-        if host != f"127.0.0.1:{self.server.server_address[1]}":  # type: ignore[index]
-            raise _Refused(403, "Forbidden")
-        body = self._read_body(head)
-        source = str(self.client_address[0])
-        return Request(head.method, head.target, head.headers, body, source)
-
-    def _read_body(self, head: _Head) -> bytes:
-        length, coding = head.only("content-length"), head.only("transfer-encoding")
+    def _read_body(self, request: Request, keep_alive: bool) -> bytes:
+        length, coding = _only(request, "content-length"), _only(request, "transfer-encoding")
         if coding is not None:
             if length is not None or coding.lower() != "chunked":
                 raise _Refused(400, "the body is framed in a way that is not understood")
-            self._continue(head)
+            self._continue(request, keep_alive)
             return self._read_chunks()
         if length is None:
             return b""
         if not re.fullmatch("[0-9]{1,18}", length):
             raise _Refused(400, "Content-Length is not a number of bytes")
-        if int(length) > self.body_limit:
+        if int(length) > self._server.body_limit:
             raise _Refused(413, "Request Entity Too Large")
-        self._continue(head)
+        self._continue(request, keep_alive)
         return self._read_exactly(int(length))
 
-    def _continue(self, head: _Head) -> None:
-        if (head.only("expect") or "").lower() == "100-continue" and head.keep_alive:
-            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.wfile.flush()
+    def _continue(self, request: Request, keep_alive: bool) -> None:
+        if (_only(request, "expect") or "").lower() == "100-continue" and keep_alive:
+            self._outgoing.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._outgoing.flush()
 
     def _read_chunks(self) -> bytes:
         body = bytearray()
@@ -259,7 +214,7 @@ class _Handler(StreamRequestHandler):
             if found is None:
                 raise _Refused(400, "a chunk's size is malformed")
             size = int(found[1], 16)
-            if len(body) + size > self.body_limit:
+            if len(body) + size > self._server.body_limit:
                 raise _Refused(413, "Request Entity Too Large")
             if size == 0:
                 break
@@ -274,7 +229,7 @@ class _Handler(StreamRequestHandler):
         return bytes(body)
 
     def _read_exactly(self, size: int) -> bytes:
-        data = self.rfile.read(size)
+        data = self._incoming.read(size)
         if len(data) < size:
             raise ConnectionResetError("the client left in the middle of a body")
         return data
@@ -285,18 +240,26 @@ class _Handler(StreamRequestHandler):
         lines += [f"{n}: {v}" for n, v in response.headers if n.lower() not in _FRAMING]
         lines += [] if bodiless else [f"content-length: {len(response.body)}"]
         lines += [] if keep_alive else ["connection: close"]
-        self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
+        self._outgoing.write("\r\n".join([*lines, "", ""]).encode("latin-1", "replace"))
         if not bodiless and not head_only:
-            self.wfile.write(response.body)
-        self.wfile.flush()
+            self._outgoing.write(response.body)
+        self._outgoing.flush()
 
     def _drain(self) -> None:
         """Read what a refused client still sends: else it may be reset before it reads why."""
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(_DRAIN_SECONDS)
+        self._sock.shutdown(socket.SHUT_WR)
+        self._sock.settimeout(_DRAIN_SECONDS)
         left = _DRAINED
-        while left > 0 and (data := self.connection.recv(65536)):
+        while left > 0 and (data := self._sock.recv(65536)):
             left -= len(data)
+
+
+def _only(request: Request, name: str) -> str | None:
+    """The value of a header that may come once. Raises _Refused."""
+    values = request.values(name)
+    if len(values) > 1:
+        raise _Refused(400, f"more than one {name} header")
+    return values[0] if values else None
 
 
 def _refusal(refused: _Refused) -> Response:

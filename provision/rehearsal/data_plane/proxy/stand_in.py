@@ -16,7 +16,6 @@ import itertools
 import secrets
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -52,11 +51,11 @@ from provision.rehearsal.data_plane.proxy.wire import (
     parse_login,
 )
 from provision.rehearsal.data_plane.report import LoginReport
+from provision.rehearsal.tcp_server import TcpServer
 from provision.rehearsal.token_bucket import TokenBucket
 
 LOGIN_SECONDS = 10.0
 CLEAR = "mysql_clear_password"
-_BACKLOG = 128
 
 
 @dataclass(frozen=True)
@@ -124,52 +123,22 @@ class StandIn:
         self.server_context, self.record = server_context, record
         self.limits = limits or Limits()
         self._ids = itertools.count(1)
-        self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
-        self.port: int = self._listener.getsockname()[1]
-        self._acceptor = threading.Thread(target=self._accept, name=f"proxy {name}", daemon=True)
-        self._acceptor.start()
+        self._tcp = TcpServer(self._serve, name=f"proxy {name}")
+        self.port = self._tcp.port
 
     def close(self) -> None:
         """Stop listening, and end every connection. Twice is once."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes up accept()
-        self._listener.close()
-        self._acceptor.join()
-        with self._lock:
-            open_now = dict(self._open)
-        for sock in open_now:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        for thread in open_now.values():
-            thread.join()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
-            with self._lock:
-                self._open[sock] = thread
-            thread.start()
+        self._tcp.close(wait=True)
 
     def _serve(self, sock: socket.socket) -> None:
         # A duplicate, because TLS takes the socket object over and `close` must reach it still.
-        own = sock.dup()
-        own.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        stream = PacketStream(own, LOGIN_SECONDS)
-        try:
+        stream = PacketStream(sock.dup(), LOGIN_SECONDS)
+        # A login's failure is in the report; LookupError: the proxy was just deleted.
+        with (
+            contextlib.suppress(DisconnectedError, ProtocolError, OSError, LookupError),
+            contextlib.closing(stream),
+        ):
             Conversation(self, stream, next(self._ids)).run()
-        except (DisconnectedError, ProtocolError, OSError, LookupError):
-            pass  # a login's failure is in the report; LookupError: the proxy was just deleted
-        finally:
-            stream.sock.close()
-            with self._lock:
-                del self._open[sock]
-            sock.close()
 
 
 class Conversation:

@@ -153,6 +153,10 @@ class PacketStream:
         self._within_deadline()
         self.sock = context.wrap_socket(self.sock, server_side=True)
 
+    def close(self) -> None:
+        """Close the socket, within TLS or without."""
+        self.sock.close()
+
     @property
     def tls_version(self) -> str | None:
         """`TLSv1.3` and the like, or None."""
