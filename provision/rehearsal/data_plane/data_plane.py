@@ -151,7 +151,11 @@ class DataPlane:
         with self._lock:
             self._check_open()
             if name not in self._stand_ins:
-                account = Authorizer(self.aws.find_key, self.aws.may_connect, self.clock.now)
+                account = Authorizer(
+                    self.aws.find_key,
+                    lambda role, resource: self.aws.may(role, "rds-db:connect", resource),
+                    self.clock.now,
+                )
                 self._stand_ins[name] = StandIn(
                     name,
                     lambda: self._settings(name),

@@ -1,7 +1,7 @@
 """Reads from the rehearsed AWS what the data plane needs to know, at the moment it needs it.
 
-All through the API, as any user could, but for two things that AWS keeps to itself: the bytes of
-an uploaded zip, and a DB instance's master password.
+Through the API, as any user could, but for what AWS keeps to itself: what it finds when it
+evaluates a role's policies, the bytes of an uploaded zip, and a DB instance's master password.
 """
 
 from __future__ import annotations
@@ -9,22 +9,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from provision.rehearsal.aws import network
+from provision.rehearsal.aws.behaviours import iam_roles
 from provision.rehearsal.aws.calls import ACCOUNT
-from provision.rehearsal.aws.iam_policy import (
-    Decision,
-    Document,
-    PolicyUnknownError,
-    decide,
-    decide_assumption,
-    parse_document,
-)
+from provision.rehearsal.aws.iam_policy import Decision
+from provision.rehearsal.aws.world import World
 from provision.rehearsal.data_plane.proxy.databases import (
     DatabaseDownError,
     ProxiedDatabase,
@@ -42,22 +36,12 @@ REFRESH = timedelta(minutes=5)
 class Clients(Protocol):
     """Whatever gives out boto3 clients that reach the rehearsed AWS by its back door."""
 
+    @property
+    def world(self) -> World:
+        """What the rehearsed AWS knows."""
+
     def client(self, service: str) -> Any:
         """Return a boto3 client."""
-
-
-@dataclass(frozen=True)
-class RoleCredentials:
-    """A role's temporary credentials, and until when they are good."""
-
-    key: SessionKey
-    expires: datetime
-    now: Callable[[], datetime]
-
-    @property
-    def fresh(self) -> bool:
-        """Whether they need no replacing yet."""
-        return self.now() < self.expires - REFRESH
 
 
 class RehearsedAws:
@@ -66,13 +50,12 @@ class RehearsedAws:
     def __init__(
         self, clients: Clients, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self._clients, self._now = clients, now
+        self._clients, self.now = clients, now
         self.reads = SharedReads()
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
-        self._keys: dict[str, SessionKey] = {}
-        self._credentials: dict[str, RoleCredentials] = {}
-        self._aws_policies: dict[str, Document] = {}
+        self._keys: dict[str, SessionKey] = {}  # by their ids
+        self._credentials: dict[str, SessionKey] = {}  # the newest, by role
 
     def client(self, service: str) -> Any:
         """Return the one client of a service."""
@@ -98,7 +81,7 @@ class RehearsedAws:
         key = self._keys.get(access_key_id)
         if key is None:
             return None
-        if key.expires is not None and self._now() >= key.expires:
+        if not key.lasts(self.now()):
             raise TokenRefusedError(f"the session of {key.role_arn} ended at {key.expires}")
         if key.role_id != self._role_id(key.role_arn):
             raise TokenRefusedError(f"the session is of a role {key.role_arn} that was deleted")
@@ -106,85 +89,37 @@ class RehearsedAws:
 
     def _role_id(self, role_arn: str) -> str:
         """The role's lasting id; "" when there is no such role."""
-        return str(self._roles().get(role_arn, {}).get("RoleId", ""))
+        with self._clients.world.lock:
+            role = iam_roles.find(self._clients.world, role_arn)
+        return "" if role is None else str(role.id)
 
-    def credentials(self, role_arn: str, session: str) -> RoleCredentials:
+    def credentials(self, role_arn: str, session: str) -> SessionKey:
         """Return the role's credentials, good for some minutes more at least."""
         known, role_id = self._credentials.get(role_arn), self._role_id(role_arn)
-        if known is not None and known.fresh and known.key.role_id == role_id:
+        if known is not None and known.lasts(self.now() + REFRESH) and known.role_id == role_id:
             return known
         answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName=session)
         given = answer["Credentials"]
         secret, token = given["SecretAccessKey"], given["SessionToken"]
-        expires = self._now() + (given["Expiration"] - datetime.now(UTC))
+        expires = self.now() + (given["Expiration"] - datetime.now(UTC))
         key = SessionKey(given["AccessKeyId"], secret, token, role_arn, role_id, expires)
-        self._keys[key.access_key_id] = key
-        self._credentials[role_arn] = RoleCredentials(key, expires, self._now)
-        return self._credentials[role_arn]
+        self._keys[key.access_key_id] = self._credentials[role_arn] = key
+        return key
 
     def trusts(self, role_arn: str, service: str) -> Decision:
         """Whether a role exists and lets an AWS service assume it."""
-        return self._judge(role_arn, lambda role: _trusts(role, service))
+        with self._clients.world.lock:
+            return iam_roles.trusts(self._clients.world, role_arn, service)
 
     def may(self, role_arn: str, action: str, resource: str) -> Decision:
         """Whether a role's policies, within its boundary, allow an action on a resource."""
-        return self._judge(role_arn, lambda role: self._decide(role, action, resource))
+        with self._clients.world.lock:
+            return iam_roles.may(self._clients.world, role_arn, action, resource)
 
     def may_as(self, service: str, role_arn: str, action: str, resource: str) -> Decision:
         """Whether a service may assume a role, and the role do something then."""
-
-        def judge(role: Document) -> Decision:
-            trusted = _trusts(role, service)
-            if not trusted.allowed:
-                return trusted
-            return self._decide(role, action, resource)
-
-        return self._judge(role_arn, judge)
-
-    def may_connect(self, role_arn: str, resource: str) -> Decision:
-        """Whether a role may log in at a proxy: `rds-db:connect`."""
-        return self.may(role_arn, "rds-db:connect", resource)
-
-    def _judge(self, role_arn: str, judge: Callable[[Document], Decision]) -> Decision:
-        role = self._roles().get(role_arn)
-        if role is None:
-            return Decision(False, f"role {role_arn} does not exist")
-        try:
-            decision = judge(role)
-        except (ClientError, PolicyUnknownError, ValueError) as error:
-            return Decision(False, f"role {role['RoleName']}: {error}")
-        return Decision(decision.allowed, f"role {role['RoleName']}: {decision.reason}")
-
-    def _roles(self) -> dict[str, dict[str, Any]]:
-        """Return every role by its ARN, with its trust policy and its inline policies: one call."""
-
-        def read() -> dict[str, dict[str, Any]]:
-            pages = self.client("iam").get_paginator("get_account_authorization_details")
-            found = pages.paginate(Filter=["Role"])
-            return {role["Arn"]: role for page in found for role in page["RoleDetailList"]}
-
-        return self.reads.get("roles", read)
-
-    def _decide(self, role: Document, action: str, resource: str) -> Decision:
-        bounded = role.get("PermissionsBoundary")
-        boundary = self._managed_policy(bounded["PermissionsBoundaryArn"]) if bounded else None
-        return decide(self._policies(role), action, resource, boundary=boundary)
-
-    def _policies(self, role: Document) -> list[Document]:
-        inline = [parse_document(policy["PolicyDocument"]) for policy in role["RolePolicyList"]]
-        attached = [policy["PolicyArn"] for policy in role["AttachedManagedPolicies"]]
-        return inline + [self._managed_policy(arn) for arn in attached]
-
-    def _managed_policy(self, arn: str) -> Document:
-        if arn not in self._aws_policies:
-            iam = self.client("iam")
-            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-            policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
-            document = parse_document(policy["Document"])
-            if arn.split(":")[4] != "aws":
-                return document
-            self._aws_policies[arn] = document  # AWS's own cannot be changed
-        return self._aws_policies[arn]
+        with self._clients.world.lock:
+            return iam_roles.may_as(self._clients.world, service, role_arn, action, resource)
 
     # Proxies
 
@@ -320,11 +255,6 @@ def _parsed_secret(answer: Mapping[str, Any]) -> ProxyCredentials:
     if not isinstance(username, str) or not isinstance(password, str):
         raise LookupError(f"secret {name}: username and password must be texts")
     return ProxyCredentials(username, password)
-
-
-def _trusts(role: Document, service: str) -> Decision:
-    document = parse_document(role["AssumeRolePolicyDocument"])
-    return decide_assumption(document, service, role["Arn"].split(":")[4])
 
 
 def _told(error: ClientError) -> str:

@@ -37,7 +37,8 @@ from provision.rehearsal.data_plane.function_process import (
     Routes,
 )
 from provision.rehearsal.data_plane.proxy.certificates import CertificateAuthority, trust_in_folder
-from provision.rehearsal.data_plane.rehearsed_aws import RehearsedAws, RoleCredentials, code_bytes
+from provision.rehearsal.data_plane.proxy.token import SessionKey
+from provision.rehearsal.data_plane.rehearsed_aws import REFRESH, RehearsedAws, code_bytes
 from provision.rehearsal.data_plane.report import Report
 
 ENVIRONMENTS = 4
@@ -57,10 +58,11 @@ class InvokeError(AwsError):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an environment must have been made from, and the ports that it must reach."""
+    """What an environment must have been made from, reach, and have credentials for."""
 
     version: str
     ports: frozenset[int]
+    until: datetime
 
 
 @dataclass
@@ -69,7 +71,7 @@ class ExecutionEnvironment:
 
     process: FunctionProcess
     version: str
-    credentials: RoleCredentials
+    credentials: SessionKey
     stream: str
     failure: Reply | None = None
     init_seconds: float | None = None  # told once, in the first request's log
@@ -77,7 +79,8 @@ class ExecutionEnvironment:
     def usable(self, wanted: Wanted) -> bool:
         """Whether it can still serve such requests."""
         reaches = wanted.ports <= self.process.ports
-        return self.version == wanted.version and reaches and self.credentials.fresh
+        lasts = self.credentials.lasts(wanted.until)
+        return self.version == wanted.version and reaches and lasts
 
 
 class Runner:
@@ -111,7 +114,8 @@ class Runner:
         pool = self._pool(configuration["FunctionArn"])
         with self._counted(configuration["FunctionArn"], reserved):
             routes, closed = self._network(configuration)
-            wanted = Wanted(_version(configuration), frozenset(routes.open.values()))
+            ports, until = frozenset(routes.open.values()), self._aws.now() + REFRESH
+            wanted = Wanted(_version(configuration), ports, until)
             start = functools.partial(self._start, configuration, wanted)
             with pool.environment(wanted, start) as environment:
                 return call.run(environment, routes, closed)
@@ -398,14 +402,13 @@ class Invocation:
 
 
 def environment_variables(
-    configuration: Configuration, credentials: RoleCredentials, stream: str, region: str
+    configuration: Configuration, key: SessionKey, stream: str, region: str
 ) -> dict[str, str]:
     """Return a function's environment: its own variables, and those that Lambda sets.
 
     https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
     """
     runtime = configuration.get("Runtime", "")
-    key = credentials.key
     reserved = {
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_DEFAULT_REGION": region,

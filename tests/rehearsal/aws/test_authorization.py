@@ -159,11 +159,11 @@ def bound(aws: PlayedAccount, *actions: str) -> dict[str, str]:
 def test_a_role_may_what_its_policies_and_its_boundary_allow(aws: PlayedAccount) -> None:
     arn = role(aws, "ec2:*", "rds:*", **bound(aws, "ec2:*", "s3:*"))
     world = aws.rehearsal.world
-    assert iam_roles.may(world, arn, "ec2:DescribeVpcs")
-    assert not iam_roles.may(world, arn, "rds:DescribeDBInstances")  # outside of the boundary
-    assert not iam_roles.may(world, arn, "s3:GetObject")  # a boundary gives nothing
+    assert iam_roles.may(world, arn, "ec2:DescribeVpcs").allowed
+    assert not iam_roles.may(world, arn, "rds:DescribeDBInstances").allowed  # outside of it
+    assert not iam_roles.may(world, arn, "s3:GetObject").allowed  # a boundary gives nothing
     aws.iam.delete_role_permissions_boundary(RoleName="r")
-    assert iam_roles.may(world, arn, "rds:DescribeDBInstances")
+    assert iam_roles.may(world, arn, "rds:DescribeDBInstances").allowed
 
 
 def test_a_boundary_that_does_not_exist_is_refused(aws: PlayedAccount) -> None:
@@ -190,7 +190,7 @@ def test_a_service_assumes_a_role_for_its_account(
     aws: PlayedAccount, condition: dict[str, Any], assumed: bool
 ) -> None:
     arn = role(aws, "ec2:*", trust={"Statement": [RDS | {"Condition": condition}]})
-    assert iam_roles.trusts(aws.rehearsal.world, arn, "rds.amazonaws.com") is assumed
+    assert iam_roles.trusts(aws.rehearsal.world, arn, "rds.amazonaws.com").allowed is assumed
 
 
 # --- denials --------------------------------------------------------------------------------------

@@ -41,30 +41,30 @@ def sessions() -> Iterator[Sessions]:
 
 
 def test_a_session_is_good_for_its_hour_and_then_renewed(sessions: Sessions) -> None:
-    first = sessions.aws.credentials(ROLE, "session").key
+    first = sessions.aws.credentials(ROLE, "session")
     assert sessions.aws.find_key(first.access_key_id) == first
-    assert sessions.aws.credentials(ROLE, "session").key == first
+    assert sessions.aws.credentials(ROLE, "session") == first
     sessions.ahead = timedelta(minutes=61)
     with pytest.raises(TokenRefusedError, match="ended at"):
         sessions.aws.find_key(first.access_key_id)
-    second = sessions.aws.credentials(ROLE, "session").key
+    second = sessions.aws.credentials(ROLE, "session")
     assert second != first
     assert sessions.aws.find_key(second.access_key_id) == second
 
 
 def test_a_session_dies_with_its_role(sessions: Sessions) -> None:
-    key = sessions.aws.credentials(ROLE, "session").key
+    key = sessions.aws.credentials(ROLE, "session")
     sessions.iam.delete_role(RoleName="function")
     with pytest.raises(TokenRefusedError, match="was deleted"):
         sessions.aws.find_key(key.access_key_id)
 
 
 def test_a_new_role_of_the_same_name_does_not_revive_it(sessions: Sessions) -> None:
-    old = sessions.aws.credentials(ROLE, "session").key
+    old = sessions.aws.credentials(ROLE, "session")
     sessions.replace_role()
     with pytest.raises(TokenRefusedError, match="was deleted"):
         sessions.aws.find_key(old.access_key_id)
-    new = sessions.aws.credentials(ROLE, "session").key
+    new = sessions.aws.credentials(ROLE, "session")
     assert new.access_key_id != old.access_key_id
     assert sessions.aws.find_key(new.access_key_id) == new
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from provision.rehearsal.aws.calls import ACCOUNT
 from provision.rehearsal.aws.iam_policy import (
+    Decision,
     Document,
     PolicyUnknownError,
     decide,
@@ -33,31 +35,51 @@ def find(world: World, role_arn: str) -> Any:
     return next((role for role in roles if role.arn == role_arn), None)
 
 
-def policies(world: World, role_arn: str) -> list[Document]:
-    """The role's policy documents, inline and attached; none when there is no such role."""
+def trusts(world: World, role_arn: str, service: str) -> Decision:
+    """Whether the role exists and lets `service` (as rds.amazonaws.com) assume it."""
+
+    def judge(role: Any) -> Decision:
+        trust = parse_document(role.assume_role_policy_document)
+        return decide_assumption(trust, service, ACCOUNT)
+
+    return _judged(world, role_arn, judge)
+
+
+def may(world: World, role_arn: str, action: str, resource: str = "*") -> Decision:
+    """Whether the role's policies, inline and attached, allow this within its boundary."""
+
+    def judge(role: Any) -> Decision:
+        inline = [parse_document(text) for text in role.policies.values()]
+        attached = [_default_version(policy) for policy in role.managed_policies.values()]
+        return decide(inline + attached, action, resource, boundary=_boundary(world, role))
+
+    return _judged(world, role_arn, judge)
+
+
+def may_as(world: World, service: str, role_arn: str, action: str, resource: str) -> Decision:
+    """Whether `service` may assume the role, and the role do this then."""
+    trusted = trusts(world, role_arn, service)
+    return may(world, role_arn, action, resource) if trusted.allowed else trusted
+
+
+def _judged(world: World, role_arn: str, judge: Callable[[Any], Decision]) -> Decision:
+    """What `judge` finds; not allowed where that is unknown, or the role does not exist."""
     role = find(world, role_arn)
     if role is None:
-        return []
-    inline = [parse_document(text) for text in role.policies.values()]
-    return inline + [_default_version(policy) for policy in role.managed_policies.values()]
+        return Decision(False, f"role {role_arn} does not exist")
+    try:
+        found = judge(role)
+    except (PolicyUnknownError, ValueError) as error:
+        found = Decision(False, str(error))
+    return replace(found, reason=f"role {role.name}: {found.reason}")
 
 
-def boundary(world: World, role_arn: str) -> Document | None:
+def _boundary(world: World, role: Any) -> Document | None:
     """The role's permissions boundary, if it has one; one that is not there allows nothing."""
-    role = find(world, role_arn)
-    if role is None or not role.permissions_boundary_arn:
+    if not role.permissions_boundary_arn:
         return None
     policy = world.backend("iam").managed_policies.get(role.permissions_boundary_arn)
     return {"Statement": []} if policy is None else _default_version(policy)
-
-
-def may(world: World, role_arn: str, action: str, resource: str = "*") -> bool:
-    """Whether the role's policies, within its boundary, allow this; False where that is unknown."""
-    try:
-        documents, bounds = policies(world, role_arn), boundary(world, role_arn)
-        return decide(documents, action, resource, boundary=bounds).allowed
-    except (PolicyUnknownError, ValueError):
-        return False
 
 
 def _default_version(policy: Any) -> Document:
@@ -65,21 +87,9 @@ def _default_version(policy: Any) -> Document:
     return parse_document(text)
 
 
-def trusts(world: World, role_arn: str, service: str) -> bool:
-    """Whether the role exists and lets `service` (as rds.amazonaws.com) assume it."""
-    role = find(world, role_arn)
-    if role is None:
-        return False
-    try:
-        trust = parse_document(role.assume_role_policy_document)
-        return decide_assumption(trust, service, ACCOUNT).allowed
-    except (PolicyUnknownError, ValueError):
-        return False
-
-
 def assumable(world: World, role_arn: str, service: str) -> bool:
     """Whether `service` can assume the role by now; a fresh role fails once at least."""
-    if not trusts(world, role_arn, service):
+    if not trusts(world, role_arn, service).allowed:
         return False
     name = role_arn.rpartition("/")[2]
     young = world.memory(Young)

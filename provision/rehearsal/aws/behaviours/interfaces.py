@@ -174,7 +174,7 @@ def _let_go(world: World, region: str, interface: str, role_arn: str) -> None:
     enis = world.backend("ec2", region).enis
     if interface not in enis:
         return
-    if iam_roles.may(world, role_arn, "ec2:DeleteNetworkInterface"):
+    if iam_roles.may(world, role_arn, "ec2:DeleteNetworkInterface").allowed:
         del enis[interface]
 
 

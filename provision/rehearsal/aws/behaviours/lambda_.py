@@ -243,7 +243,7 @@ def _check_network(world: World, call: Call, role: str) -> None:
     if not vpc.get("SubnetIds"):
         return
     for action, name in _IN_A_VPC.items():
-        if not iam_roles.may(world, role, action):
+        if not iam_roles.may(world, role, action).allowed:
             raise _invalid(
                 f"The provided execution role does not have permissions to call {name} on EC2"
             )

@@ -179,10 +179,10 @@ def _login_problem(
     world: World, region: str, proxy: Any, instance: Any, secret: str
 ) -> health.HealthProblem | None:
     role = proxy.role_arn
-    readable = iam_roles.trusts(world, role, "rds.amazonaws.com") and iam_roles.may(
-        world, role, "secretsmanager:GetSecretValue", secret
+    readable = iam_roles.may_as(
+        world, "rds.amazonaws.com", role, "secretsmanager:GetSecretValue", secret
     )
-    return health.role_problem(readable) or health.secret_problem(
+    return health.role_problem(readable.allowed) or health.secret_problem(
         _secret(world, region, secret), instance.master_username, instance._master_user_password
     )
 

@@ -54,6 +54,10 @@ class SessionKey:
     role_id: str = ""  # of the role that it was given for: one made later has another
     expires: datetime | None = None
 
+    def lasts(self, until: datetime) -> bool:
+        """Whether they are still good then."""
+        return self.expires is None or until < self.expires
+
     def __repr__(self) -> str:
         """Leaves out what is secret."""
         return f"SessionKey({self.access_key_id}, {self.role_arn})"
