@@ -6,11 +6,8 @@ The reasons collect here. No password, token or key is ever in them.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import overload
 
 
 @dataclass(frozen=True)
@@ -37,45 +34,22 @@ class LoginReport:
     reason: str
 
 
-class Report(Sequence[Refusal]):
-    """All refusals, oldest first; and every login, accepted or not, in `logins`."""
+class Report(list[Refusal]):
+    """All refusals, oldest first; and every login, accepted or not, in `logins`.
+
+    Threads append to both, which Python does to a list in one step.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._refusals: list[Refusal] = []
-        self._logins: list[LoginReport] = []
+        super().__init__()
+        self.logins: list[LoginReport] = []
 
     def refused(self, where: str, code: int | str, reason: str) -> None:
         """Record a refusal, now."""
-        with self._lock:
-            self._refusals.append(Refusal(datetime.now(UTC), where, code, reason))
+        self.append(Refusal(datetime.now(UTC), where, code, reason))
 
     def login(self, login: LoginReport) -> None:
         """Record a login; one that was refused is a refusal too."""
-        with self._lock:
-            self._logins.append(login)
-            if not login.accepted:
-                where = f"proxy {login.proxy}"
-                self._refusals.append(Refusal(login.at, where, login.code, login.reason))
-
-    @property
-    def logins(self) -> list[LoginReport]:
-        """Every login so far, oldest first."""
-        with self._lock:
-            return list(self._logins)
-
-    @overload
-    def __getitem__(self, index: int) -> Refusal: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Refusal]: ...
-    def __getitem__(self, index: int | slice) -> Refusal | list[Refusal]:
-        with self._lock:
-            return self._refusals[index]
-
-    def __len__(self) -> int:
-        with self._lock:
-            return len(self._refusals)
-
-    def __iter__(self) -> Iterator[Refusal]:
-        with self._lock:
-            return iter(list(self._refusals))
+        self.logins.append(login)
+        if not login.accepted:
+            self.append(Refusal(login.at, f"proxy {login.proxy}", login.code, login.reason))
