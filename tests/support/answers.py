@@ -41,24 +41,39 @@ def session() -> Any:
 
 
 class AnsweringAws(Aws):
-    """Sends nothing. What the table does not have is answered with nothing in it."""
+    """Sends nothing. What the table does not have is answered with nothing in it.
+
+    `asked` are the calls so far, in their order, each with its parameters.
+    """
 
     def __init__(self, environment: str, answers: Answers) -> None:
         super().__init__(session(), environment=environment)
         self._answers = {**CALLER, **answers}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
 
     def client(self, service: str) -> Any:
         """Return a client that answers from the table."""
-        return _Client(service, self._answers)
+        return _Client(service, self._answers, self.asked)
+
+    def changes(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the calls so far that change something."""
+        reads = ("describe_", "filter_", "get_", "list_")
+        return [
+            (call, given)
+            for call, given in self.asked
+            if not call.partition(".")[2].startswith(reads)
+        ]
 
 
 class _Client:
-    def __init__(self, service: str, answers: Answers) -> None:
-        self._service, self._answers = service, answers
+    def __init__(self, service: str, answers: Answers, asked: list[Any]) -> None:
+        self._service, self._answers, self._asked = service, answers, asked
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         def call(**given: Any) -> Any:
-            answer = self._answers.get(f"{self._service}.{operation}", {})
+            name = f"{self._service}.{operation}"
+            self._asked.append((name, given))
+            answer = self._answers.get(name, {})
             answer = answer(**given) if callable(answer) else answer
             if isinstance(answer, Exception):
                 raise answer
