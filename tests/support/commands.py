@@ -173,8 +173,18 @@ class Commands:
 
 
 def measured() -> dict[str, str]:
-    """Return the variables with which a process counts for the coverage, where it is measured."""
-    return {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
+    """Return the variables with which a command in a process of its own counts for the coverage.
+
+    None where nothing is measured. What is not to be measured (a rehearsed AWS, a tool) starts
+    without them: tracing would double what it costs.
+    """
+    coverage = sys.modules.get("coverage")
+    if coverage is None or coverage.Coverage.current() is None:
+        return {}
+    return {
+        "COVERAGE_PROCESS_START": str(ROOT / "pyproject.toml"),
+        "COVERAGE_FILE": os.environ.get("COVERAGE_FILE", str(ROOT / ".coverage")),
+    }
 
 
 def _main(program: str) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from provision.cli.clean_environ import cleaned
 from provision.rehearsal import UNWANTED, Remote
-from tests.support.commands import ROOT, measured
+from tests.support.commands import ROOT
 
 # moto's own server, as anybody would start it: nothing of ours is in it.
 PLAIN_MOTO = """
@@ -66,8 +66,7 @@ def plain_moto_server() -> Iterator[str]:
 @contextlib.contextmanager
 def _serving(arguments: list[str], **environ: str) -> Iterator[Mapping[str, Any]]:
     """Start Python with these arguments; it prints where it listens, and ends with its stdin."""
-    unwanted = {*UNWANTED, *measured()}  # what serves the tests is not what is measured
-    inherited = {k: text for k, text in cleaned(os.environ).items() if k not in unwanted}
+    inherited = {k: text for k, text in cleaned(os.environ).items() if k not in UNWANTED}
     server = subprocess.Popen(
         [sys.executable, *arguments],
         cwd=ROOT,

@@ -27,6 +27,7 @@ from typing import Any
 
 from provision.cli.clean_environ import cleaned
 from provision.rehearsal import Entry, Fault, Remote
+from tests.support.commands import measured
 from tests.support.names import REGION
 from tests.sweeps.inventory import Inventory
 
@@ -148,7 +149,7 @@ class ForkedCommands:
             self._process = subprocess.Popen(
                 arguments,
                 cwd=ROOT,
-                env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")},
+                env={k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | measured(),
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )
