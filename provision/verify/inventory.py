@@ -8,7 +8,7 @@ behind them, and lacks roles, DB subnet groups and layers.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from provision.config.checks import environment_name
 from provision.errors import AwsCallError
 from provision.resources.ownership import ENVIRONMENT
 
-Names = Iterator[str]
 # What a caller has to be allowed for this beside what the environments themselves take.
 PERMISSIONS = (
     "ec2:DescribeRegions",
@@ -40,10 +39,10 @@ def candidates(aws: Aws) -> Candidates:
     """Return every name of an environment that may be here. Raises what is no denial."""
     unseen: list[str] = []
 
-    def read(names: Callable[[Aws], Names]) -> list[str]:
+    def read(listing: Listing) -> list[str]:
         try:
             with calling("list"):
-                return list(names(aws))
+                return list(listing.names(aws))
         except AwsCallError as error:
             if error.answer.code not in DENIED:
                 raise
@@ -55,7 +54,7 @@ def candidates(aws: Aws) -> Candidates:
     return Candidates(sorted(names), sorted(unseen))
 
 
-def named(text: str, *forms: str) -> Names:
+def named(text: str, *forms: str) -> Iterator[str]:
     """Yield the environment's name in a text that has one of these forms (`*` stands for it)."""
     for form in forms:
         before, _, after = form.partition("*")
@@ -64,93 +63,69 @@ def named(text: str, *forms: str) -> Names:
             yield found[1]
 
 
-def tagged(tags: Any) -> Names:
+def tagged(tags: Any) -> Iterator[str]:
     """Yield the environment's name in tags, in whichever of AWS's two shapes."""
     if name := (tags if isinstance(tags, dict) else tag_map(tags)).get(ENVIRONMENT):
         yield name
 
 
-def network(operation: str, key: str) -> Callable[[Aws], Names]:
-    """Return what reads names from one of EC2's lists."""
+@dataclass(frozen=True)
+class Listing:
+    """One of AWS's lists: its items give the environment away by tags, where it has them, or name.
 
-    def names(aws: Aws) -> Names:
-        filters = [{"Name": "tag-key", "Values": [ENVIRONMENT]}]
-        for each in pages(aws.ec2, operation, key, Filters=filters):
-            yield from tagged(each.get("Tags"))
+    `forms` are those of a name, in the member `name`: `*` stands for the environment's, `{region}`
+    for AWS's. `calls` are the parameters of each call that it takes.
+    """
 
-    return names
+    service: str
+    operation: str
+    key: str
+    name: str = ""
+    forms: tuple[str, ...] = ()
+    calls: tuple[Mapping[str, Any], ...] = ({},)
 
-
-def instances(aws: Aws) -> Names:
-    """Names of DB instances' environments."""
-    for each in pages(aws.rds, "describe_db_instances", "DBInstances"):
-        yield from tagged(each.get("TagList"))
-        yield from named(each["DBInstanceIdentifier"], "*-database")
-
-
-def subnet_groups(aws: Aws) -> Names:
-    """Names of DB subnet groups' environments; the list has no tags."""
-    for each in pages(aws.rds, "describe_db_subnet_groups", "DBSubnetGroups"):
-        yield from named(each["DBSubnetGroupName"], "*-database")
-
-
-def proxies(aws: Aws) -> Names:
-    """Names of proxies' environments; the list has no tags."""
-    for each in pages(aws.rds, "describe_db_proxies", "DBProxies"):
-        yield from named(each["DBProxyName"], "*-password", "*-iam")
+    def names(self, aws: Aws) -> Iterator[str]:
+        """Yield the names that the list gives away."""
+        client = aws.client(self.service)
+        forms = [form.format(region=aws.region) for form in self.forms]
+        for call in self.calls:
+            for each in pages(client, self.operation, self.key, **call):
+                yield from tagged(each.get("Tags") or each.get("TagList"))
+                if self.name:
+                    yield from named(each[self.name], *forms)
 
 
-def secrets(aws: Aws) -> Names:
-    """Names of secrets' environments, those that wait for their deletion included."""
-    client = aws.secretsmanager
-    for each in pages(client, "list_secrets", "SecretList", IncludePlannedDeletion=True):
-        yield from tagged(each.get("Tags"))
-
-
-def roles(aws: Aws) -> Names:
-    """Names of roles' environments; the list has no tags."""
-    for each in pages(aws.iam, "list_roles", "Roles"):
-        ends = ("proxy", "function-password", "function-iam", "api")
-        yield from named(each["RoleName"], *(f"*-{end}-{aws.region}" for end in ends))
-
-
-def functions(aws: Aws) -> Names:
-    """Names of functions' environments; the list has no tags."""
-    for each in pages(aws.lambda_, "list_functions", "Functions"):
-        yield from named(each["FunctionName"], "*-password", "*-iam")
-
-
-def layers(aws: Aws) -> Names:
-    """Names of layers' environments; layers have no tags."""
-    for each in pages(aws.lambda_, "list_layers", "Layers"):
-        yield from named(each["LayerName"], "*-mysql-connector")
-
-
-def log_groups(aws: Aws) -> Names:
-    """Names of log groups' environments; the list has no tags."""
-    for prefix in ("/aws/lambda/", "/aws/rds/proxy/"):
-        found = pages(aws.logs, "describe_log_groups", "logGroups", logGroupNamePrefix=prefix)
-        for each in found:
-            yield from named(each["logGroupName"], f"{prefix}*-password", f"{prefix}*-iam")
-
-
-def apis(aws: Aws) -> Names:
-    """Names of HTTP APIs' environments."""
-    for each in pages(aws.apigateway, "get_apis", "Items"):
-        yield from tagged(each.get("Tags"))
-
-
+BY_TAG = ({"Filters": [{"Name": "tag-key", "Values": [ENVIRONMENT]}]},)
+OF_A_LOGIN = ("*-password", "*-iam")
+ROLES = ("proxy", "function-password", "function-iam", "api")
+LOG_GROUPS = ("/aws/lambda/", "/aws/rds/proxy/")
 LISTS = (
-    network("describe_vpcs", "Vpcs"),
-    network("describe_subnets", "Subnets"),
-    network("describe_security_groups", "SecurityGroups"),
-    instances,
-    subnet_groups,
-    proxies,
-    secrets,
-    roles,
-    functions,
-    layers,
-    log_groups,
-    apis,
+    Listing("ec2", "describe_vpcs", "Vpcs", calls=BY_TAG),
+    Listing("ec2", "describe_subnets", "Subnets", calls=BY_TAG),
+    Listing("ec2", "describe_security_groups", "SecurityGroups", calls=BY_TAG),
+    Listing("rds", "describe_db_instances", "DBInstances", "DBInstanceIdentifier", ("*-database",)),
+    Listing(
+        "rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName", ("*-database",)
+    ),
+    Listing("rds", "describe_db_proxies", "DBProxies", "DBProxyName", OF_A_LOGIN),
+    Listing(
+        "secretsmanager",
+        "list_secrets",
+        "SecretList",
+        calls=({"IncludePlannedDeletion": True},),
+    ),
+    Listing(
+        "iam", "list_roles", "Roles", "RoleName", tuple(f"*-{role}-{{region}}" for role in ROLES)
+    ),
+    Listing("lambda", "list_functions", "Functions", "FunctionName", OF_A_LOGIN),
+    Listing("lambda", "list_layers", "Layers", "LayerName", ("*-mysql-connector",)),
+    Listing(
+        "logs",
+        "describe_log_groups",
+        "logGroups",
+        "logGroupName",
+        tuple(prefix + login for prefix in LOG_GROUPS for login in OF_A_LOGIN),
+        tuple({"logGroupNamePrefix": prefix} for prefix in LOG_GROUPS),
+    ),
+    Listing("apigatewayv2", "get_apis", "Items"),
 )
