@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from provision.verify.diagnosis import api, database, function, login, network
 from provision.verify.diagnosis.cause import CHECK, Cause
 from provision.verify.diagnosis.evidence import Evidence
 
-CAUSES: tuple[Callable[[Evidence], Cause | None], ...] = (
+Find = Callable[[Evidence], Iterator[Cause]]  # the first that it yields is the cause
+
+CAUSES: tuple[Find, ...] = (
     # --- what AWS has, from the client inwards ---------------------------------------------------
     api.api_missing,
     api.endpoint_disabled,
@@ -67,9 +69,9 @@ def cause_of(evidence: Evidence) -> Cause:
     return next(found, None) or replace(unexplained(evidence), kind="unexplained")
 
 
-def named(find: Callable[[Evidence], Cause | None], evidence: Evidence) -> Cause | None:
+def named(find: Find, evidence: Evidence) -> Cause | None:
     """Return what a function finds, under its name."""
-    cause = find(evidence)
+    cause = next(find(evidence), None)
     return cause and replace(cause, kind=find.__name__.replace("_", "-"))
 
 

@@ -6,9 +6,11 @@ RDS API reference.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from provision.verify.diagnosis.cause import CHECK, RESET_PASSWORD, UP, Cause, differing, is_should
 from provision.verify.diagnosis.evidence import Evidence
-from provision.verify.diagnosis.policies import allowed_on, allows, trusted, trusts
+from provision.verify.diagnosis.roles import missing_role, not_allowed, not_assumed
 
 RDS_SERVICE = "rds.amazonaws.com"
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action
@@ -19,22 +21,21 @@ NOT_READ = "does not have any registered credentials"
 SERVING = ("available", "backing-up", "modifying", "storage-optimization")
 
 
-def proxy_missing(evidence: Evidence) -> Cause | None:
+def proxy_missing(evidence: Evidence) -> Iterator[Cause]:
     """The proxy does not exist."""
-    declared = evidence.proxy
-    if not evidence.missing(declared):
-        return None
-    return Cause("the proxy is missing", f"DescribeDBProxies: no {evidence.name(declared)}")
+    if evidence.missing(evidence.proxy):
+        name = evidence.name(evidence.proxy)
+        yield Cause("the proxy is missing", f"DescribeDBProxies: no {name}")
 
 
-def proxy_not_available(evidence: Evidence) -> Cause | None:
+def proxy_not_available(evidence: Evidence) -> Iterator[Cause]:
     """The proxy is being made or changed, or cannot be."""
     declared = evidence.proxy
     proxy = evidence.seen(declared)
     if proxy is None or proxy.status == "available":
-        return None
+        return
     broken = proxy.status in evidence.should(declared).failed
-    return Cause(
+    yield Cause(
         "AWS cannot run the proxy" if broken else "the proxy is not available yet",
         f"DescribeDBProxies: {evidence.name(declared)} is {proxy.status}",
         UP if broken else CHECK,
@@ -42,64 +43,58 @@ def proxy_not_available(evidence: Evidence) -> Cause | None:
     )
 
 
-def proxy_takes_another_login(evidence: Evidence) -> Cause | None:
+def proxy_takes_another_login(evidence: Evidence) -> Iterator[Cause]:
     """The proxy's IAMAuth is that of the other login."""
-    change = evidence.change(evidence.proxy, "IAMAuth")
-    if not change:
-        return None
-    return Cause("the proxy expects another kind of login", differing("IAMAuth", change))
+    if change := evidence.change(evidence.proxy, "IAMAuth"):
+        yield Cause("the proxy expects another kind of login", differing("IAMAuth", change))
 
 
-def tls_not_required(evidence: Evidence) -> Cause | None:
+def tls_not_required(evidence: Evidence) -> Iterator[Cause]:
     """The IAM proxy does not insist on TLS."""
     change = evidence.change(evidence.proxy, "RequireTLS")
-    if not change or not change.should:
-        return None
-    return Cause(
-        "the IAM proxy does not require TLS, so a client may send its token in clear",
-        differing("RequireTLS", change),
-    )
+    if change and change.should:
+        sentence = "the IAM proxy does not require TLS, so a client may send its token in clear"
+        yield Cause(sentence, differing("RequireTLS", change))
 
 
-def database_not_available(evidence: Evidence) -> Cause | None:
+def database_not_available(evidence: Evidence) -> Iterator[Cause]:
     """The DB instance is deleted, stopped, or broken."""
     declared = evidence.template.db_instance
     name, instance = evidence.name(declared), evidence.seen(declared)
     if evidence.missing(declared):
-        return Cause("the DB instance is missing", f"DescribeDBInstances: no {name}")
+        yield Cause("the DB instance is missing", f"DescribeDBInstances: no {name}")
     if instance is None or instance.status in SERVING:
-        return None
+        return
     reason = f" ({instance.reason})" if instance.reason else ""
     proof = f"DescribeDBInstances: {name} is {instance.status}{reason}"
     if instance.status == "stopped":
         start = f"aws rds start-db-instance --db-instance-identifier {name}; then {CHECK}"
-        return Cause("the DB instance is stopped", proof, start)
+        yield Cause("the DB instance is stopped", proof, start)
     broken = instance.status in evidence.should(declared).failed
     sentence = "the DB instance is broken" if broken else "the DB instance is not available now"
-    return Cause(sentence, proof, UP if broken else CHECK, certain=broken)
+    yield Cause(sentence, proof, UP if broken else CHECK, certain=broken)
 
 
-def target_not_registered(evidence: Evidence) -> Cause | None:
+def target_not_registered(evidence: Evidence) -> Iterator[Cause]:
     """The proxy has no target, and so no database."""
-    if not evidence.missing(evidence.target):
-        return None
-    proxy, instance = evidence.name(evidence.proxy), evidence.name(evidence.template.db_instance)
-    return Cause(
-        "the DB instance is not registered as the proxy's target",
-        f"DescribeDBProxyTargets of {proxy}: no {instance}",
-    )
+    if evidence.missing(evidence.target):
+        proxy, instance = evidence.proxy, evidence.template.db_instance
+        yield Cause(
+            "the DB instance is not registered as the proxy's target",
+            f"DescribeDBProxyTargets of {evidence.name(proxy)}: no {evidence.name(instance)}",
+        )
 
 
-def secret_unusable(evidence: Evidence) -> Cause | None:
+def secret_unusable(evidence: Evidence) -> Iterator[Cause]:
     """The secret is missing, waits for its deletion, or is not a user and a password."""
-    name = evidence.name(evidence.template.secret)
-    if evidence.missing(evidence.template.secret):
-        return Cause("the secret is missing", f"DescribeSecret: no {name}", RESET_PASSWORD)
-    if change := evidence.change(evidence.template.secret, "DeletedDate"):
-        return Cause("the secret is scheduled for deletion", differing("DeletedDate", change))
-    if change := evidence.change(evidence.template.secret, "SecretString"):
+    secret, name = evidence.template.secret, evidence.name(evidence.template.secret)
+    if evidence.missing(secret):
+        yield Cause("the secret is missing", f"DescribeSecret: no {name}", RESET_PASSWORD)
+    if change := evidence.change(secret, "DeletedDate"):
+        yield Cause("the secret is scheduled for deletion", differing("DeletedDate", change))
+    if change := evidence.change(secret, "SecretString"):
         user = "username" in str(change.is_) and not str(change.is_).startswith("not JSON")
-        return Cause(
+        yield Cause(
             "the secret is for another user than the database's"
             if user
             else 'the secret is not JSON of the form {"username": ..., "password": ...}',
@@ -107,43 +102,27 @@ def secret_unusable(evidence: Evidence) -> Cause | None:
             RESET_PASSWORD,
         )
     if change := evidence.change(evidence.proxy, "SecretArn"):
-        return Cause("the proxy uses another secret", differing("SecretArn", change))
-    return None
+        yield Cause("the proxy uses another secret", differing("SecretArn", change))
 
 
-def proxy_cannot_read_secret(evidence: Evidence) -> Cause | None:
+def proxy_cannot_read_secret(evidence: Evidence) -> Iterator[Cause]:
     """RDS cannot assume the proxy's role, or the role may not read the secret."""
     role = evidence.template.proxy_role
-    if evidence.missing(role):
-        return Cause("the proxies' role is missing", f"GetRole: no {evidence.name(role)}")
+    yield from missing_role(evidence, role, "the proxies' role")
     if change := evidence.change(evidence.proxy, "RoleArn"):
-        return Cause("the proxy has another role", differing("RoleArn", change))
-    trust, policies = evidence.is_(role, "AssumeRolePolicyDocument"), evidence.is_(role, "Policies")
-    if trust is not None and not trusts(trust, RDS_SERVICE):
-        return Cause(
-            "RDS may not assume the proxies' role",
-            is_should(f"who may assume {evidence.name(role)}", trusted(trust), RDS_SERVICE),
-        )
-    secret = evidence.seen(evidence.template.secret)
-    if policies is None or secret is None:
-        return None
-    arn = secret.outputs["arn"]
-    if allows(policies.values(), READ_SECRET, arn):
-        return None
-    allowed = allowed_on(policies.values(), READ_SECRET)
-    return Cause(
-        "the proxies' role may not read the secret",
-        is_should(f"{READ_SECRET} of {evidence.name(role)}", allowed, arn),
-    )
+        yield Cause("the proxy has another role", differing("RoleArn", change))
+    yield from not_assumed(evidence, role, RDS_SERVICE, "RDS may not assume the proxies' role")
+    sentence = "the proxies' role may not read the secret"
+    yield from not_allowed(evidence, role, READ_SECRET, evidence.template.secret, sentence)
 
 
-def database_refuses_secret(evidence: Evidence) -> Cause | None:
+def database_refuses_secret(evidence: Evidence) -> Iterator[Cause]:
     """The proxy can read the secret, and the database refuses what is in it."""
     target = evidence.seen(evidence.target)
     if target is None or target.reason_code != "AUTH_FAILURE" or NOT_READ in target.reason:
-        return None
+        return
     secret = evidence.name(evidence.template.secret)
-    return Cause(
+    yield Cause(
         "the password in the secret is not the database's",
         f"DescribeDBProxyTargets: {target.status}, {target.reason}; {secret} has the right "
         f"form and user{evidence.proxy_said}",
@@ -152,35 +131,31 @@ def database_refuses_secret(evidence: Evidence) -> Cause | None:
     )
 
 
-def function_has_another_password(evidence: Evidence) -> Cause | None:
+def function_has_another_password(evidence: Evidence) -> Iterator[Cause]:
     """The password function's DB_PASSWORD is not the secret's."""
-    if evidence.login != "password" or not other_password(evidence):
-        return None
-    name, secret = evidence.name(evidence.function), evidence.name(evidence.template.secret)
-    return Cause(
-        "the function's DB_PASSWORD is not the secret's password",
-        f"DB_PASSWORD of {name} and the password in {secret} differ; {evidence.said()}",
-        RESET_PASSWORD,
-    )
+    if evidence.login == "password" and other_password(evidence):
+        name, secret = evidence.name(evidence.function), evidence.name(evidence.template.secret)
+        yield Cause(
+            "the function's DB_PASSWORD is not the secret's password",
+            f"DB_PASSWORD of {name} and the password in {secret} differ; {evidence.said()}",
+            RESET_PASSWORD,
+        )
 
 
 def other_password(evidence: Evidence) -> bool:
     """Return whether the secret's password is another one than the password function's."""
-    return (
-        evidence.change(evidence.template.functions["password"], "Environment.DB_PASSWORD")
-        is not None
-    )
+    function = evidence.template.functions["password"]
+    return evidence.change(function, "Environment.DB_PASSWORD") is not None
 
 
-def target_not_available(evidence: Evidence) -> Cause | None:
+def target_not_available(evidence: Evidence) -> Iterator[Cause]:
     """The target is still on its way, or cannot be reached although every rule exists."""
-    declared = evidence.target
-    target = evidence.seen(declared)
+    target = evidence.seen(evidence.target)
     if target is None or target.status == "AVAILABLE":
-        return None
+        return
     words = {"": WARMING, "PENDING_PROXY_CAPACITY": WARMING, "AUTH_FAILURE": UNREAD}
     reason = f", {target.reason}" if target.reason else ""
-    return Cause(
+    yield Cause(
         words.get(target.reason_code, UNREACHED),
         f"DescribeDBProxyTargets: {target.status}{reason}{evidence.proxy_said}",
         CHECK,

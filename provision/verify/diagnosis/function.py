@@ -5,14 +5,16 @@ Follows the Lambda Developer Guide, "Troubleshoot invocation issues in Lambda".
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from http import HTTPStatus
 
+from provision.resources.base import Change
 from provision.resources.lambda_ import RESERVED
 from provision.resources.template import LOGINS
 from provision.verify.diagnosis.api import answers
-from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, is_should, lower
+from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, lower
 from provision.verify.diagnosis.evidence import Evidence
-from provision.verify.diagnosis.policies import trusted, trusts
+from provision.verify.diagnosis.roles import missing_role, not_assumed
 
 LAMBDA_SERVICE = "lambda.amazonaws.com"
 ENDPOINT = "Environment.DB_PROXY_ENDPOINT_ADDRESS"
@@ -20,43 +22,36 @@ SETTINGS = ("DB_USER", "DB_NAME", "DB_ENDPOINT_PORT", "DB_TABLENAME", "REGION", 
 CERTIFICATE = "AmazonRootCA1.pem"
 
 
-def function_missing(evidence: Evidence) -> Cause | None:
+def function_missing(evidence: Evidence) -> Iterator[Cause]:
     """The function does not exist."""
-    declared = evidence.function
-    if not evidence.missing(declared):
-        return None
-    return Cause("the function is missing", f"GetFunction: no {evidence.name(declared)}")
+    if evidence.missing(evidence.function):
+        name = evidence.name(evidence.function)
+        yield Cause("the function is missing", f"GetFunction: no {name}")
 
 
-def function_role_unusable(evidence: Evidence) -> Cause | None:
+def function_role_unusable(evidence: Evidence) -> Iterator[Cause]:
     """The function runs as another role, or Lambda cannot assume its own."""
-    role, name = evidence.function_role, evidence.name(evidence.function_role)
-    if evidence.missing(role):
-        return Cause("the function's role is missing", f"GetRole: no {name}")
+    role = evidence.function_role
+    yield from missing_role(evidence, role, "the function's role")
     if change := evidence.change(evidence.function, "Role"):
-        return Cause("the function runs as another role", differing("its role", change))
-    trust = evidence.is_(role, "AssumeRolePolicyDocument")
-    if trust is None or trusts(trust, LAMBDA_SERVICE):
-        return None
-    return Cause(
-        "Lambda may not assume the function's role",
-        is_should(f"who may assume {name}", trusted(trust), LAMBDA_SERVICE),
-    )
+        yield Cause("the function runs as another role", differing("its role", change))
+    sentence = "Lambda may not assume the function's role"
+    yield from not_assumed(evidence, role, LAMBDA_SERVICE, sentence)
 
 
-def function_not_ready(evidence: Evidence) -> Cause | None:
+def function_not_ready(evidence: Evidence) -> Iterator[Cause]:
     """The function failed to start or to change, or is still at it."""
     function = evidence.seen(evidence.function)
     if function is None or function.status in ("Successful", "Active"):
-        return None
+        return
     reason = f" ({function.reason})" if function.reason else ""
     proof = f"GetFunction: {evidence.name(evidence.function)} is {function.status}{reason}"
     if function.status == "Failed":
-        return Cause("Lambda could not bring the function up", proof)
-    return Cause("the function is not ready yet", proof, CHECK, certain=False)
+        yield Cause("Lambda could not bring the function up", proof)
+    yield Cause("the function is not ready yet", proof, CHECK, certain=False)
 
 
-def function_has_no_concurrency(evidence: Evidence) -> Cause | None:
+def function_has_no_concurrency(evidence: Evidence) -> Iterator[Cause]:
     """Lambda runs as many requests at once as somebody reserved: with 0 the function is off.
 
     Lambda answers TooManyRequestsException, of which API Gateway makes a 503. `up` leaves it: it
@@ -64,15 +59,15 @@ def function_has_no_concurrency(evidence: Evidence) -> Cause | None:
     """
     name, reserved = evidence.name(evidence.function), evidence.is_(evidence.function, RESERVED)
     if reserved is None or not answers(evidence, HTTPStatus.SERVICE_UNAVAILABLE):
-        return None
+        return
     if reserved > 0 and evidence.answer is None:
-        return None
+        return
     sentence = (
         f"the function's reserved concurrency is {reserved}, and that many requests run"
         if reserved
         else "the function is switched off: its reserved concurrency is 0"
     )
-    return Cause(
+    yield Cause(
         sentence,
         f"GetFunction: ReservedConcurrentExecutions of {name} is {reserved}; {evidence.answered}",
         f"aws lambda delete-function-concurrency --function-name {name}; then {CHECK}",
@@ -80,46 +75,39 @@ def function_has_no_concurrency(evidence: Evidence) -> Cause | None:
     )
 
 
-def function_gives_up(evidence: Evidence) -> Cause | None:
+def function_gives_up(evidence: Evidence) -> Iterator[Cause]:
     """Lambda ends the function after fewer seconds than it should have."""
     change = evidence.change(evidence.function, "Timeout")
-    if not lower(change) or not evidence.error or "timed out" not in evidence.error.message:
-        return None
-    return Cause(
-        "the function has less time than it should have",
-        proof_with_error("Timeout", evidence, change),
-    )
+    if lower(change) and evidence.error and "timed out" in evidence.error.message:
+        sentence = "the function has less time than it should have"
+        yield Cause(sentence, proof_with_error("Timeout", evidence, change))
 
 
-def handler_wrong(evidence: Evidence) -> Cause | None:
+def handler_wrong(evidence: Evidence) -> Iterator[Cause]:
     """Lambda is configured to call something that is not in the function's code."""
-    change = evidence.change(evidence.function, "Handler")
-    if not change:
-        return None
-    return Cause(
-        "the function's handler has the wrong name", proof_with_error("Handler", evidence, change)
-    )
+    if change := evidence.change(evidence.function, "Handler"):
+        sentence = "the function's handler has the wrong name"
+        yield Cause(sentence, proof_with_error("Handler", evidence, change))
 
 
-def layer_missing(evidence: Evidence) -> Cause | None:
+def layer_missing(evidence: Evidence) -> Iterator[Cause]:
     """The function has no layer, and so no MySQL connector."""
     change = evidence.change(evidence.function, "Layers")
-    if not change or change.is_:
-        return None
-    sentence = "the function has no layer, and so no MySQL connector"
-    return Cause(sentence, proof_with_error("Layers", evidence, change))
+    if change and not change.is_:
+        sentence = "the function has no layer, and so no MySQL connector"
+        yield Cause(sentence, proof_with_error("Layers", evidence, change))
 
 
-def layer_wrong(evidence: Evidence) -> Cause | None:
+def layer_wrong(evidence: Evidence) -> Iterator[Cause]:
     """The function has a layer in which Python does not find the MySQL connector."""
     error = evidence.error
     if not error or "No module named 'mysql" not in error.message:
-        return None
-    layers = evidence.is_(evidence.function, "Layers") or []
-    proof = f"the layer is {', '.join(layers)}"
+        return
+    layers = ", ".join(evidence.is_(evidence.function, "Layers") or [])
+    proof = f"the layer is {layers}"
     if change := evidence.change(evidence.template.layer, "CodeSha256"):
-        proof = differing(f"CodeSha256 of {', '.join(layers)}", change)
-    return Cause(
+        proof = differing(f"CodeSha256 of {layers}", change)
+    yield Cause(
         "the layer is not the one that is built here: it has no MySQL connector below python/",
         f"{proof}; the function's log: {error}",
         forget_foreign_layer(evidence),
@@ -137,27 +125,25 @@ def forget_foreign_layer(evidence: Evidence) -> str:
     )
 
 
-def certificate_missing(evidence: Evidence) -> Cause | None:
+def certificate_missing(evidence: Evidence) -> Iterator[Cause]:
     """The root certificate is not in the function's zip, or SSLCERTIFICATE names another file."""
-    error = evidence.error
-    if not error or error.code != "SSLCERTIFICATE":
-        return None
-    setting = evidence.change(evidence.function, "Environment.SSLCERTIFICATE")
-    if setting:
-        return Cause("SSLCERTIFICATE names a file that is not in the function's zip",
-                     proof_with_error("SSLCERTIFICATE", evidence, setting))  # fmt: skip
-    return Cause(f"{CERTIFICATE} is missing from the function's zip", code_proof(evidence))
+    if not evidence.error or evidence.error.code != "SSLCERTIFICATE":
+        return
+    if change := evidence.change(evidence.function, "Environment.SSLCERTIFICATE"):
+        sentence = "SSLCERTIFICATE names a file that is not in the function's zip"
+        yield Cause(sentence, proof_with_error("SSLCERTIFICATE", evidence, change))
+    yield Cause(f"{CERTIFICATE} is missing from the function's zip", code_proof(evidence))
 
 
-def certificate_wrong(evidence: Evidence) -> Cause | None:
+def certificate_wrong(evidence: Evidence) -> Iterator[Cause]:
     """The certificate in the function's zip is not the root of the proxy's."""
     error = evidence.error
     if not error or "CERTIFICATE_VERIFY_FAILED" not in error.message:
-        return None
+        return
     if evidence.change(evidence.function, "CodeSha256"):
         sentence = f"{CERTIFICATE} in the function's zip is not the root of the proxy's certificate"
-        return Cause(sentence, code_proof(evidence))
-    return Cause(
+        yield Cause(sentence, code_proof(evidence))
+    yield Cause(
         "the proxy's certificate does not come from Amazon Root CA 1, or has another name",
         f"the function's code is as it should be; {error}",
         f"Compare certs/{CERTIFICATE} with what the proxy shows; then: {CHECK}",
@@ -165,64 +151,49 @@ def certificate_wrong(evidence: Evidence) -> Cause | None:
     )
 
 
-def points_at_another_proxy(evidence: Evidence) -> Cause | None:
+def points_at_another_proxy(evidence: Evidence) -> Iterator[Cause]:
     """The function calls an endpoint that is not its proxy's."""
-    function, proxy = evidence.function, evidence.proxy
-    change = evidence.change(function, ENDPOINT)
-    if not change or evidence.missing(proxy):
-        return None
-    other = next(
-        (
-            login
-            for login in LOGINS
-            if (seen := evidence.seen(evidence.template.proxies[login]))
-            and seen.outputs.get("endpoint") == change.is_
-        ),
-        "",
-    )
-    sentence = (
-        f"the {evidence.login} function points at the {other} proxy"
-        if other
-        else f"the {evidence.login} function does not point at its proxy"
-    )
-    return Cause(sentence, differing("DB_PROXY_ENDPOINT_ADDRESS", change))
+    change = evidence.change(evidence.function, ENDPOINT)
+    if not change or evidence.missing(evidence.proxy):
+        return
+    sentence = f"the {evidence.login} function does not point at its proxy"
+    for login in LOGINS:
+        other = evidence.seen(evidence.template.proxies[login])
+        if other and other.outputs.get("endpoint") == change.is_:
+            sentence = f"the {evidence.login} function points at the {login} proxy"
+    yield Cause(sentence, differing("DB_PROXY_ENDPOINT_ADDRESS", change))
 
 
-def setting_wrong(evidence: Evidence) -> Cause | None:
+def setting_wrong(evidence: Evidence) -> Iterator[Cause]:
     """One of the function's environment variables is missing or not as it should be."""
     for name in SETTINGS:
         if change := evidence.change(evidence.function, f"Environment.{name}"):
             sentence = f"the function's environment variable {name} is wrong"
-            return Cause(sentence, proof_with_error(name, evidence, change))
-    return None
+            yield Cause(sentence, proof_with_error(name, evidence, change))
 
 
-def runtime_wrong(evidence: Evidence) -> Cause | None:
+def runtime_wrong(evidence: Evidence) -> Iterator[Cause]:
     """Lambda could not load the function, and its runtime is another one."""
     change = evidence.change(evidence.function, "Runtime")
-    if not change or not evidence.logged or not evidence.logged.kind.startswith("Runtime."):
-        return None
-    return Cause("the function has another runtime", proof_with_error("Runtime", evidence, change))
+    if change and evidence.logged and evidence.logged.kind.startswith("Runtime."):
+        sentence = "the function has another runtime"
+        yield Cause(sentence, proof_with_error("Runtime", evidence, change))
 
 
-def code_differs(evidence: Evidence) -> Cause | None:
+def code_differs(evidence: Evidence) -> Iterator[Cause]:
     """The function's code is not what this program uploads: whatever it does, it is not ours."""
-    if not evidence.change(evidence.function, "CodeSha256"):
-        return None
-    return Cause(
-        "the function's code is not what this program uploads", code_proof(evidence), certain=False
-    )
+    if evidence.change(evidence.function, "CodeSha256"):
+        sentence = "the function's code is not what this program uploads"
+        yield Cause(sentence, code_proof(evidence), certain=False)
 
 
-def proof_with_error(what: str, evidence: Evidence, change: object) -> str:
+def proof_with_error(what: str, evidence: Evidence, change: Change) -> str:
     """Return how a property differs, and the error that comes of it."""
-    error = f"; {evidence.error}" if evidence.error else f"; {evidence.said()}"
-    return differing(what, change) + error  # type: ignore[arg-type]
+    return f"{differing(what, change)}; {evidence.error or evidence.said()}"
 
 
 def code_proof(evidence: Evidence) -> str:
     """Return the error, and how the function's code differs from what would be uploaded."""
     change = evidence.change(evidence.function, "CodeSha256")
-    return f"{evidence.error or evidence.said()}" + (
-        f"; {differing('CodeSha256', change)}" if change else ""
-    )
+    differs = f"; {differing('CodeSha256', change)}" if change else ""
+    return f"{evidence.error or evidence.said()}{differs}"

@@ -8,6 +8,7 @@ authentication" and "Troubleshooting for RDS Proxy".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -20,24 +21,24 @@ CONNECT = "rds-db:connect"
 PROXY_LOG = f"{UP} --set proxy.debug_logging=true, then {CHECK}, and read the log group {{group}}"
 
 
-def may_not_connect(evidence: Evidence) -> Cause | None:
+def may_not_connect(evidence: Evidence) -> Iterator[Cause]:
     """The IAM function's role has no `rds-db:connect` on its proxy's id and user."""
     declared = evidence.function_role
     policies, proxy = evidence.is_(declared, "Policies"), evidence.seen(evidence.proxy)
     if evidence.login != "iam" or policies is None or proxy is None:
-        return None
+        return
     documents, needed = list(policies.values()), connect_arn(evidence)
     if allows(documents, CONNECT, needed):
-        return None
+        return
     name = evidence.name(declared)
     given = allowed_on(documents, CONNECT)
     if denies(documents, CONNECT, needed):
-        return Cause(f"a policy denies {CONNECT} to the function's role", f"{name} on {needed}")
-    if not given:
-        sentence = f"the function's role has no policy that allows {CONNECT}"
-    else:
+        yield Cause(f"a policy denies {CONNECT} to the function's role", f"{name} on {needed}")
+    if given:
         sentence = f"the function's role may connect, but {mistake(evidence, given[0], needed)}"
-    return Cause(sentence, is_should(f"{CONNECT} of {name}", given, needed))
+    else:
+        sentence = f"the function's role has no policy that allows {CONNECT}"
+    yield Cause(sentence, is_should(f"{CONNECT} of {name}", given, needed))
 
 
 def connect_arn(evidence: Evidence) -> str:
@@ -135,33 +136,27 @@ REFUSALS = (
 )
 
 
-def proxy_refuses(evidence: Evidence) -> Cause | None:
+def proxy_refuses(evidence: Evidence) -> Iterator[Cause]:
     """What the answer alone says, when all that AWS has is as it should be."""
-    error = evidence.error
-    if not error:
-        return None
-    for refusal in REFUSALS:
+    for refusal in REFUSALS if evidence.error else ():
         wanted = refusal.login in ("", evidence.login)
-        if wanted and re.search(refusal.words, str(error), re.IGNORECASE):
+        if wanted and re.search(refusal.words, str(evidence.error), re.IGNORECASE):
             code = evidence.change(evidence.function, "CodeSha256")
             drift = f"; {differing('CodeSha256 of its code', code)}" if code else ""
-            proof = f"{error}{drift}{evidence.proxy_said}"
+            proof = f"{evidence.error}{drift}{evidence.proxy_said}"
             group = evidence.template.proxy_logs[evidence.login].name
             next_step = UP if code else refusal.next_step.format(group=group)
-            return Cause(refusal.sentence, proof, next_step, refusal.certain)
-    return None
+            yield Cause(refusal.sentence, proof, next_step, refusal.certain)
 
 
-def throttled(evidence: Evidence) -> Cause | None:
+def throttled(evidence: Evidence) -> Iterator[Cause]:
     """The API's stage lets fewer requests through than came."""
-    if evidence.answer is None or evidence.answer.status != HTTPStatus.TOO_MANY_REQUESTS:
-        return None
-    sentence = "the API throttles: others call it, or api.throttle_rate_per_second is very low"
-    return Cause(sentence, evidence.said(), CHECK, certain=False)
+    if evidence.answer and evidence.answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        sentence = "the API throttles: others call it, or api.throttle_rate_per_second is very low"
+        yield Cause(sentence, evidence.said(), CHECK, certain=False)
 
 
-def function_fails(evidence: Evidence) -> Cause | None:
+def function_fails(evidence: Evidence) -> Iterator[Cause]:
     """What Lambda's log reports, when the function did not even answer."""
-    if evidence.logged is None:
-        return None
-    return Cause("the function fails before it can answer", evidence.said(), UP, certain=False)
+    if evidence.logged:
+        yield Cause("the function fails before it can answer", evidence.said(), UP, certain=False)

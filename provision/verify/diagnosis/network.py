@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Network, ip_network
 
 from provision.resources.ec2 import MYSQL_PORT
@@ -15,34 +15,32 @@ from provision.verify.diagnosis.cause import Cause, is_should
 from provision.verify.diagnosis.evidence import Evidence
 
 
-def function_outside_its_network(evidence: Evidence) -> Cause | None:
+def function_outside_its_network(evidence: Evidence) -> Iterator[Cause]:
     """The function is in another subnet or security group, or in no VPC at all."""
-    declared = evidence.function
     for name in ("VpcConfig.SubnetIds", "VpcConfig.SecurityGroupIds"):
-        if change := evidence.change(declared, name):
+        if change := evidence.change(evidence.function, name):
             sentence = "the function is not in its subnet and security group"
-            return Cause(sentence, is_should(name, change.is_, change.should))
-    return None
+            yield Cause(sentence, is_should(name, change.is_, change.should))
 
 
-def function_cannot_reach_proxy(evidence: Evidence) -> Cause | None:
+def function_cannot_reach_proxy(evidence: Evidence) -> Iterator[Cause]:
     """No rule lets the function out to the proxy, or in at the proxy."""
     return closed(evidence, "function", "proxy")
 
 
-def proxy_cannot_reach_database(evidence: Evidence) -> Cause | None:
+def proxy_cannot_reach_database(evidence: Evidence) -> Iterator[Cause]:
     """No rule lets the proxy out to the database, or in at the database; or their groups differ."""
     database = evidence.template.db_instance
     for resource, what in ((evidence.proxy, "the proxy"), (database, "the database")):
         change = evidence.change(resource, "VpcSecurityGroupIds")
         if change and not set(change.should) <= set(change.is_):
             sentence = f"{what} is not in its security group"
-            return Cause(sentence, is_should("VpcSecurityGroupIds", change.is_, change.should))
-    return closed(evidence, "proxy", "database")
+            yield Cause(sentence, is_should("VpcSecurityGroupIds", change.is_, change.should))
+    yield from closed(evidence, "proxy", "database")
 
 
-def closed(evidence: Evidence, source: Tier, target: Tier) -> Cause | None:
-    """Return which of the two rules between source and target is missing, if one is."""
+def closed(evidence: Evidence, source: Tier, target: Tier) -> Iterator[Cause]:
+    """Yield which of the two rules between source and target is missing."""
     template = evidence.template
     for direction, here, peer in (("Egress", source, target), ("Ingress", target, source)):
         rules = evidence.is_(template.rules[here], direction)
@@ -53,11 +51,10 @@ def closed(evidence: Evidence, source: Tier, target: Tier) -> Cause | None:
             continue
         way = f"out to the {peer}" if direction == "Egress" else f"in from the {peer}"
         name = evidence.name(template.security_groups[here])
-        return Cause(
+        yield Cause(
             f"the security group of the {here} lets nothing {way} on port {MYSQL_PORT}",
             is_should(f"{direction} of {name}", rules, f"tcp {MYSQL_PORT} {group.outputs['id']}"),
         )
-    return None
 
 
 def cidrs(evidence: Evidence, tier: Tier) -> list[str]:

@@ -15,7 +15,8 @@ from provision.engine.plan import Plan
 from provision.resources.base import Resource
 from provision.resources.template import LOGINS, Login, Template, Tier
 from provision.verify.diagnosis import api, database, function, login, network
-from provision.verify.diagnosis.cause import CHECK, UP, Cause
+from provision.verify.diagnosis.cause import CHECK, UP
+from provision.verify.diagnosis.causes import Find
 from provision.verify.diagnosis.evidence import Evidence, Step, steps_of
 from provision.verify.doctor.finding import Finding, Grade
 from provision.verify.http_client import LOGIN_ROUTES
@@ -24,7 +25,6 @@ from provision.views.style import Styled
 from provision.views.style import link as linked
 from provision.waiting.poll import Verdict
 
-Find = Callable[[Evidence], Cause | None]
 Parts = Callable[[Template, Login], Iterable[Resource]]
 BOTH = "both"
 
@@ -158,7 +158,7 @@ def look_at(
     for find in link.causes:
         for route in (each for each in LOGIN_ROUTES if each.login == login):
             evidence = Evidence(route, steps=steps, template=template)
-            if cause := find(evidence):
+            if cause := next(find(evidence), None):
                 proof = cause.proof.removesuffix(f"; {evidence.answered}")
                 reason = f"{cause.sentence} ({proof})"
                 return Finding(link.name, Grade.BAD, reason, cause.next_step, login)
