@@ -21,11 +21,6 @@ from provision.verify.doctor.preflight import account_findings, costly, credenti
 from provision.views.style import Meaning, signed
 from provision.views.words import some_fail
 
-MEANINGS = {
-    Grade.GOOD: Meaning.GOOD,
-    Grade.WARNING: Meaning.WARNING,
-    Grade.BAD: Meaning.BAD,
-}
 COLUMNS = ("link", "login", "verdict", "what was found")
 
 
@@ -83,11 +78,12 @@ def show(output: Display, scope: str, title: str, findings: Sequence[Finding]) -
             reason=each.reason,
             next=each.next_step or None,
         )
+        meaning = Meaning[each.verdict.name]
         loud = each.verdict.value.upper() if each.verdict is Grade.BAD else each.verdict.value
         reason = each.reason
         if each.verdict is Grade.WARNING and each.next_step:
             reason += f" -> {each.next_step}"
-        rows.append((each.what, each.login or "-", signed(MEANINGS[each.verdict], loud), reason))
+        rows.append((each.what, each.login or "-", signed(meaning, loud), reason))
     if rows:
         output.table(title, COLUMNS, rows)
 

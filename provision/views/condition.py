@@ -11,49 +11,25 @@ from provision.views.style import Meaning, Styled, styled
 
 
 class Condition(Enum):
-    """How a resource stands, from good to bad; the value is the word for it."""
+    """How a resource stands, from good to bad: the word for it, its sign and its colour."""
 
-    READY = "ready"
-    CREATING = "creating"
-    UPDATING = "updating"
-    DELETING = "deleting"
-    WAITING = "waiting"  # for another resource, before AWS takes the call
-    DIFFERS = "differs"  # from config.toml
-    FAILED = "failed"
-    FOREIGN = "not ours"
-    UNPROVEN = "unproven"  # whether it is ours: it may be, or its tags cannot be read
-    MISSING = "missing"
+    READY = "ready", "✓", Meaning.GOOD
+    CREATING = "creating", "◐", Meaning.CREATING
+    UPDATING = "updating", "◑", Meaning.CHANGED
+    DELETING = "deleting", "◒", Meaning.DELETING
+    WAITING = "waiting", "◌", Meaning.WAITING  # for another resource, before AWS takes the call
+    DIFFERS = "differs", "≠", Meaning.CHANGED  # from config.toml
+    FAILED = "failed", "✗", Meaning.BAD
+    FOREIGN = "not ours", "⊘", Meaning.BAD
+    UNPROVEN = "unproven", "?", Meaning.WARNING  # it may be ours, or its tags cannot be read
+    MISSING = "missing", "○", Meaning.BAD
 
-    @property
-    def sign(self) -> str:
-        """One character, which says the same as its colour."""
-        return SIGNS[self]
+    def __init__(self, word: str, sign: str, colour: Meaning) -> None:
+        self.word = word
+        self.sign = sign  # one character, which says the same as the colour
+        self.colour = colour
 
 
-SIGNS = {
-    Condition.READY: "✓",
-    Condition.CREATING: "◐",
-    Condition.UPDATING: "◑",
-    Condition.DELETING: "◒",
-    Condition.WAITING: "◌",
-    Condition.DIFFERS: "≠",
-    Condition.FAILED: "✗",
-    Condition.FOREIGN: "⊘",
-    Condition.UNPROVEN: "?",
-    Condition.MISSING: "○",
-}
-COLOURS = {
-    Condition.READY: Meaning.GOOD,
-    Condition.CREATING: Meaning.CREATING,
-    Condition.UPDATING: Meaning.CHANGED,
-    Condition.DELETING: Meaning.DELETING,
-    Condition.WAITING: Meaning.WAITING,
-    Condition.DIFFERS: Meaning.CHANGED,
-    Condition.FAILED: Meaning.BAD,
-    Condition.FOREIGN: Meaning.BAD,
-    Condition.UNPROVEN: Meaning.WARNING,
-    Condition.MISSING: Meaning.BAD,
-}
 # AWS's statuses (of RDS, Lambda, EC2, API Gateway), and ours of a step, in lower case.
 # Those that say no more than the word:
 SAME = {
@@ -96,8 +72,8 @@ def condition_of(status: str) -> Condition | None:
 def in_words(state: Condition, status: str = "") -> str:
     """Return a state in words, with AWS's own status beside it where that says more."""
     word = status.lower()
-    says_no_more = not word or word == state.value or word in SAME.get(state, ())
-    return state.value if says_no_more else f"{state.value} ({status})"
+    says_no_more = not word or word == state.word or word in SAME.get(state, ())
+    return state.word if says_no_more else f"{state.word} ({status})"
 
 
 def status_in_words(status: str) -> str:
@@ -108,4 +84,4 @@ def status_in_words(status: str) -> str:
 
 def shown(state: Condition, status: str = "") -> Styled:
     """Return a state with its sign, in words, in its colour."""
-    return styled(f"{state.sign} {in_words(state, status)}", COLOURS[state])
+    return styled(f"{state.sign} {in_words(state, status)}", state.colour)

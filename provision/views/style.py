@@ -16,54 +16,32 @@ from provision.views.visible import printable
 
 
 class Meaning(Enum):
-    """What a part of a line means."""
+    """What a part of a line means: in a word, its colour, and the sign that says the same.
 
-    PLAIN = ""
-    CREATED = "created"
-    CHANGED = "changed"
-    DELETED = "deleted"
-    UNCHANGED = "unchanged"
-    GOOD = "good"
-    BAD = "bad"
-    WARNING = "warning"
-    CREATING = "creating"
-    DELETING = "deleting"
-    WAITING = "waiting"
-    ROUTINE = "routine"  # what a person may skip
-    READ = "read"  # what a person has to read
-    COPY = "copy"  # what a person may have to copy
+    The colours are a terminal's own (ECMA-48, "select graphic rendition"), which suit its
+    background.
+    """
 
-    @property
-    def sign(self) -> str:
-        """The sign that says the same as the colour; "" where words do."""
-        return SIGNS.get(self, "")
+    PLAIN = "", ""
+    CREATED = "created", "32", "+"
+    CHANGED = "changed", "33", "~"
+    DELETED = "deleted", "31", "-"
+    UNCHANGED = "unchanged", "2", "·"
+    GOOD = "good", "32", "✓"
+    BAD = "bad", "31", "✗"
+    WARNING = "warning", "33", "!"
+    CREATING = "creating", "36"
+    DELETING = "deleting", "35"
+    WAITING = "waiting", "34"
+    ROUTINE = "routine", "2"  # what a person may skip
+    READ = "read", "1"  # what a person has to read
+    COPY = "copy", "1"  # what a person may have to copy
+
+    def __init__(self, _word: str, colour: str, sign: str = "") -> None:
+        self.colour = colour
+        self.sign = sign  # "" where words say the same
 
 
-SIGNS = {
-    Meaning.CREATED: "+",
-    Meaning.CHANGED: "~",
-    Meaning.DELETED: "-",
-    Meaning.UNCHANGED: "·",
-    Meaning.GOOD: "✓",
-    Meaning.BAD: "✗",
-    Meaning.WARNING: "!",
-}
-# In a terminal's own colours (ECMA-48, "select graphic rendition"), which suit its background.
-COLOURS = {
-    Meaning.CREATED: "32",
-    Meaning.CHANGED: "33",
-    Meaning.DELETED: "31",
-    Meaning.UNCHANGED: "2",
-    Meaning.GOOD: "32",
-    Meaning.BAD: "31",
-    Meaning.WARNING: "33",
-    Meaning.CREATING: "36",
-    Meaning.DELETING: "35",
-    Meaning.WAITING: "34",
-    Meaning.ROUTINE: "2",
-    Meaning.READ: "1",
-    Meaning.COPY: "1",
-}
 URL = re.compile(r"(https?://[^\s\"'<>`]*[^\s\"'<>`.,;:)\]])")
 ASCII = str.maketrans("·✓✗◐◑◒◌≠⊘○█▓▒░", ".+x*~-:~/o#=-.")
 
@@ -158,8 +136,8 @@ def with_links(part: Piece) -> Iterator[Piece]:
 def rendered_part(part: Piece, *, colours: bool) -> str:
     """Return a part for a terminal."""
     shown = printable(part.text)
-    if colours and part.meaning in COLOURS and shown.strip():
-        shown = f"\x1b[{COLOURS[part.meaning]}m{shown}\x1b[0m"
+    if colours and part.meaning.colour and shown.strip():
+        shown = f"\x1b[{part.meaning.colour}m{shown}\x1b[0m"
     return f"\x1b]8;;{part.url}\x1b\\{shown}\x1b]8;;\x1b\\" if may_lead_to(part.url) else shown
 
 

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from provision.engine.events import Summary
 from provision.engine.plan import Action
@@ -19,26 +19,21 @@ from provision.views.style import Meaning, Piece, Styled, link, signed, styled
 if TYPE_CHECKING:
     from provision.engine.plan import Plan, Planned
 
-VERBS = {
-    Action.CREATE: "create",
-    Action.ADOPT: "adopt",
-    Action.UPDATE: "update",
-    Action.REPLACE: "REPLACE",
-    Action.NONE: "leave",
-}
-MEANINGS = {
-    Action.CREATE: Meaning.CREATED,
-    Action.ADOPT: Meaning.CHANGED,
-    Action.UPDATE: Meaning.CHANGED,
-    Action.REPLACE: Meaning.DELETED,
-    Action.NONE: Meaning.UNCHANGED,
-}
-RESULTS = {
-    Action.CREATE: "to create",
-    Action.ADOPT: "to adopt",
-    Action.UPDATE: "to change",
-    Action.REPLACE: "to replace",
-    Action.NONE: "unchanged",
+
+class Wording(NamedTuple):
+    """An action of a plan in words: at a step, and in the figures."""
+
+    verb: str
+    result: str
+    meaning: Meaning
+
+
+ACTIONS = {
+    Action.CREATE: Wording("create", "to create", Meaning.CREATED),
+    Action.ADOPT: Wording("adopt", "to adopt", Meaning.CHANGED),
+    Action.UPDATE: Wording("update", "to change", Meaning.CHANGED),
+    Action.REPLACE: Wording("REPLACE", "to replace", Meaning.DELETED),
+    Action.NONE: Wording("leave", "unchanged", Meaning.UNCHANGED),
 }
 MINUTE = 60  # seconds
 HOUR = 60  # minutes
@@ -107,10 +102,10 @@ def plan_result(plan: Plan) -> str:
     """Return what a plan comes to, in figures."""
     counts = Counter(each.action for each in plan.counted)
     shown: list[Piece | str] = []
-    for action, words in RESULTS.items():
+    for action, words in ACTIONS.items():
         if counts[action] or action is not Action.ADOPT:
-            meaning = MEANINGS[action] if counts[action] else Meaning.UNCHANGED
-            text = f"{MEANINGS[action].sign} {counts[action]} {words}"
+            meaning = words.meaning if counts[action] else Meaning.UNCHANGED
+            text = f"{words.meaning.sign} {counts[action]} {words.result}"
             shown += [", " if shown else "Plan: ", Piece(text, meaning)]
     return Styled(*shown)
 
@@ -118,8 +113,8 @@ def plan_result(plan: Plan) -> str:
 def step_line(planned: Planned, width: int = 0) -> str:
     """Return one step of a plan; what a replacement loses is said with it."""
     resource = planned.resource
-    meaning = MEANINGS[planned.action]
-    does = signed(meaning, f"{VERBS[planned.action]:<7}")
+    words = ACTIONS[planned.action]
+    does = signed(words.meaning, f"{words.verb:<7}")
     line = f"  {planned.step:<{width}}  {resource.title}"
     if resource.name:
         line += f" {resource.name}"

@@ -12,7 +12,7 @@ from provision.engine.events import Pace, Summary
 from provision.errors import ProvisionError
 from provision.resources.base import Change
 from provision.views.live import Live
-from provision.views.style import COLOURS, SIGNS, Meaning, Piece, Styled, encodable, link, rendered
+from provision.views.style import Meaning, Piece, Styled, encodable, link, rendered
 from tests.support.outputs import ABOUT, RESOURCES, plan_of
 
 CODES = re.compile(r"\x1b\[[0-9;]*m|\x1b\]8;[^\x1b]*\x1b\\")
@@ -96,10 +96,10 @@ def test_an_error_is_broken_between_words_alone(width: int) -> None:
 
 
 def test_each_meaning_has_a_colour_and_what_can_be_confused_a_sign() -> None:
-    assert set(COLOURS) == set(Meaning) - {Meaning.PLAIN}
-    assert len(set(SIGNS.values())) == len(SIGNS)
-    ascii_signs = [encodable(sign, "ascii") for sign in SIGNS.values()]
-    assert all(sign.isascii() for sign in ascii_signs)
+    assert all(meaning.colour for meaning in Meaning if meaning is not Meaning.PLAIN)
+    signs = [meaning.sign for meaning in Meaning if meaning.sign]
+    assert len(set(signs)) == len(signs) == 7
+    assert all(encodable(sign, "ascii").isascii() for sign in signs)
     assert encodable("✓", "utf-8") == "✓"
     assert encodable("✗", "no-such-encoding").isascii()
 

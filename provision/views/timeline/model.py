@@ -215,7 +215,7 @@ def worded(status: str) -> str:
 def meaning(status: str) -> str:
     """Return the word for what a status means."""
     state = condition_of(status)
-    return WORDS[CALLING] if status == CALLING else state.value if state else "another status"
+    return WORDS[CALLING] if status == CALLING else state.word if state else "another status"
 
 
 def ticks(seconds: float, most: int) -> list[float]:

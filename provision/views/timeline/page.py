@@ -127,9 +127,7 @@ def facts_list(facts: Sequence[tuple[str, str]]) -> Markup:
 def state_legend() -> Markup:
     """Return what the signs mean."""
     items = [
-        element(
-            "li", f"{state.sign} {MEANS.get(state, state.value)}", class_=f"state {look(state)}"
-        )
+        element("li", f"{state.sign} {MEANS.get(state, state.word)}", class_=f"state {look(state)}")
         for state in Condition
     ]
     return element("ul", *items, class_="legend")
@@ -173,7 +171,7 @@ def passage_table(allowed: Iterable[Passage], things: Things) -> Markup:
 
 def opened(state: Condition) -> str:
     """Return in words whether what may talk to something can do so now."""
-    return "✓ open" if state is Condition.READY else f"{state.sign} not open: {state.value}"
+    return "✓ open" if state is Condition.READY else f"{state.sign} not open: {state.word}"
 
 
 def resource_table(things: Things) -> Markup:

@@ -6,7 +6,7 @@ import datetime
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from provision.views.condition import COLOURS, Condition, condition_of
+from provision.views.condition import Condition, condition_of
 from provision.views.folding import folded
 from provision.views.style import Meaning, Piece, Styled, styled
 from provision.views.timeline.model import CALLING, Bar, Gap, Phase, Timeline, meanings, ticks
@@ -35,7 +35,7 @@ def timeline_lines(timeline: Timeline, width: int, *, charset: str = "unicode") 
     labels = max((len(bar.step) for bar in timeline.bars), default=0) + 2
     cells = width - labels - TIME_CELLS - 2
     fills = fills_for(timeline.bars, charset)
-    colours = {FILLS[charset][state]: meaning for state, meaning in COLOURS.items()}
+    colours = {FILLS[charset][state]: state.colour for state in Condition}
     colours[CALL[charset]] = Meaning.ROUTINE
     yield styled(heading(timeline), Meaning.READ if timeline.ok else Meaning.BAD)
     yield ""

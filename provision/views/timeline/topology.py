@@ -198,7 +198,7 @@ def group(title: str, thing: Thing[SecurityGroup], members: Iterable[Markup]) ->
 def hop(how: str, state: Condition) -> Markup:
     """Return the way from one box to the next; a sign says when it is not open."""
     open_ = state is Condition.READY
-    shut = "" if open_ else f" {state.sign} {state.value}"
+    shut = "" if open_ else f" {state.sign} {state.word}"
     words = f"{how}{shut}"
     return element(
         "p",
