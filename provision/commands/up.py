@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection
+from typing import Any
 
 from provision.cli.options import Options
 from provision.commands.asking import ask, can_ask
@@ -19,36 +20,10 @@ from provision.views.style import Meaning, signed
 RESET = Change("Password", None, None, sensitive=True)  # what uses the password follows
 
 
-def up(
-    options: Options,
-    output: Display,
-    *,
-    check: bool = True,
-    preflight: bool = True,
-    replace: Collection[str] = (),
-    reset_password: bool = False,
-    explain: bool = False,
-    yes: bool = False,
-    extend: str = "",
-) -> Summary:
-    """Make AWS match the configuration; with `check`, prove both logins afterwards.
-
-    `extend` moves the moment at which the environment ends: "8h" from now, or "never". `replace`
-    names steps to replace; `explain` shows each step's calls; `yes` does not ask before what
-    costs; without `preflight` what the look at account and region finds stops nothing. Returns the
-    summary. Raises ProvisionError; Declined when a person says no.
-    """
+def up(options: Options, output: Display, **settings: Any) -> Summary:
+    """Open a run, and bring it up; `settings` are those of `bring_up`. Returns the summary."""
     with opened(options, "up", output) as run:
-        return bring_up(
-            run,
-            check=check,
-            preflight=preflight,
-            replace=replace,
-            reset_password=reset_password,
-            explain=explain,
-            yes=yes,
-            extend=extend,
-        )
+        return bring_up(run, **settings)
 
 
 def bring_up(
@@ -62,7 +37,12 @@ def bring_up(
     yes: bool = False,
     extend: str = "",
 ) -> Summary:
-    """Make AWS match the configuration of an opened run. Returns the summary.
+    """Make AWS match the configuration of an opened run; with `check`, prove both logins then.
+
+    `extend` moves the moment at which the environment ends: "8h" from now, or "never". `replace`
+    names steps to replace; `explain` shows each step's calls; `yes` does not ask before what
+    costs; without `preflight` what the look at account and region finds stops nothing. Returns the
+    summary. Raises ProvisionError; Declined when a person says no.
 
     Looks, asks, takes the lock, and looks again: nobody has to wait for a person who thinks. Where
     the second look finds another plan, it is shown, and asked about with the lock given back. Where
