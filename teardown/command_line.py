@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING
 
 from provision.cli.completion import offer
 from provision.cli.options import refuse_without_config
-from provision.cli.parser import (
-    add_common_flags,
-    add_dry_run_flags,
-    add_explain_flag,
-    parser,
-    snapshot_name,
-    switch,
-)
+from provision.cli.parser import COMMON, DRY_RUN, EXPLAIN, flag, group, parser, snapshot_name
 from provision.cli.process import Job
 from provision.errors import UsageError
 
@@ -42,25 +35,23 @@ exit codes:
   1 failed at AWS, locked,      130 interrupted, state saved
     or something is left
 """
+FLAGS = (
+    flag("--yes", "do not ask first"),
+    flag("--plan", "show what would be deleted; reads only"),
+    flag("--expired",
+         "delete every expired environment of the account and region (environment.expires_after), "
+         "found by tags alone"),
+    flag("--final-snapshot NAME", type=snapshot_name,
+         words="keep the data in a DB snapshot of this name (it costs storage)"),
+    EXPLAIN,
+    group("rehearsal", *DRY_RUN),
+    COMMON,
+)  # fmt: skip
 
 
 def prepare() -> Job:
     """Return the job that the arguments ask for. Raises UsageError."""
-    top = parser("python -m teardown", DESCRIPTION, EXAMPLES)
-    switch(top, "--yes", words="do not ask first")
-    switch(top, "--plan", words="show what would be deleted; reads only")
-    switch(
-        top, "--expired",
-        words="delete every expired environment of the account and region "
-        "(environment.expires_after), found by tags alone",
-    )  # fmt: skip
-    top.add_argument(
-        "--final-snapshot", metavar="NAME", type=snapshot_name,
-        help="keep the data in a DB snapshot of this name (it costs storage)",
-    )  # fmt: skip
-    add_explain_flag(top)
-    add_dry_run_flags(top)
-    add_common_flags(top)
+    top = parser("python -m teardown", DESCRIPTION, EXAMPLES, *FLAGS)
     offer(top)
     arguments = top.parse_args(sys.argv[1:])
     arguments.title = "teardown"
@@ -93,10 +84,10 @@ def expired(options: Options, output: Display, arguments: argparse.Namespace) ->
     from provision.commands import dry_run
     from teardown.expired import teardown_expired
 
-    for flag in ("dry_run", "final_snapshot", "explain", "state"):
-        if getattr(arguments, flag):
+    for name in ("dry_run", "final_snapshot", "explain", "state"):
+        if getattr(arguments, name):
             raise UsageError(
-                f"--{flag.replace('_', '-')} does not go with --expired",
+                f"--{name.replace('_', '-')} does not go with --expired",
                 next_step="Leave one of them out.",
             )
     dry_run.refuse_flags_without_dry_run(arguments)

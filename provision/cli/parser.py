@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
@@ -69,9 +69,28 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=28)
 
 
-def switch(to: argparse._ActionsContainer, *names: str, words: str) -> None:
-    """Add a flag that is on or off, with its help."""
-    to.add_argument(*names, action="store_true", help=words)
+Flag = Callable[[argparse._ActionsContainer], object]
+
+
+def flag(spec: str, words: str, **settings: Any) -> Flag:
+    """Return what adds a flag to a parser: `--since MINUTES`; or `--yes`, which is on or off.
+
+    `words` are its help, `settings` those of argparse.
+    """
+    names, _, metavar = spec.partition(" ")
+    kind: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
+    return lambda to: to.add_argument(*names.split(","), help=words, **kind, **settings)
+
+
+def group(title: str, *flags: Flag) -> Flag:
+    """Return what adds flags under a title of their own."""
+
+    def add(to: argparse._ActionsContainer) -> None:
+        under = to.add_argument_group(title)
+        for each in flags:
+            each(under)
+
+    return add
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
@@ -82,7 +101,7 @@ def nearest(word: str, known: Sequence[str]) -> str:
     return f"; did you mean {found[0]}?" if found else ""
 
 
-def parser(prog: str, description: str, epilog: str) -> Parser:
+def parser(prog: str, description: str, epilog: str, *flags: Flag) -> Parser:
     """Return a parser whose help keeps its line breaks."""
     made = Parser(
         prog=prog,
@@ -93,70 +112,9 @@ def parser(prog: str, description: str, epilog: str) -> Parser:
     )
     made.add_argument("--version", action=ShowVersion, nargs=0, help="show the version, and exit")
     made.set_defaults(rehearsal=False)
+    for add in flags:
+        add(made)
     return made
-
-
-def add_common_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags that every command takes."""
-    group = to.add_argument_group("flags of every command")
-    group.add_argument(
-        "--config", metavar="PATH", type=Path,
-        help="the configuration (default: config.toml)",
-    )  # fmt: skip
-    group.add_argument(
-        "--state", metavar="PATH", type=state_place,
-        help="where the state is kept, a path or s3://BUCKET/KEY (default: state.location, or else "
-        ".provision/NAME.json)",
-    )  # fmt: skip
-    group.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides",
-        help="override one key of the configuration, e.g. database.name=shop; repeatable",
-    )  # fmt: skip
-    group.add_argument(
-        "--output", metavar="KIND", choices=("auto", "rich", "plain", "json"), default="auto",
-        help="rich: a live table; plain: lines; json: a JSON object a line; auto (default): rich "
-        "on a terminal, else plain",
-    )  # fmt: skip
-    group.add_argument("--profile", metavar="NAME", help="the AWS profile (default: boto3's own)")
-    group.add_argument("--region", metavar="NAME", help="overrides environment.region")
-    add_rehearsal_flag(group, default=argparse.SUPPRESS)
-    switch(
-        group, "-v", "--verbose", words="show every step, and each AWS call without its parameters"
-    )
-
-
-def add_rehearsal_flag(to: argparse._ActionsContainer, *, default: object = False) -> None:
-    """Add `--rehearsal`: of a command and, before it, of the program."""
-    to.add_argument(
-        "--rehearsal", action="store_true", default=default,
-        help="reach the rehearsal that `up --dry-run --serve` keeps up, and nothing else",
-    )  # fmt: skip
-
-
-def add_dry_run_flags(to: argparse._ActionsContainer) -> argparse._ActionsContainer:
-    """Add the flags of a rehearsal. Returns their group."""
-    to = to.add_argument_group("rehearsal")
-    switch(to, "--dry-run", words="rehearse on this machine: no AWS, no credentials, nothing kept")
-    to.add_argument(
-        "--speed", type=positive, metavar="N",
-        help="with --dry-run: N times faster than AWS (default: 1000)",
-    )  # fmt: skip
-    to.add_argument(
-        "--seed", type=seed, metavar="N",
-        help="with --dry-run: repeat the random choices, such as durations, of the run with this "
-        "seed (default: a new one, which is shown)",
-    )  # fmt: skip
-    to.add_argument(
-        "--rehearse-db", metavar="HOST:PORT",
-        help="with --dry-run: a MySQL or MariaDB server behind the proxies (default: SQLite)",
-    )  # fmt: skip
-    return to
-
-
-def add_explain_flag(to: argparse.ArgumentParser) -> None:
-    """Add `--explain`."""
-    words = "show for each step the AWS CLI line that would do the same, and AWS's page about it"
-    switch(to, "--explain", words=words)
 
 
 def state_place(text: str) -> str:
@@ -208,6 +166,44 @@ def whole(text: str) -> int:
     if not (re.fullmatch(r"[0-9]{1,9}", text) and 1 <= int(text) <= MOST_COUNTED):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
     return int(text)
+
+
+# --- flags that several commands take -------------------------------------------------------------
+
+REHEARSAL = flag(
+    "--rehearsal",
+    "reach the rehearsal that `up --dry-run --serve` keeps up, and nothing else",
+    default=argparse.SUPPRESS,  # it may stand before a command, which then must not undo it
+)
+COMMON = group(
+    "flags of every command",
+    flag("--config PATH", "the configuration (default: config.toml)", type=Path),
+    flag("--state PATH", type=state_place,
+         words="where the state is kept, a path or s3://BUCKET/KEY (default: state.location, or "
+         "else .provision/NAME.json)"),
+    flag("--set KEY=VALUE", action="append", default=[], dest="overrides",
+         words="override one key of the configuration, e.g. database.name=shop; repeatable"),
+    flag("--output KIND", choices=("auto", "rich", "plain", "json"), default="auto",
+         words="rich: a live table; plain: lines; json: a JSON object a line; auto (default): rich "
+         "on a terminal, else plain"),
+    flag("--profile NAME", "the AWS profile (default: boto3's own)"),
+    flag("--region NAME", "overrides environment.region"),
+    REHEARSAL,
+    flag("-v,--verbose", "show every step, and each AWS call without its parameters"),
+)  # fmt: skip
+DRY_RUN = (
+    flag("--dry-run", "rehearse on this machine: no AWS, no credentials, nothing kept"),
+    flag("--speed N", "with --dry-run: N times faster than AWS (default: 1000)", type=positive),
+    flag("--seed N", type=seed,
+         words="with --dry-run: repeat the random choices, such as durations, of the run with this "
+         "seed (default: a new one, which is shown)"),
+    flag("--rehearse-db HOST:PORT",
+         "with --dry-run: a MySQL or MariaDB server behind the proxies (default: SQLite)"),
+)  # fmt: skip
+EXPLAIN = flag(
+    "--explain",
+    "show for each step the AWS CLI line that would do the same, and AWS's page about it",
+)
 
 
 def json_asked_for(arguments: Sequence[str]) -> bool:

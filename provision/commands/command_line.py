@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, TypeAlias
 from provision.cli.completion import completes, offer
 from provision.cli.options import refuse_without_config
 from provision.cli.parser import (
+    COMMON,
+    DRY_RUN,
+    EXPLAIN,
+    REHEARSAL,
+    Flag,
     HelpFormatter,
-    add_common_flags,
-    add_dry_run_flags,
-    add_explain_flag,
-    add_rehearsal_flag,
     extension,
+    flag,
+    group,
     parser,
     positive,
-    switch,
     whole,
 )
 from provision.cli.process import CHANGES_FOUND, Job
@@ -63,24 +65,23 @@ exit codes:
 def prepare() -> Job:
     """Return the job that the arguments ask for. Raises UsageError."""
     arguments = arguments_of(sys.argv[1:])
-    return Job(arguments, arguments.work, reads_config=arguments.work is not init)
+    return Job(arguments, arguments.work, reads_config=arguments.title != "init")
 
 
 def arguments_of(argv: list[str]) -> argparse.Namespace:
     """Return the parsed arguments, with `work` to be called. Raises UsageError."""
     named = next((word for word in argv if not word.startswith("-")), "")
-    top = parser("python -m provision", DESCRIPTION, EXAMPLES)
-    add_rehearsal_flag(top)
+    top = parser("python -m provision", DESCRIPTION, EXAMPLES, REHEARSAL)
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
     only_one = argv[:1] == [named] and not completes()  # of no use are the others then
     wanted = [each for each in COMMANDS if each[0] == named] if only_one else []
-    for name, words, add_flags, work in wanted or COMMANDS:
+    for name, words, work, *flags in wanted or COMMANDS:
         command = commands.add_parser(
             name, help=words, description=words, allow_abbrev=False, epilog=examples_of(name),
             formatter_class=HelpFormatter, usage=f"{top.prog} {name} [FLAGS]",
         )  # fmt: skip
-        add_flags(command)
-        add_common_flags(command)
+        for add in (*flags, COMMON):
+            add(command)
         command.set_defaults(work=work, title=name)
     offer(top)
     if not argv:
@@ -96,121 +97,10 @@ def examples_of(command: str) -> str:
     return "\n".join(["examples:", *lines]) if lines else ""
 
 
-# --- flags ----------------------------------------------------------------------------------------
+# --- what carries a command out -------------------------------------------------------------------
 
 
-def up_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `up`."""
-    switch(to, "--no-check", words="do not call the two routes at the end")
-    switch(
-        to, "--no-preflight",
-        words="continue even when the checks of account and region say that AWS will refuse",
-    )  # fmt: skip
-    replace_flag(to)
-    switch(
-        to, "--reset-password",
-        words="write a new password to the secret, the DB instance and the function",
-    )  # fmt: skip
-    switch(to, "--yes", words="do not ask before creating what costs money (on a terminal)")
-    to.add_argument(
-        "--extend", metavar="LENGTH", type=extension,
-        help="move the expiry to this long from now, e.g. 8h; `never` removes it",
-    )  # fmt: skip
-    add_explain_flag(to)
-    switch(
-        add_dry_run_flags(to), "--serve",
-        words="with --dry-run: keep it running until Ctrl-C, both routes on a loopback URL",
-    )  # fmt: skip
-
-
-def plan_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `plan`."""
-    switch(to, "--exit-code", words="exit with 3 when there is something to do")
-    replace_flag(to)
-    add_explain_flag(to)
-    prices_flag(to)
-
-
-def replace_flag(to: argparse.ArgumentParser) -> None:
-    """Add `--replace`."""
-    to.add_argument(
-        "--replace", metavar="STEP", action="append", default=[],
-        help="replace a step's resource, e.g. db-instance (its data is lost); repeatable",
-    )  # fmt: skip
-
-
-def prices_flag(to: argparse.ArgumentParser) -> None:
-    """Add `--prices`."""
-    to.add_argument(
-        "--prices", choices=("table", "live"), default="table",
-        help="from this program's dated table (default), or from AWS's price list now",
-    )  # fmt: skip
-
-
-def no_flags(to: argparse.ArgumentParser) -> None:
-    """Add nothing: the command has the common flags only."""
-
-
-def list_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `list`."""
-    switch(to, "--all-regions", words="in every region of the account")
-
-
-def logs_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `logs`."""
-    to.add_argument(
-        "--since", metavar="MINUTES", type=positive, default=10.0, dest="since_minutes",
-        help="how far to look back (default: 10)",
-    )  # fmt: skip
-    switch(to, "--follow", words="continue until Ctrl-C")
-
-
-def compare_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `compare`."""
-    to.add_argument(
-        "--requests", metavar="N", type=whole, default=50,
-        help="calls of each route (default: 50); each stores a row",
-    )  # fmt: skip
-
-
-def timeline_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `timeline`."""
-    to.add_argument(
-        "--run", metavar="N", type=int, dest="run_number",
-        help="the Nth run, counted from the newest (default: 1)",
-    )  # fmt: skip
-    to.add_argument(
-        "--html", metavar="FILE", type=Path,
-        help="write an HTML page instead: the environment as a diagram, and the run",
-    )  # fmt: skip
-    switch(to, "--live", words="with --html: ids and states as AWS has them now; reads only")
-
-
-def report_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `report`."""
-    to.add_argument(
-        "--out", metavar="FILE", type=Path,
-        help="also write what AWS did to a file that may be shown in public: no account, id, name, "
-        "address or secret is in it",
-    )  # fmt: skip
-    to.add_argument(
-        "--compare", metavar="FILE", type=Path,
-        help="compare the runs in such a file, somebody else's, instead of those recorded here",
-    )  # fmt: skip
-
-
-def policy_flags(to: argparse.ArgumentParser) -> None:
-    """Add the flags of `policy`."""
-    to.add_argument(
-        "--document", metavar="N", type=int, dest="number",
-        help="one of several documents, counted from 1 (default: all, as a JSON array)",
-    )  # fmt: skip
-
-
-# --- what carries them out ------------------------------------------------------------------------
-
-
-def command(name: str, *settings: str, function: str = "") -> Work:
+def calling(name: str, *settings: str, function: str = "") -> Work:
     """Return what carries out a command that has a module of its name, imported when it is called.
 
     `settings` are the flags that its function takes by keyword; `function` is another name of it.
@@ -255,76 +145,96 @@ def plan(options: Options, output: Display, arguments: argparse.Namespace) -> tu
         output,
         replace=arguments.replace,
         explain=arguments.explain,
-        live=arguments.prices == "live",
+        prices=arguments.prices,
     )
     return summary, CHANGES_FOUND if to_do and arguments.exit_code else 0
 
 
-def status(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
-    """`provision status`."""
-    from provision.commands.status import status as show
-
-    return show(options, output, live=arguments.prices == "live"), 0
+# --- the commands and their flags -----------------------------------------------------------------
 
 
-init = command("init")
-
-COMMANDS: Sequence[tuple[str, str, Callable[[argparse.ArgumentParser], None], Work]] = (
-    ("init", "write config.toml with every default and what it means", no_flags, init),
-    ("up", "make AWS match config.toml, then prove that both logins work", up_flags, up),
-    ("plan", "what `up` would do on the real account; reads only", plan_flags, plan),
+REPLACE = flag(
+    "--replace STEP", action="append", default=[],
+    words="replace a step's resource, e.g. db-instance (its data is lost); repeatable",
+)  # fmt: skip
+PRICES = flag(
+    "--prices {table,live}", choices=("table", "live"), default="table",
+    words="from this program's dated table (default), or from AWS's price list now",
+)  # fmt: skip
+# A command's name, what its help says, what carries it out, and the flags that it takes.
+COMMANDS: Sequence[tuple[str, str, Work, *tuple[Flag, ...]]] = (
+    ("init", "write config.toml with every default and what it means", calling("init")),
     (
-        "status",
-        "each resource as AWS has it now, drift, URLs, cost; reads only",
-        prices_flag,
-        status,
+        "up", "make AWS match config.toml, then prove that both logins work", up,
+        flag("--no-check", "do not call the two routes at the end"),
+        flag("--no-preflight",
+             "continue even when the checks of account and region say that AWS will refuse"),
+        REPLACE,
+        flag("--reset-password",
+             "write a new password to the secret, the DB instance and the function"),
+        flag("--yes", "do not ask before creating what costs money (on a terminal)"),
+        flag("--extend LENGTH", type=extension,
+             words="move the expiry to this long from now, e.g. 8h; `never` removes it"),
+        EXPLAIN,
+        group("rehearsal", *DRY_RUN,
+              flag("--serve", "with --dry-run: keep it running until Ctrl-C, both routes on a "
+                   "loopback URL")),
     ),
     (
-        "list",
-        "every environment in the account and region, with expiry and cost; reads only",
-        list_flags,
-        command("list", "all_regions", function="list_environments"),
+        "plan", "what `up` would do on the real account; reads only", plan,
+        flag("--exit-code", "exit with 3 when there is something to do"),
+        REPLACE, EXPLAIN, PRICES,
     ),
     (
-        "check",
-        "call both routes; show for each whether and how it logged in",
-        no_flags,
-        command("check"),
+        "status", "each resource as AWS has it now, drift, URLs, cost; reads only",
+        calling("status", "prices"), PRICES,
     ),
     (
-        "doctor",
-        "account, region and each link of the chain, good or bad; reads only",
-        no_flags,
-        command("doctor"),
+        "list", "every environment in the account and region, with expiry and cost; reads only",
+        calling("list", "all_regions", function="list_environments"),
+        flag("--all-regions", "in every region of the account"),
+    ),
+    ("check", "call both routes; show for each whether and how it logged in", calling("check")),
+    (
+        "doctor", "account, region and each link of the chain, good or bad; reads only",
+        calling("doctor"),
     ),
     (
-        "logs",
-        "what both functions have logged, by request; reads only",
-        logs_flags,
-        command("logs", "since_minutes", "follow"),
+        "logs", "what both functions have logged, by request; reads only",
+        calling("logs", "since_minutes", "follow"),
+        flag("--since MINUTES", type=positive, default=10.0, dest="since_minutes",
+             words="how far to look back (default: 10)"),
+        flag("--follow", "continue until Ctrl-C"),
     ),
     (
-        "compare",
-        "call both routes many times: the two logins in figures",
-        compare_flags,
-        command("compare", "requests"),
+        "compare", "call both routes many times: the two logins in figures",
+        calling("compare", "requests"),
+        flag("--requests N", type=whole, default=50,
+             words="calls of each route (default: 50); each stores a row"),
     ),
     (
-        "timeline",
-        "what a run did and when, as bars; needs no AWS",
-        timeline_flags,
-        command("timeline", "run_number", "html", "live"),
+        "timeline", "what a run did and when, as bars; needs no AWS",
+        calling("timeline", "run_number", "html", "live"),
+        flag("--run N", type=int, dest="run_number",
+             words="the Nth run, counted from the newest (default: 1)"),
+        flag("--html FILE", type=Path,
+             words="write an HTML page instead: the environment as a diagram, and the run"),
+        flag("--live", "with --html: ids and states as AWS has them now; reads only"),
     ),
     (
-        "report",
-        "how AWS differed from the rehearsal in the last runs; needs no AWS",
-        report_flags,
-        command("report", "out", "compare"),
+        "report", "how AWS differed from the rehearsal in the last runs; needs no AWS",
+        calling("report", "out", "compare"),
+        flag("--out FILE", type=Path,
+             words="also write what AWS did to a file that may be shown in public: no account, "
+             "id, name, address or secret is in it"),
+        flag("--compare FILE", type=Path,
+             words="compare the runs in such a file, somebody else's, instead of those recorded "
+             "here"),
     ),
     (
-        "policy",
-        "the IAM policies that the caller needs; calls nothing",
-        policy_flags,
-        command("policy", "number"),
+        "policy", "the IAM policies that the caller needs; calls nothing",
+        calling("policy", "number"),
+        flag("--document N", type=int, dest="number",
+             words="one of several documents, counted from 1 (default: all, as a JSON array)"),
     ),
-)
+)  # fmt: skip

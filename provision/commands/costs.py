@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from provision.context import Run
 from provision.engine.events import Display
 from provision.pricing.table import HOURS_OF_30_DAYS, Estimate, dollars, estimate
+from provision.resources.base import Seen
 
 
-def priced(run: Run, *, live: bool, instance_class: str = "", storage_gib: int = 0) -> Estimate:
-    """Return what the environment costs: by the table, or `live` by AWS's list of today.
+def size_of(instance: Seen | None) -> dict[str, Any]:
+    """Return what `estimate` takes of a DB instance as AWS has it; of none, what says nothing."""
+    has = instance.properties if instance else {}
+    return {
+        "instance_class": str(has.get("DBInstanceClass", "")),
+        "storage_gib": int(has.get("AllocatedStorage", 0)),
+    }
 
-    `instance_class` and `storage_gib` are what AWS really has. Raises AwsCallError when AWS's list
-    does not answer.
+
+def priced(run: Run, prices: str, instance: Seen | None = None) -> Estimate:
+    """Return what the environment costs by our "table", or "live": by AWS's own list of today.
+
+    `instance` is the DB instance as AWS has it, else as config.toml wants it. Raises AwsCallError
+    when AWS's list does not answer.
     """
-    prices = None
-    if live:
+    size, at_aws = size_of(instance), None
+    if prices == "live":
         from provision.pricing.live import live_prices
 
-        prices = live_prices(run.aws, instance_class or run.config.database.instance_class)
-    return estimate(
-        run.config, instance_class=instance_class, storage_gib=storage_gib, prices=prices
-    )
+        wanted = run.config.database.instance_class
+        at_aws = live_prices(run.aws, size["instance_class"] or wanted)
+    return estimate(run.config, prices=at_aws, **size)
 
 
 def show_costs(output: Display, costs: Estimate) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from provision.aws.account import Aws, calling, make_session
 from provision.aws.advice import DENIED
 from provision.cli.options import Options
-from provision.commands.costs import number
+from provision.commands.costs import number, size_of
 from provision.config import Config, EnvironmentSettings
 from provision.engine.discovery import Discovery
 from provision.engine.events import Reporter
@@ -119,12 +119,7 @@ def look_at(aws: Aws, options: Options, name: str) -> Existing | None:
         return None
     expires = latest(there.tags for there in ours.values() if there.tags is not None)
     vpc, instance = ours.get(template.vpc.step), ours.get(template.db_instance.step)
-    has = instance.properties if instance else {}
-    costs = estimate(
-        config,
-        instance_class=str(has.get("DBInstanceClass", "")),
-        storage_gib=int(has.get("AllocatedStorage", 0)),
-    ).of(ours)
+    costs = estimate(config, **size_of(instance)).of(ours)
     created = [moment for each in ours.values() if (moment := moment_of(each.created))]
     return Existing(
         name,

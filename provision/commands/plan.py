@@ -23,11 +23,11 @@ def plan(
     *,
     replace: Collection[str] = (),
     explain: bool = False,
-    live: bool = False,
+    prices: str = "table",
 ) -> tuple[Summary, int]:
     """Show what has to be done. Returns the summary and how many steps have something to do.
 
-    `explain` shows each step's calls too; `live` prices are AWS's own of today. Raises
+    `explain` shows each step's calls too; `prices` are "table" or "live" (costs.py). Raises
     ForeignResource or ReplacementRefused when `up` would refuse to start.
     """
     with opened(options, "plan", output) as run:
@@ -40,7 +40,7 @@ def plan(
             explain_plan(run.aws, found, output)
         found.refuse()
         unchanged = len(found.counted) - len(found.to_do)
-        costs = priced(run, live=live)
+        costs = priced(run, prices)
         show_costs(output, costs)
         notes = [*not_counted(found), note_of(costs), *lifetime_notes(run)]
         percent, proxies = run.config.proxy.max_connections_percent, len(run.template.proxies)

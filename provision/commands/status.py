@@ -80,10 +80,10 @@ class Standing:
         return "" if plain else status
 
 
-def status(options: Options, output: Display, *, live: bool = False) -> Summary:
+def status(options: Options, output: Display, *, prices: str = "table") -> Summary:
     """Show the environment as AWS has it now. Returns the summary; drift is no failure.
 
-    `live` prices are AWS's own of today. Raises ProvisionError when AWS does not answer.
+    `prices` are "table" or "live" (costs.py). Raises ProvisionError when AWS does not answer.
     """
     with opened(options, "status", output) as run:
         run.start()
@@ -96,7 +96,7 @@ def status(options: Options, output: Display, *, live: bool = False) -> Summary:
         show(run, standings)
         notes = [
             *findings(run, plan, standings),
-            *costs(run, seen, standings, live=live),
+            *costs(run, seen, standings, prices),
             *lifetime_notes(run),
         ]
         return run.summary(notes=notes, next_commands=next_commands(standings))
@@ -201,19 +201,11 @@ def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[st
 
 
 def costs(
-    run: Run, seen: Mapping[str, Seen | None], standings: Sequence[Standing], *, live: bool
+    run: Run, seen: Mapping[str, Seen | None], standings: Sequence[Standing], prices: str
 ) -> Iterator[str]:
     """Report, and yield in words, what AWS has of it costs an hour, and has cost so far."""
     present = {each.resource.step for each in standings if each.exists}
-    instance = seen[run.template.db_instance.step]
-    has = instance.properties if instance else {}
-    full = priced(
-        run,
-        live=live,
-        instance_class=str(has.get("DBInstanceClass", "")),
-        storage_gib=int(has.get("AllocatedStorage", 0)),
-    )
-    billed = full.of(present)
+    billed = priced(run, prices, seen[run.template.db_instance.step]).of(present)
     since = {
         step: datetime.datetime.fromisoformat(existing.created)
         for step, existing in seen.items()
