@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, code_of, pages, tag_map
@@ -44,19 +45,43 @@ class Blocker:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of thing that holds a VPC: how EC2 lists it, and the command that removes it.
+    """One kind of thing that holds a VPC.
 
-    `filters` are names of EC2's filters that take a VPC's id; without one the list is searched.
+    `noun` is EC2's word, of which it makes all others: DescribeNatGateways answers NatGateways,
+    each with its NatGatewayId. `filters` are names of EC2's filters that take a VPC's id; without
+    one the list is searched. `detach`: it is detached from the VPC, not deleted.
     """
 
     title: str
-    operation: str
-    key: str
-    id_key: str
-    filters: tuple[str, ...]
-    command: str
+    noun: str
     holds: Callable[[Mapping[str, Any], str], bool] = lambda _item, _vpc: True
+    filters: tuple[str, ...] = ("vpc-id",)
     parameter: str = "Filters"
+    own_id: str = ""  # the member with its id, where that is another
+    own_command: str = ""  # the command that removes it, likewise
+    detach: bool = False
+
+    @property
+    def operation(self) -> str:
+        """The method of boto3's client that lists them."""
+        return xform_name(f"Describe{self.noun}s")
+
+    @property
+    def key(self) -> str:
+        """The member of the answer that has the list."""
+        return f"{self.noun}s"
+
+    @property
+    def id_key(self) -> str:
+        """The member of each that has its id."""
+        return self.own_id or f"{self.noun}Id"
+
+    @property
+    def command(self) -> str:
+        """The command that removes one, with `{id}` and `{vpc}` in it."""
+        verb, where = ("detach", " --vpc-id {vpc}") if self.detach else ("delete", "")
+        noun, flag = xform_name(self.noun, "-"), xform_name(self.id_key, "-")
+        return self.own_command or f"aws ec2 {verb}-{noun} --{flag} {{id}}{where}"
 
 
 def is_not_main(item: Mapping[str, Any], _vpc: str) -> bool:
@@ -76,121 +101,39 @@ def is_alive(item: Mapping[str, Any], _vpc: str) -> bool:
     return str(state) not in {"deleted", "deleting", "expired", "failed", "rejected"}
 
 
+ATTACHED = ("attachment.vpc-id",)
+PEERS = ("requester-vpc-info.vpc-id", "accepter-vpc-info.vpc-id")
 KINDS = (
-    Kind(
-        "internet gateway",
-        "describe_internet_gateways",
-        "InternetGateways",
-        "InternetGatewayId",
-        ("attachment.vpc-id",),
-        "aws ec2 detach-internet-gateway --internet-gateway-id {id} --vpc-id {vpc}",
-    ),
-    Kind(
-        "egress-only internet gateway",
-        "describe_egress_only_internet_gateways",
-        "EgressOnlyInternetGateways",
-        "EgressOnlyInternetGatewayId",
-        (),
-        "aws ec2 delete-egress-only-internet-gateway --egress-only-internet-gateway-id {id}",
-        is_attached,
-    ),
-    Kind(
-        "NAT gateway",
-        "describe_nat_gateways",
-        "NatGateways",
-        "NatGatewayId",
-        ("vpc-id",),
-        "aws ec2 delete-nat-gateway --nat-gateway-id {id}",
-        is_alive,
-        "Filter",
-    ),
+    Kind("internet gateway", "InternetGateway", filters=ATTACHED, detach=True),
+    Kind("egress-only internet gateway", "EgressOnlyInternetGateway", is_attached, filters=()),
+    Kind("NAT gateway", "NatGateway", is_alive, parameter="Filter"),
     Kind(
         "VPC endpoint",
-        "describe_vpc_endpoints",
-        "VpcEndpoints",
-        "VpcEndpointId",
-        ("vpc-id",),
-        "aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}",
+        "VpcEndpoint",
         is_alive,
+        own_command="aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}",
     ),
-    Kind(
-        "VPN gateway",
-        "describe_vpn_gateways",
-        "VpnGateways",
-        "VpnGatewayId",
-        ("attachment.vpc-id",),
-        "aws ec2 detach-vpn-gateway --vpn-gateway-id {id} --vpc-id {vpc}",
-        is_alive,
-    ),
-    Kind(
-        "VPC peering connection",
-        "describe_vpc_peering_connections",
-        "VpcPeeringConnections",
-        "VpcPeeringConnectionId",
-        ("requester-vpc-info.vpc-id", "accepter-vpc-info.vpc-id"),
-        "aws ec2 delete-vpc-peering-connection --vpc-peering-connection-id {id}",
-        is_alive,
-    ),
+    Kind("VPN gateway", "VpnGateway", is_alive, filters=ATTACHED, detach=True),
+    Kind("VPC peering connection", "VpcPeeringConnection", is_alive, filters=PEERS),
     Kind(
         "transit gateway attachment",
-        "describe_transit_gateway_vpc_attachments",
-        "TransitGatewayVpcAttachments",
-        "TransitGatewayAttachmentId",
-        ("vpc-id",),
-        "aws ec2 delete-transit-gateway-vpc-attachment --transit-gateway-attachment-id {id}",
+        "TransitGatewayVpcAttachment",
         is_alive,
+        own_id="TransitGatewayAttachmentId",
     ),
-    Kind(
-        "carrier gateway",
-        "describe_carrier_gateways",
-        "CarrierGateways",
-        "CarrierGatewayId",
-        ("vpc-id",),
-        "aws ec2 delete-carrier-gateway --carrier-gateway-id {id}",
-        is_alive,
-    ),
-    Kind(
-        "route table",
-        "describe_route_tables",
-        "RouteTables",
-        "RouteTableId",
-        ("vpc-id",),
-        "aws ec2 delete-route-table --route-table-id {id}",
-        is_not_main,
-    ),
-    Kind(
-        "network ACL",
-        "describe_network_acls",
-        "NetworkAcls",
-        "NetworkAclId",
-        ("vpc-id",),
-        "aws ec2 delete-network-acl --network-acl-id {id}",
-        lambda item, _vpc: not item.get("IsDefault"),
-    ),
-    Kind(
-        "subnet",
-        "describe_subnets",
-        "Subnets",
-        "SubnetId",
-        ("vpc-id",),
-        "aws ec2 delete-subnet --subnet-id {id}",
-    ),
+    Kind("carrier gateway", "CarrierGateway", is_alive),
+    Kind("route table", "RouteTable", is_not_main),
+    Kind("network ACL", "NetworkAcl", lambda item, _vpc: not item.get("IsDefault")),
+    Kind("subnet", "Subnet"),
     Kind(
         "security group",
-        "describe_security_groups",
-        "SecurityGroups",
-        "GroupId",
-        ("vpc-id",),
-        "aws ec2 delete-security-group --group-id {id}",
+        "SecurityGroup",
         lambda item, _vpc: item.get("GroupName") != "default",
+        own_id="GroupId",
     ),
 )
 # What a caller needs to be told what holds a VPC.
-LISTS = tuple(
-    sorted(
-        "ec2:" + "".join(part.capitalize() for part in kind.operation.split("_")) for kind in KINDS
-    )
-)
+LISTS = tuple(sorted(f"ec2:Describe{kind.noun}s" for kind in KINDS))
 
 
 def of_vpc(aws: Aws, vpc: str) -> list[Blocker]:
