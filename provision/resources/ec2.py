@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
@@ -62,40 +63,42 @@ def create_tags(aws: Aws, resource_id: str, step: str = "") -> str:
 
 
 class Ec2Resource(ManagedResource):
-    """What EC2's own resources share: an id, tags to be found by, tags to be put back."""
+    """What EC2's own resources share: an id, tags to be found by, and nothing that can be changed.
 
-    arn_kind: ClassVar[str]  # the resource type in its ARN
-    in_vpc: ClassVar[bool] = False  # its create call is authorized on the VPC as well
-    creates: ClassVar[str]  # the IAM action
-    deletes: ClassVar[str]
+    `noun` is EC2's word, of which it makes the names of its calls and of their members. All
+    properties are members of what EC2 describes, and parameters of the create call.
+    """
 
-    describe: ClassVar[str]  # the operation
-    answer: ClassVar[str]  # the key of its list
+    noun: ClassVar[str]  # CreateVpc, DescribeVpcs, DeleteVpc
     id_key: ClassVar[str]
+    in_vpc: ClassVar[bool] = False  # its create call is authorized on the VPC as well
     missing: ClassVar[tuple[str, ...]]  # codes for an id that does not exist
 
     lasting_id = "id"
 
     id = Output()
 
-    def raw(self, aws: Aws, known: Mapping[str, str]) -> dict[str, Any] | None:
-        """Return EC2's own description of what has the known id, or else our tags, in our VPC.
-
-        Under `rivals` it has the ids of others that carry our tags.
-        """
+    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
+        """Return what has the known id, or else our tags, in our VPC."""
         filters = [{"Name": f"tag:{ENVIRONMENT}", "Values": [aws.environment]}]
-        listed = aws.listed("ec2", self.describe, self.answer, Filters=filters)
+        operation, key = xform_name(f"Describe{self.noun}s"), f"{self.noun}s"
+        listed = aws.listed("ec2", operation, key, Filters=filters)
         tagged = [each for each in listed if self.in_place(each) and self.carries_step(each)]
         found = [each for each in tagged if each[self.id_key] == known.get("id")]
         if not found and known.get("id"):
             with absent(*self.missing):
                 ids = {f"{self.id_key}s": [known["id"]]}
-                found = pages(aws.ec2, self.describe, self.answer, **ids)
-        found = found or tagged
-        if not found:
+                found = pages(aws.ec2, operation, key, **ids)
+        item = next(iter(found or tagged), None)
+        if item is None:
             return None
-        rivals = [each[self.id_key] for each in tagged if each is not found[0]]
-        return found[0] | {"rivals": tuple(rivals)}
+        return Seen(
+            {"id": item[self.id_key]},
+            {name: item[name] for name in self.properties()},
+            tags=tag_map(item.get("Tags")),
+            rivals=tuple(each[self.id_key] for each in tagged if each is not item),
+            status=item["State"] if self.ready else "",
+        )
 
     def carries_step(self, item: Mapping[str, Any]) -> bool:
         """Return whether it carries the tag of our step."""
@@ -106,17 +109,30 @@ class Ec2Resource(ManagedResource):
         vpc_id = getattr(self, "vpc_id", "")
         return not vpc_id or item.get("VpcId") == vpc_id
 
+    def create(self, aws: Aws) -> dict[str, str]:
+        resource_type = xform_name(self.noun, "-")
+        answer = getattr(aws.ec2, xform_name(f"Create{self.noun}"))(
+            **self.properties(),
+            TagSpecifications=tag_specification(resource_type, self.tags(aws)),
+        )
+        return {"id": answer.get(self.noun, answer)[self.id_key]}
+
+    def delete(self, aws: Aws, seen: Seen) -> None:
+        with absent(*self.missing):
+            getattr(aws.ec2, xform_name(f"Delete{self.noun}"))(**{self.id_key: seen.outputs["id"]})
+
     def arns(self) -> tuple[str, ...]:
-        return (arn("ec2", f"{self.arn_kind}/*"),)
+        return (arn("ec2", f"{xform_name(self.noun, '-')}/*"),)
 
     def permissions(self) -> Iterator[Statement]:
         yield from super().permissions()
-        yield Statement((self.creates,), self.arns(), CREATES_OURS)
+        create = (f"ec2:Create{self.noun}",)
+        yield Statement(create, self.arns(), CREATES_OURS)
         yield Statement(("ec2:CreateTags",), self.arns(), TAGS_AT_CREATION)
-        changes = ("ec2:CreateTags", "ec2:DeleteTags", self.deletes)
+        changes = ("ec2:CreateTags", "ec2:DeleteTags", f"ec2:Delete{self.noun}")
         yield Statement(changes, self.arns(), IS_OURS)
         if self.in_vpc:
-            yield Statement((self.creates,), (arn("ec2", "vpc/*"),), IS_OURS)
+            yield Statement(create, (arn("ec2", "vpc/*"),), IS_OURS)
 
     def for_administrator(self, aws: Aws, seen: Seen) -> str:
         lost = (seen.tags or {}).get("provision:environment") != aws.environment
@@ -139,22 +155,9 @@ class Vpc(Ec2Resource):
     title = "VPC"
     ready = frozenset({"available"})
     requires_replacement = frozenset({"CidrBlock"})
-    describe, answer, id_key = "describe_vpcs", "Vpcs", "VpcId"
+    noun, id_key = "Vpc", "VpcId"
     missing = ("InvalidVpcID.NotFound",)
-    arn_kind, creates, deletes = "vpc", "ec2:CreateVpc", "ec2:DeleteVpc"
     reads = ("ec2:DescribeVpcs", *blockers.LISTS)
-
-    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        vpc = self.raw(aws, known)
-        if vpc is None:
-            return None
-        return Seen(
-            {"id": vpc["VpcId"]},
-            {"CidrBlock": vpc["CidrBlock"]},
-            tags=tag_map(vpc.get("Tags")),
-            rivals=vpc["rivals"],
-            status=vpc["State"],
-        )
 
     def properties(self) -> dict[str, Any]:
         return {"CidrBlock": self.cidr_block}
@@ -171,16 +174,6 @@ class Vpc(Ec2Resource):
             for each in super().differences(seen, aws)
             if each.property != f"Tags.{STATE}" or str(each.should).startswith("s3://")
         ]
-
-    def create(self, aws: Aws) -> dict[str, str]:
-        answer = aws.ec2.create_vpc(
-            CidrBlock=self.cidr_block, TagSpecifications=tag_specification("vpc", self.tags(aws))
-        )
-        return {"id": answer["Vpc"]["VpcId"]}
-
-    def delete(self, aws: Aws, seen: Seen) -> None:
-        with absent(*self.missing):
-            aws.ec2.delete_vpc(VpcId=seen.outputs["id"])
 
     def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
         return blockers.of_vpc(aws, seen.outputs["id"])
@@ -270,46 +263,21 @@ class Subnet(Ec2Resource):
     ready = frozenset({"available"})
     requires_replacement = frozenset({"VpcId", "CidrBlock", "AvailabilityZone"})
     find_by = ("vpc_id",)
-    describe, answer, id_key = "describe_subnets", "Subnets", "SubnetId"
+    noun, id_key = "Subnet", "SubnetId"
     missing = ("InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound")
-    arn_kind, creates, deletes = "subnet", "ec2:CreateSubnet", "ec2:DeleteSubnet"
     in_vpc = True
     reads = ("ec2:DescribeSubnets", "ec2:DescribeNetworkInterfaces")
 
-    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        subnet = self.raw(aws, known)
-        if subnet is None:
-            return None
-        return Seen(
-            {"id": subnet["SubnetId"]},
-            {
-                "VpcId": subnet["VpcId"],
-                "CidrBlock": subnet["CidrBlock"],
-                "AvailabilityZone": subnet["AvailabilityZone"],
-            },
-            tags=tag_map(subnet.get("Tags")),
-            rivals=subnet["rivals"],
-            status=subnet["State"],
-        )
-
     def properties(self) -> dict[str, Any]:
-        wanted = {"VpcId": self.vpc_id, "CidrBlock": self.cidr_block}
-        if not unresolved(self.availability_zone):  # a zone that is still to be chosen suits any
-            wanted["AvailabilityZone"] = self.availability_zone
-        return wanted
+        return {
+            "VpcId": self.vpc_id,
+            "CidrBlock": self.cidr_block,
+            "AvailabilityZone": self.availability_zone,
+        }
 
-    def create(self, aws: Aws) -> dict[str, str]:
-        answer = aws.ec2.create_subnet(
-            VpcId=self.vpc_id,
-            CidrBlock=self.cidr_block,
-            AvailabilityZone=self.availability_zone,
-            TagSpecifications=tag_specification("subnet", self.tags(aws)),
-        )
-        return {"id": answer["Subnet"]["SubnetId"]}
-
-    def delete(self, aws: Aws, seen: Seen) -> None:
-        with absent(*self.missing):
-            aws.ec2.delete_subnet(SubnetId=seen.outputs["id"])
+    def differs(self, name: str, is_: Any, should: Any) -> bool:
+        """A zone that is still to be chosen suits any."""
+        return not (name == "AvailabilityZone" and unresolved(should)) and is_ != should
 
     def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
         return blockers.interfaces(aws, "subnet-id", seen.outputs["id"])
@@ -327,14 +295,12 @@ class SecurityGroup(Ec2Resource):
     title = "security group"
     requires_replacement = frozenset({"VpcId", "GroupName", "Description"})
     find_by = ("vpc_id",)
-    describe, answer, id_key = "describe_security_groups", "SecurityGroups", "GroupId"
+    noun, id_key = "SecurityGroup", "GroupId"
     missing = (
         "InvalidGroup.NotFound",
         "InvalidSecurityGroupID.NotFound",
         "InvalidGroupId.Malformed",
     )
-    arn_kind = "security-group"
-    creates, deletes = "ec2:CreateSecurityGroup", "ec2:DeleteSecurityGroup"
     in_vpc = True
     reads = ("ec2:DescribeSecurityGroups", "ec2:DescribeNetworkInterfaces")
 
@@ -342,40 +308,12 @@ class SecurityGroup(Ec2Resource):
     def name(self) -> str:
         return self.group_name
 
-    def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        group = self.raw(aws, known)
-        if group is None:
-            return None
-        return Seen(
-            {"id": group["GroupId"]},
-            {
-                "VpcId": group.get("VpcId"),
-                "GroupName": group["GroupName"],
-                "Description": group["Description"],
-            },
-            tags=tag_map(group.get("Tags")),
-            rivals=group["rivals"],
-        )
-
     def properties(self) -> dict[str, Any]:
         return {
             "VpcId": self.vpc_id,
             "GroupName": self.group_name,
             "Description": self.description,
         }
-
-    def create(self, aws: Aws) -> dict[str, str]:
-        answer = aws.ec2.create_security_group(
-            VpcId=self.vpc_id,
-            GroupName=self.group_name,
-            Description=self.description,
-            TagSpecifications=tag_specification("security-group", self.tags(aws)),
-        )
-        return {"id": answer["GroupId"]}
-
-    def delete(self, aws: Aws, seen: Seen) -> None:
-        with absent(*self.missing):
-            aws.ec2.delete_security_group(GroupId=seen.outputs["id"])
 
     def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
         return blockers.of_group(aws, seen.outputs["id"])
