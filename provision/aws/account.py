@@ -26,7 +26,7 @@ from botocore.config import Config as BotoConfig
 from botocore.parsers import ResponseParserError
 
 from provision.aws import fence
-from provision.aws.advice import REACH, THROTTLED, CallContext, Trouble, advise
+from provision.aws.advice import REACH, THROTTLED, CallContext, Trouble, advise, aws_answer
 from provision.aws.credentials import explain_credentials, none_found
 from provision.aws.observation.observer import Observer
 from provision.aws.service_models import Models
@@ -112,10 +112,25 @@ def make_session(
     return session
 
 
+def client_of(service: str) -> Any:
+    """Return an attribute of Aws that is the client of `service`, made when it is first used."""
+    return cached_property(lambda aws: aws.client(service))
+
+
 class Aws:
     """The clients of one account and region, and what every resource needs to know of its owner."""
 
     validates = True  # parameters, before a call is sent
+
+    apigateway: ApiGatewayV2Client = client_of("apigatewayv2")  # HTTP APIs
+    ec2: EC2Client = client_of("ec2")
+    iam: IAMClient = client_of("iam")
+    lambda_: LambdaClient = client_of("lambda")
+    logs: CloudWatchLogsClient = client_of("logs")
+    pricing: PricingClient = client_of("pricing")  # answers for all regions from a few
+    rds: RDSClient = client_of("rds")
+    secretsmanager: SecretsManagerClient = client_of("secretsmanager")
+    sts: STSClient = client_of("sts")
 
     def __init__(
         self,
@@ -162,9 +177,8 @@ class Aws:
     def _make_client(self, service: str) -> Any:
         client = self.make_client(service, connect_timeout=10, read_timeout=70)
         events, name = client.meta.events, client.meta.service_model.service_id.hyphenize()
-        events.register_first(
-            f"needs-retry.{name}", RepeatSafely(max_attempts(self.session), self._speed)
-        )
+        repeats = partial(repeat_safely, max_attempts(self.session), self._speed)
+        events.register_first(f"needs-retry.{name}", repeats)
         events.register(f"before-send.{name}", self._check_fence)
         changes = partial(self._note_change, service)
         events.register(f"after-call.{name}", changes)
@@ -234,51 +248,6 @@ class Aws:
             profile=self.session.profile or "",
             ahead=ahead_of(http_response.headers.get("date")),
         )
-
-    @cached_property
-    def ec2(self) -> EC2Client:
-        """Amazon EC2."""
-        return self.client("ec2")  # type: ignore[no-any-return]
-
-    @cached_property
-    def rds(self) -> RDSClient:
-        """Amazon RDS."""
-        return self.client("rds")  # type: ignore[no-any-return]
-
-    @cached_property
-    def iam(self) -> IAMClient:
-        """AWS IAM."""
-        return self.client("iam")  # type: ignore[no-any-return]
-
-    @cached_property
-    def secretsmanager(self) -> SecretsManagerClient:
-        """AWS Secrets Manager."""
-        return self.client("secretsmanager")  # type: ignore[no-any-return]
-
-    @cached_property
-    def lambda_(self) -> LambdaClient:
-        """AWS Lambda."""
-        return self.client("lambda")  # type: ignore[no-any-return]
-
-    @cached_property
-    def apigateway(self) -> ApiGatewayV2Client:
-        """Amazon API Gateway v2 (HTTP APIs)."""
-        return self.client("apigatewayv2")  # type: ignore[no-any-return]
-
-    @cached_property
-    def logs(self) -> CloudWatchLogsClient:
-        """Amazon CloudWatch Logs."""
-        return self.client("logs")  # type: ignore[no-any-return]
-
-    @cached_property
-    def pricing(self) -> PricingClient:
-        """AWS Price List, which answers for all regions from a few."""
-        return self.client("pricing")  # type: ignore[no-any-return]
-
-    @cached_property
-    def sts(self) -> STSClient:
-        """AWS STS."""
-        return self.client("sts")  # type: ignore[no-any-return]
 
     @cached_property
     def identity(self) -> Identity:
@@ -365,47 +334,41 @@ def ahead_of(date: str | None) -> float | None:
         return None
 
 
-class RepeatSafely:
-    """botocore's `needs-retry` handler: repeat only what AWS certainly did not do, or a read.
+def repeat_safely(
+    most_attempts: int,
+    speed: float,
+    *,
+    attempts: int,
+    operation: Any,
+    response: tuple[Any, dict[str, Any]] | None = None,
+    caught_exception: Exception | None = None,
+    **_: Any,
+) -> float | None:
+    """Repeat only what AWS certainly did not do, or a read: botocore's `needs-retry` handler.
 
     Returns the seconds to wait before the next attempt, or None to give up.
     """
+    if attempts >= most_attempts or not is_safe(operation.name, response, caught_exception):
+        return None
+    longest: float = min(0.3 * 2 ** (attempts - 1), 10.0)
+    return longest * random.uniform(0.5, 1.0) / speed  # noqa: S311
 
-    def __init__(self, attempts: int, speed: float) -> None:
-        self._attempts = attempts
-        self._speed = speed
 
-    def __call__(
-        self,
-        *,
-        attempts: int,
-        operation: Any,
-        response: tuple[Any, dict[str, Any]] | None = None,
-        caught_exception: Exception | None = None,
-        **_: Any,
-    ) -> float | None:
-        if attempts >= self._attempts:
-            return None
-        if not self._safe(operation.name, response, caught_exception):
-            return None
-        longest: float = min(0.3 * 2 ** (attempts - 1), 10.0)
-        return longest * random.uniform(0.5, 1.0) / self._speed  # noqa: S311
-
-    @staticmethod
-    def _safe(
-        operation: str, response: tuple[Any, dict[str, Any]] | None, error: Exception | None
-    ) -> bool:
-        is_read = operation.startswith(READS)
-        if response is None:
-            broken = boto_errors.HTTPClientError, ResponseParserError
-            return is_read and isinstance(error, broken)
-        http, parsed = response
-        if (
-            parsed.get("Error", {}).get("Code") in THROTTLED
-            or http.status_code == HTTPStatus.TOO_MANY_REQUESTS
-        ):
-            return True
-        return is_read and http.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
+def is_safe(
+    operation: str, response: tuple[Any, dict[str, Any]] | None, error: Exception | None
+) -> bool:
+    """Return whether a call with this outcome may be sent again."""
+    is_read = operation.startswith(READS)
+    if response is None:
+        broken = boto_errors.HTTPClientError, ResponseParserError
+        return is_read and isinstance(error, broken)
+    http, parsed = response
+    if (
+        parsed.get("Error", {}).get("Code") in THROTTLED
+        or http.status_code == HTTPStatus.TOO_MANY_REQUESTS
+    ):
+        return True
+    return is_read and http.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def log_calls(events: Any, service: str, log: CallLog) -> None:
@@ -484,20 +447,13 @@ def calling(step: str) -> Iterator[None]:
 
 def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionError:
     """Return our error for one that AWS answered."""
-    code, status = code_of(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    answer = AwsAnswer(
-        operation=error.operation_name,
-        code=code,
-        message=error.response.get("Error", {}).get("Message", "") or "(no message)",
-        status=status or 0,
-    )
+    answer = aws_answer(error)
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
-    caller = metadata.get(CALLER, CallContext())
-    advice = advise(answer, caller)
+    advice = advise(answer, metadata.get(CALLER, CallContext()))
     if advice.cause in CALLERS_FAULT:
         where = f"{step}: " if step else ""
         return CALLERS_FAULT[advice.cause](
-            f"{where}{answer.operation} answered {code}: {answer.message}",
+            f"{where}{answer.operation} answered {answer.code}: {answer.message}",
             next_step=advice.next_step,
         )
     kind = UnsureError if advice.cause is Trouble.AWS else AwsCallError

@@ -13,9 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
+from typing import TYPE_CHECKING
 
 from provision.aws.regions import off_by_default
 from provision.errors import AwsAnswer
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
 
 THROTTLED = {
     "RequestLimitExceeded",
@@ -94,6 +98,10 @@ CAPACITY = {
 SERVER_ERROR = 500  # HTTP status
 SKEW_SECONDS = 300.0  # AWS takes a signature of up to five minutes from now
 AGAIN = "then run the same command again"
+LOG_IN = (
+    "Log in: `aws configure sso` and then `aws sso login`, or `aws login`; or name a profile "
+    "with --profile or AWS_PROFILE; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+)
 REACH = "Is the region right (--region, environment.region), and the network up?"
 
 
@@ -131,6 +139,17 @@ class Advice:
 
     cause: Trouble
     next_step: str = ""
+
+
+def aws_answer(error: ClientError) -> AwsAnswer:
+    """Return the error that AWS answered, in AWS's words."""
+    given = error.response.get("Error", {})
+    return AwsAnswer(
+        error.operation_name,
+        given.get("Code", ""),
+        given.get("Message", "") or "(no message)",
+        error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0,
+    )
 
 
 def advise(answer: AwsAnswer, caller: CallContext) -> Advice:
@@ -271,14 +290,6 @@ def renew(caller: CallContext) -> str:
     how = RENEWALS.get(caller.method)
     words = how(caller) if how else "Log in again (for example `aws sso login` or `aws login`)"
     return f"{words}, {AGAIN}."
-
-
-def log_in() -> str:
-    """Return how to get credentials, for somebody who has none."""
-    return (
-        "Log in: `aws configure sso` and then `aws sso login`, or `aws login`; or name a profile "
-        "with --profile or AWS_PROFILE; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-    )
 
 
 def other_keys(answer: AwsAnswer, caller: CallContext) -> str:

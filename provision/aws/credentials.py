@@ -16,8 +16,17 @@ from typing import Any
 import botocore.exceptions as boto_errors
 from botocore.session import Session
 
-from provision.aws.advice import AGAIN, CallContext, Trouble, advise, log_in, of_profile, renew
-from provision.aws.advice import REACH as REACH_AWS
+from provision.aws.advice import (
+    AGAIN,
+    LOG_IN,
+    REACH,
+    CallContext,
+    Trouble,
+    advise,
+    aws_answer,
+    of_profile,
+    renew,
+)
 from provision.errors import (
     AwsAnswer,
     CredentialsError,
@@ -134,7 +143,7 @@ def explained(error: Exception, caller: CallContext) -> ProvisionError:  # noqa:
     if isinstance(error, boto_errors.ClientError):
         return refused(error, caller)
     if isinstance(error, UNREACHED):
-        return UnreachableError(f"{none_of(caller)}: {error}", next_step=REACH_AWS)
+        return UnreachableError(f"{none_of(caller)}: {error}", next_step=REACH)
     if isinstance(error, SETTINGS):
         return UsageError(f"{none_of(caller)}: {error}", next_step=correct(error, caller))
     return CredentialsError(
@@ -218,12 +227,8 @@ BY_PROVIDER: dict[str, Callable[[CallContext], str]] = {
 
 def refused(error: boto_errors.ClientError, caller: CallContext) -> ProvisionError:
     """Return the error for credentials that AWS refused to give."""
-    given = error.response.get("Error", {})
-    answer = AwsAnswer(error.operation_name, given.get("Code", ""), given.get("Message", ""))
-    message = (
-        f"{none_of(caller)}: {answer.operation} answered {answer.code}: "
-        f"{answer.message or '(no message)'}"
-    )
+    answer = aws_answer(error)
+    message = f"{none_of(caller)}: {answer.operation} answered {answer.code}: {answer.message}"
     return CredentialsError(message, next_step=next_step(answer, caller))
 
 
@@ -267,5 +272,5 @@ def none_found() -> ProvisionError:
     ]
     more = f" ({'; '.join(named)})" if named else ""
     return CredentialsError(
-        f"{NO_CREDENTIALS}: Unable to locate credentials{more}", next_step=log_in()
+        f"{NO_CREDENTIALS}: Unable to locate credentials{more}", next_step=LOG_IN
     )

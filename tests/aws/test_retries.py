@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from provision.aws.account import RepeatSafely, make_session, max_attempts
+from provision.aws.account import make_session, max_attempts, repeat_safely
 from provision.aws.advice import THROTTLED
 from provision.errors import UsageError
 
@@ -46,7 +46,9 @@ def delay(
     response: Any = None
     if status:
         response = SimpleNamespace(status_code=status), {"Error": {"Code": code}} if code else {}
-    return RepeatSafely(most, speed)(
+    return repeat_safely(
+        most,
+        speed,
         attempts=attempts,
         operation=SimpleNamespace(name=operation),
         response=response,
