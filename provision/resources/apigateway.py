@@ -36,15 +36,12 @@ class Api(ManagedResource):
 
     kind = "AWS::ApiGatewayV2::Api"
     title = "HTTP API"
+    named_by = "api_name"
     requires_replacement = frozenset({"ProtocolType"})
     lasting_id = "id"
 
     id = Output()
     endpoint = Output()
-
-    @property
-    def name(self) -> str:
-        return self.api_name
 
     def permissions(self) -> Iterator[Statement]:
         """Yield what the API and everything within it need.
@@ -300,13 +297,10 @@ class Route(ManagedResource):
 
     kind = "AWS::ApiGatewayV2::Route"
     title = "route"
+    named_by = "route_key"
     replace_with = frozenset({"Target"})  # API Gateway keeps an integration that a route points to
     within = "api_id"
     find_by = ("api_id",)
-
-    @property
-    def name(self) -> str:
-        return self.route_key
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(NOT_FOUND):

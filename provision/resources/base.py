@@ -17,7 +17,7 @@ from provision.resources.durations import QUICK, Duration
 from provision.resources.expiry import EXPIRES
 from provision.resources.ownership import Owner, Ownership, Witnesses, judge
 from provision.resources.permissions import Statement
-from provision.resources.references import unresolved
+from provision.resources.references import arn, unresolved
 from provision.waiting.poll import PollResult, Verdict
 
 if TYPE_CHECKING:
@@ -85,28 +85,27 @@ class Resource:
 
     kind: ClassVar[str]  # CloudFormation's name of the type: AWS::EC2::VPC
     title: ClassVar[str]  # in words
+    named_by: ClassVar[str] = ""  # the field with its name at AWS, where it has one
     ready: ClassVar[frozenset[str]] = frozenset()  # statuses; none = ready as soon as it is there
     failed: ClassVar[frozenset[str]] = frozenset()  # statuses from which it does not recover
-    suspect: ClassVar[
-        Mapping[str, float]
-    ] = {}  # reason codes that may pass: grace in AWS's seconds
+    # Reason codes that may pass, each with its grace in AWS's seconds.
+    suspect: ClassVar[Mapping[str, float]] = {}
     within: ClassVar[str] = ""  # the field that refers to its container, with which it dies
     find_by: ClassVar[tuple[str, ...]] = ()  # fields that must be known before it can be looked up
-    non_blocking: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # fields whose targets may be deleted first
+    non_blocking: ClassVar[frozenset[str]] = frozenset()  # fields: their targets may go first
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # changes that give it new outputs
     lasting_id: ClassVar[str] = ""  # the output that no other thing ever has, whatever its name
     costs: ClassVar[bool] = False  # AWS bills it by the hour
     reads: ClassVar[tuple[str, ...]] = ()  # IAM actions that take no resource
     writes: ClassVar[tuple[str, ...]] = ()  # IAM actions on `arns()`
+    arn_pattern: ClassVar[tuple[str, str]] = ("", "")  # service, and resource with `{name}` in it
     creation: ClassVar[Duration] = QUICK  # what AWS takes to make it ready
     deletion: ClassVar[Duration] = QUICK  # and to delete it
 
     @property
     def name(self) -> str:
         """The resource's name at AWS, where it has one."""
-        return ""
+        return str(getattr(self, self.named_by)) if self.named_by else ""
 
     def identity(self, outputs: Mapping[str, str]) -> str:
         """Return the one identity that a person would look for: the id, the name, or the ARN."""
@@ -114,7 +113,8 @@ class Resource:
 
     def arns(self) -> tuple[str, ...]:
         """Return the ARN patterns on which the caller needs `writes`, with `${aws.…}` in them."""
-        return ("*",)
+        service, resource = self.arn_pattern
+        return (arn(service, resource.format(name=self.name)),) if service else ("*",)
 
     @property
     def listed_with(self) -> tuple[str, str] | None:
@@ -230,18 +230,12 @@ class AwsMadeResource(DeletableResource):
 class ManagedResource(CreatableResource, DeletableResource):
     """What is made for this environment alone: created, changed, replaced and deleted."""
 
-    requires_replacement: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # properties that AWS cannot change in place
-    replace_with: ClassVar[frozenset[str]] = (
-        frozenset()
-    )  # goes when what these refer to is replaced
+    requires_replacement: ClassVar[frozenset[str]] = frozenset()  # properties fixed at creation
+    replace_with: ClassVar[frozenset[str]] = frozenset()  # replaced with what these refer to
     urgent: ClassVar[frozenset[str]] = frozenset()  # properties to put right before all others
     holds_data: ClassVar[bool] = False  # replaced only when a person names it
     sensitive: ClassVar[frozenset[str]] = frozenset()  # properties whose values are never shown
-    write_only: ClassVar[
-        Mapping[str, str]
-    ] = {}  # properties that AWS never shows, and their fields
+    write_only: ClassVar[Mapping[str, str]] = {}  # properties that AWS never shows: their fields
     settles: ClassVar[int] = 1  # looks in a row at which it must be ready after a change
     settles_unseen: ClassVar[int] = 1  # the same, where nothing shows that AWS began with it
 

@@ -293,6 +293,7 @@ class SecurityGroup(Ec2Resource):
 
     kind = "AWS::EC2::SecurityGroup"
     title = "security group"
+    named_by = "group_name"
     requires_replacement = frozenset({"VpcId", "GroupName", "Description"})
     find_by = ("vpc_id",)
     noun, id_key = "SecurityGroup", "GroupId"
@@ -303,10 +304,6 @@ class SecurityGroup(Ec2Resource):
     )
     in_vpc = True
     reads = ("ec2:DescribeSecurityGroups", "ec2:DescribeNetworkInterfaces")
-
-    @property
-    def name(self) -> str:
-        return self.group_name
 
     def properties(self) -> dict[str, Any]:
         return {
@@ -507,12 +504,10 @@ class FunctionInterfaces(AwsMadeResource):
     find_by = ("group_id",)
     reads = ("ec2:DescribeNetworkInterfaces",)
     writes = ("ec2:DeleteNetworkInterface",)
+    arn_pattern = ("ec2", "network-interface/*")
     deletion = durations.INTERFACE_DELETION
 
     ids = Output()
-
-    def arns(self) -> tuple[str, ...]:
-        return (arn("ec2", "network-interface/*"),)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         interfaces = self.interfaces(aws)

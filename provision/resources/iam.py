@@ -107,6 +107,7 @@ class Role(ManagedResource):
 
     kind = "AWS::IAM::Role"
     title = "role"
+    named_by = "role_name"
     non_blocking = frozenset({"policies"})
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "AssumeRolePolicyDocument": ("granted",),
@@ -126,6 +127,7 @@ class Role(ManagedResource):
         "iam:TagRole",
         "iam:UntagRole",
     )
+    arn_pattern = ("iam", "role/{name}")
 
     lasting_id = "role_id"
 
@@ -133,13 +135,6 @@ class Role(ManagedResource):
     role = Output()
     role_id = Output()
     granted = Output()  # the ARN too, known when the role has its trust and all of its policies
-
-    @property
-    def name(self) -> str:
-        return self.role_name
-
-    def arns(self) -> tuple[str, ...]:
-        return (arn("iam", f"role/{self.role_name}"),)
 
     def permissions(self) -> Iterator[Statement]:
         """Yield what the role needs, and that it may be handed to the one service it trusts.

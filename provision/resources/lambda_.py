@@ -37,9 +37,11 @@ class LayerVersion(ManagedResource):
 
     kind = "AWS::Lambda::LayerVersion"
     title = "layer version"
+    named_by = "layer_name"
     # It takes no resource, as AWS's reference says, or the layer, as AWS's errors say: `*` is both.
     reads = ("lambda:ListLayerVersions",)
     writes = ("lambda:DeleteLayerVersion", "lambda:GetLayerVersion")
+    arn_pattern = ("lambda", "layer:{name}:*")  # its versions
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "CodeSha256": ("arn", "version", "code_sha256"),
         "CompatibleRuntimes": ("arn", "version", "code_sha256"),
@@ -49,13 +51,6 @@ class LayerVersion(ManagedResource):
 
     arn = Output()
     version = Output()
-
-    @property
-    def name(self) -> str:
-        return self.layer_name
-
-    def arns(self) -> tuple[str, ...]:
-        return (arn("lambda", f"layer:{self.layer_name}:*"),)  # its versions
 
     def permissions(self) -> Iterator[Statement]:
         yield from super().permissions()
@@ -190,6 +185,7 @@ class Function(ManagedResource):
 
     kind = "AWS::Lambda::Function"
     title = "function"
+    named_by = "function_name"
     ready = frozenset({"Successful", "Active"})
     failed = frozenset({"Failed"})
     requires_replacement = frozenset({"PackageType"})
@@ -215,16 +211,10 @@ class Function(ManagedResource):
         "lambda:UpdateFunctionCode",
         "lambda:UpdateFunctionConfiguration",
     )
+    arn_pattern = ("lambda", "function:{name}")
 
     arn = Output()
     function = Output()
-
-    @property
-    def name(self) -> str:
-        return self.function_name
-
-    def arns(self) -> tuple[str, ...]:
-        return (arn("lambda", f"function:{self.function_name}"),)
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(NOT_FOUND):

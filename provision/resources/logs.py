@@ -35,6 +35,7 @@ class LogGroup(ManagedResource):
 
     kind = "AWS::Logs::LogGroup"
     title = "log group"
+    named_by = "log_group_name"
 
     reads = ("logs:DescribeLogGroups",)
     writes = (
@@ -56,10 +57,6 @@ class LogGroup(ManagedResource):
         # match another group, NAME-other.
         group = arn("logs", f"log-group:{self.log_group_name}")
         return (group, f"{group}:*")
-
-    @property
-    def name(self) -> str:
-        return self.log_group_name
 
     @property
     def listed_with(self) -> tuple[str, str]:

@@ -88,6 +88,7 @@ class DBSubnetGroup(RdsResource):
 
     kind = "AWS::RDS::DBSubnetGroup"
     title = "DB subnet group"
+    named_by = "subnet_group_name"
     replace_with = frozenset({"SubnetIds"})
     non_blocking = frozenset({"service_linked_role"})
     reads = ("rds:DescribeDBSubnetGroups", *LOOKED_UP_BY_RDS)
@@ -98,16 +99,10 @@ class DBSubnetGroup(RdsResource):
         "rds:ListTagsForResource",
         "rds:RemoveTagsFromResource",
     )
+    arn_pattern = ("rds", "subgrp:{name}")
 
     arn = Output()
     group = Output()
-
-    def arns(self) -> tuple[str, ...]:
-        return (arn("rds", f"subgrp:{self.name}"),)
-
-    @property
-    def name(self) -> str:
-        return self.subnet_group_name
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent("DBSubnetGroupNotFoundFault"):
@@ -200,6 +195,7 @@ class DBInstance(RdsResource):
 
     kind = "AWS::RDS::DBInstance"
     title = "DB instance"
+    named_by = "instance_identifier"
     ready = frozenset(
         {
             "available",
@@ -242,6 +238,7 @@ class DBInstance(RdsResource):
         "rds:RemoveTagsFromResource",
         "rds:StartDBInstance",
     )
+    arn_pattern = ("rds", "db:{name}")
     NOT_FOUND: ClassVar[str] = "DBInstanceNotFound"
     MINIMUMS: ClassVar[Mapping[str, str]] = {  # what RDS only ever raises
         "AllocatedStorage": "grows storage and never shrinks it",
@@ -255,13 +252,6 @@ class DBInstance(RdsResource):
     id = Output()
     endpoint = Output()
     resource_id = Output()
-
-    @property
-    def name(self) -> str:
-        return self.instance_identifier
-
-    def arns(self) -> tuple[str, ...]:
-        return (arn("rds", f"db:{self.name}"),)
 
     def permissions(self) -> Iterator[Statement]:
         """Yield what the instance needs, its final snapshot, and its encrypted storage."""
@@ -555,6 +545,7 @@ class DBProxy(RdsResource):
 
     kind = "AWS::RDS::DBProxy"
     title = "RDS Proxy"
+    named_by = "proxy_name"
     ready = frozenset({"available"})
     failed = frozenset({"incompatible-network", "insufficient-resource-limits"})
     requires_replacement = frozenset({"VpcSubnetIds", "EngineFamily"})
@@ -565,6 +556,7 @@ class DBProxy(RdsResource):
     deletion = durations.PROXY_DELETION
 
     reads = ("rds:DescribeDBProxies", "rds:DescribeDBProxyEndpoints")
+    arn_pattern = ("rds", "db-proxy:prx-*")  # the id is AWS's to choose
 
     lasting_id = "resource_id"
 
@@ -573,9 +565,6 @@ class DBProxy(RdsResource):
     endpoint = Output()
     resource_id = Output()
 
-    def arns(self) -> tuple[str, ...]:
-        return (arn("rds", "db-proxy:prx-*"),)  # the id is AWS's to choose
-
     def permissions(self) -> Iterator[Statement]:
         yield from super().permissions()
         yield Statement(("rds:CreateDBProxy",), condition=CREATES_OURS)  # it takes no resource
@@ -583,10 +572,6 @@ class DBProxy(RdsResource):
         yield Statement(("rds:ListTagsForResource",), self.arns())  # whose is it?
         changes = ("rds:DeleteDBProxy", "rds:ModifyDBProxy", "rds:RemoveTagsFromResource")
         yield Statement(changes, self.arns(), IS_OURS)
-
-    @property
-    def name(self) -> str:
-        return self.proxy_name
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         reads: list[Any] = [lambda: aws.listed("rds", "describe_db_proxies", "DBProxies")]
@@ -905,10 +890,8 @@ class DBProxyTarget(ManagedResource):
         "rds:ModifyDBProxyTargetGroup",
         "rds:RegisterDBProxyTargets",
     )
+    arn_pattern = ("rds", "target-group:prx-tg-*")  # AWS makes it, with no tags
     creation = durations.TARGET_CREATION
-
-    def arns(self) -> tuple[str, ...]:
-        return (arn("rds", "target-group:prx-tg-*"),)  # AWS makes it, with no tags
 
     def permissions(self) -> Iterator[Statement]:
         yield from super().permissions()

@@ -21,7 +21,7 @@ from provision.aws.advice import DENIED
 from provision.errors import ProvisionError
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.blockers import Blocker
-from provision.resources.references import Output, arn
+from provision.resources.references import Output
 
 PASSWORD_LENGTH = 32  # RDS takes 8 to 41 printable characters, without / " @ and space
 ALPHABET = string.ascii_letters + string.digits
@@ -42,6 +42,7 @@ class Secret(ManagedResource):
 
     kind = "AWS::SecretsManager::Secret"
     title = "secret"
+    named_by = "secret_name"
     costs = True
     recomputes: ClassVar[Mapping[str, tuple[str, ...]]] = {"Password": ("password",)}
 
@@ -55,19 +56,13 @@ class Secret(ManagedResource):
         "secretsmanager:TagResource",
         "secretsmanager:UntagResource",
     )
+    # AWS adds a hyphen and six characters. `NAME-*` would match another secret, NAME-prod-….
+    arn_pattern = ("secretsmanager", "secret:{name}-??????")
 
     lasting_id = "arn"  # it ends in six characters that AWS chose
 
     arn = Output()
     password = Output()
-
-    def arns(self) -> tuple[str, ...]:
-        # AWS adds a hyphen and six characters. `NAME-*` would match another secret, NAME-prod-….
-        return (arn("secretsmanager", f"secret:{self.secret_name}-??????"),)
-
-    @property
-    def name(self) -> str:
-        return self.secret_name
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         """Describe the secret; where that is denied, ask whether there is one to describe.
