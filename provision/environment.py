@@ -150,7 +150,6 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         role_name=f"{name}-proxy-{region}",
         description=f"{name}: the proxies read the database's secret",
         trusts="rds.amazonaws.com",
-        account=ACCOUNT,
         permissions_boundary=boundary,
         policies={
             "read-secret": allow("secretsmanager:GetSecretValue", on=secret.arn),
@@ -224,7 +223,6 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
             role_name=f"{name}-function-{login}-{region}",
             description=f"{name}: the function that logs in by {login}",
             trusts="lambda.amazonaws.com",
-            account=ACCOUNT,
             permissions_boundary=boundary,
             policies=policies,
             managed_policies=(VPC_ACCESS,),
@@ -281,7 +279,6 @@ def environment(config: Config, *, packed: bool = True, final_snapshot: str = ""
         role_name=f"{name}-api-{region}",
         description=f"{name}: the HTTP API may invoke these two functions",
         trusts="apigateway.amazonaws.com",
-        account=ACCOUNT,
         permissions_boundary=boundary,
         policies={
             "invoke-functions": allow(

@@ -399,7 +399,7 @@ def code_of(error: boto_errors.ClientError) -> str:
 
 @contextmanager
 def absent(*codes: str) -> Iterator[None]:
-    """Take these error codes of the block for "it does not exist": the block just ends."""
+    """Let these error codes end the block in silence: most say that what it names is absent."""
     try:
         yield
     except boto_errors.ClientError as error:

@@ -100,10 +100,10 @@ class Role(ManagedResource):
     role_name: str
     description: str
     trusts: str
-    account: str  # in which the service that assumes it has to act
     policies: Mapping[str, Mapping[str, Any]]
     managed_policies: tuple[str, ...] = ()
     permissions_boundary: str = ""  # the ARN of a policy; none = no boundary
+    account: str = "${aws.account}"  # in which the service that assumes it has to act
 
     kind = "AWS::IAM::Role"
     title = "role"
@@ -299,22 +299,18 @@ class Role(ManagedResource):
     def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
         """Return the instance profiles that hold the role (ListInstanceProfilesForRole)."""
         operation, key = "list_instance_profiles_for_role", "InstanceProfiles"
-        try:
-            profiles = pages(aws.iam, operation, key, RoleName=self.role_name)
-        except ClientError as error:
-            if code_of(error) not in DENIED | {"NoSuchEntity"}:
-                raise
-            return []
-        return [
-            Blocker(
-                f"instance profile {each['InstanceProfileName']}",
-                f"made {each['CreateDate']:%Y-%m-%d}, not of this environment",
-                "aws iam remove-role-from-instance-profile --instance-profile-name "
-                f"{each['InstanceProfileName']} --role-name {self.role_name}",
-                lasts=True,
-            )
-            for each in profiles
-        ]
+        with absent("NoSuchEntity", *DENIED):
+            return [
+                Blocker(
+                    f"instance profile {each['InstanceProfileName']}",
+                    f"made {each['CreateDate']:%Y-%m-%d}, not of this environment",
+                    "aws iam remove-role-from-instance-profile --instance-profile-name "
+                    f"{each['InstanceProfileName']} --role-name {self.role_name}",
+                    lasts=True,
+                )
+                for each in pages(aws.iam, operation, key, RoleName=self.role_name)
+            ]
+        return []
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.iam.tag_role(RoleName=self.role_name, Tags=tag_list(tags))

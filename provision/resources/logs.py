@@ -12,9 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from provision.aws.account import Aws, absent, code_of, tag_map
+from provision.aws.account import Aws, absent, tag_map
 from provision.aws.advice import DENIED
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.ownership import ENVIRONMENT, Owner, Ownership, Tags, read_tags
@@ -98,15 +96,12 @@ class LogGroup(ManagedResource):
 
     def writer(self, aws: Aws) -> str:
         """Return whose the function or proxy is that logs to a group of this name, or "none"."""
-        try:
+        with absent(*DENIED):
             tags = self.tags_of_writer(aws)
-        except ClientError as error:
-            if code_of(error) not in DENIED:
-                raise
-            return "unreadable"
-        if tags is None:
-            return "none"
-        return "ours" if tags.get(ENVIRONMENT) == aws.environment else "foreign"
+            if tags is None:
+                return "none"
+            return "ours" if tags.get(ENVIRONMENT) == aws.environment else "foreign"
+        return "unreadable"
 
     def tags_of_writer(self, aws: Aws) -> Mapping[str, str] | None:
         """Return the tags of the function or proxy of this name; None where there is none."""

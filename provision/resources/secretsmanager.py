@@ -83,13 +83,10 @@ class Secret(ManagedResource):
         True also where the list is denied: then nothing is known.
         """
         filters = [{"Key": "name", "Values": [self.secret_name]}]
-        try:
+        with absent(*DENIED):
             found = pages(aws.secretsmanager, "list_secrets", "SecretList", Filters=filters)
-        except ClientError as error:
-            if code_of(error) not in DENIED:
-                raise
-            return True
-        return any(each["Name"] == self.secret_name for each in found)
+            return any(each["Name"] == self.secret_name for each in found)
+        return True
 
     def described(self, aws: Aws) -> Seen | None:
         """Return the secret as AWS describes it, or None where AWS answers that there is none."""
