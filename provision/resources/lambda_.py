@@ -195,11 +195,8 @@ class Function(ManagedResource):
     sensitive = frozenset({"Environment.DB_PASSWORD"})
     creation = durations.FUNCTION_CREATION
     deletion = durations.FUNCTION_DELETION
-    reads = (
-        "ec2:DescribeSecurityGroups",
-        "ec2:DescribeSubnets",
-        "ec2:DescribeVpcs",
-    )  # Lambda's own
+    # What Lambda looks up in the network with the caller's own permissions.
+    reads = ("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs")
     writes = (
         "lambda:CreateFunction",
         "lambda:DeleteFunction",
@@ -267,10 +264,9 @@ class Function(ManagedResource):
         }
         return described | {f"Environment.{name}": variables.get(name) for name in self.environment}
 
-    def properties(self) -> dict[str, Any]:
-        wanted = {
-            "CodeSha256": self.package.sha256,
-            "Architectures": [self.architecture],
+    def settings(self) -> dict[str, Any]:
+        """Return the properties that calls take as they are compared."""
+        return {
             "Handler": self.handler,
             "Runtime": self.runtime,
             "MemorySize": self.memory,
@@ -278,6 +274,13 @@ class Function(ManagedResource):
             "Role": self.role_arn,
             "Description": self.description,
             "Layers": [self.layer_arn],
+        }
+
+    def properties(self) -> dict[str, Any]:
+        wanted = {
+            "CodeSha256": self.package.sha256,
+            "Architectures": [self.architecture],
+            **self.settings(),
             "VpcConfig.SubnetIds": sorted(self.subnet_ids),
             "VpcConfig.SecurityGroupIds": sorted(self.security_group_ids),
             "Environment.*": sorted(self.environment),
@@ -285,16 +288,10 @@ class Function(ManagedResource):
         return wanted | {f"Environment.{name}": text for name, text in self.environment.items()}
 
     def configuration(self) -> Any:
-        """Return the settings that CreateFunction and UpdateFunctionConfiguration share."""
+        """Return the parameters that CreateFunction and UpdateFunctionConfiguration share."""
         return {
             "FunctionName": self.function_name,
-            "Description": self.description,
-            "Role": self.role_arn,
-            "Handler": self.handler,
-            "Runtime": self.runtime,
-            "MemorySize": self.memory,
-            "Timeout": self.timeout,
-            "Layers": [self.layer_arn],
+            **self.settings(),
             "Environment": {"Variables": dict(self.environment)},
             "VpcConfig": {
                 "SubnetIds": list(self.subnet_ids),
