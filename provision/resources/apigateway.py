@@ -27,8 +27,28 @@ from provision.resources.references import Output, arn
 NOT_FOUND = "NotFoundException"
 
 
+class Tagged(ManagedResource):
+    """What carries tags in API Gateway, which are set by ARN."""
+
+    def path(self, seen: Seen) -> str:
+        """Return its path, which is the last part of its ARN."""
+        raise NotImplementedError
+
+    def arn_at_aws(self, aws: Aws, seen: Seen) -> str:
+        """Return its ARN, which names no account."""
+        return aws.arn("apigateway", self.path(seen), account="")
+
+    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
+        tags = {**self.tags(aws), **tags}  # see TAGS_OURS
+        aws.apigateway.tag_resource(ResourceArn=self.arn_at_aws(aws, seen), Tags=tags)
+
+    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
+        arn = self.arn_at_aws(aws, seen)
+        aws.apigateway.untag_resource(ResourceArn=arn, TagKeys=list(keys))
+
+
 @dataclass(frozen=True)
-class Api(ManagedResource):
+class Api(Tagged):
     """The HTTP API (CreateApi)."""
 
     api_name: str
@@ -71,16 +91,15 @@ class Api(ManagedResource):
         yield Statement(("apigateway:UntagResource",), (within,), IF_OURS)
 
     def for_administrator(self, aws: Aws, seen: Seen) -> str:
-        if (seen.tags or {}).get("provision:environment") == aws.environment:
-            return ""
-        arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
         marks = json.dumps(
             {"provision:environment": aws.environment, "provision:step": self.step},
             separators=(",", ":"),
         )
         return tags_back(
-            f"aws apigatewayv2 tag-resource --region {aws.region} --resource-arn {arn} "
-            f"--tags '{marks}'"
+            aws.environment,
+            seen.tags,
+            f"aws apigatewayv2 tag-resource --region {aws.region} --resource-arn "
+            f"{self.arn_at_aws(aws, seen)} --tags '{marks}'",
         )
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
@@ -134,14 +153,8 @@ class Api(ManagedResource):
             DisableExecuteApiEndpoint=False,
         )
 
-    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
-        arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
-        tags = {**self.tags(aws), **tags}  # see TAGS_OURS
-        aws.apigateway.tag_resource(ResourceArn=arn, Tags=tags)
-
-    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
-        arn = aws.arn("apigateway", f"/apis/{seen.outputs['id']}", account="")
-        aws.apigateway.untag_resource(ResourceArn=arn, TagKeys=list(keys))
+    def path(self, seen: Seen) -> str:
+        return f"/apis/{seen.outputs['id']}"
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent(NOT_FOUND):
@@ -149,7 +162,7 @@ class Api(ManagedResource):
 
 
 @dataclass(frozen=True)
-class Stage(ManagedResource):
+class Stage(Tagged):
     """The API's `$default` stage: deployed by itself, throttled (CreateStage)."""
 
     api_id: str
@@ -207,14 +220,8 @@ class Stage(ManagedResource):
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         aws.apigateway.update_stage(**self.settings())
 
-    def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
-        arn = aws.arn("apigateway", f"/apis/{self.api_id}/stages/$default", account="")
-        tags = {**self.tags(aws), **tags}  # see TAGS_OURS
-        aws.apigateway.tag_resource(ResourceArn=arn, Tags=tags)
-
-    def untag(self, aws: Aws, seen: Seen, keys: Sequence[str]) -> None:
-        arn = aws.arn("apigateway", f"/apis/{self.api_id}/stages/$default", account="")
-        aws.apigateway.untag_resource(ResourceArn=arn, TagKeys=list(keys))
+    def path(self, seen: Seen) -> str:
+        return f"/apis/{self.api_id}/stages/$default"
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         with absent(NOT_FOUND):
@@ -252,15 +259,9 @@ class Integration(ManagedResource):
             ]
             ours.sort(key=lambda each: each["IntegrationId"] != known.get("id"))
             if ours:
-                return self.seen(ours[0])
+                compared = {name: ours[0].get(name) for name in self.properties()}
+                return Seen({"id": ours[0]["IntegrationId"]}, compared)
         return None
-
-    def seen(self, integration: Mapping[str, Any]) -> Seen:
-        """Return one integration as it is compared."""
-        names = [*self.properties()]
-        return Seen(
-            {"id": integration["IntegrationId"]}, {name: integration.get(name) for name in names}
-        )
 
     def properties(self) -> dict[str, Any]:
         return {

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.account import Aws, absent, pages, tag_list, tag_map
 from provision.errors import ProvisionError
 from provision.resources import blockers, durations
 from provision.resources.base import AwsMadeResource, Change, DataSource, ManagedResource, Seen
@@ -135,8 +135,8 @@ class Ec2Resource(ManagedResource):
             yield Statement(create, (arn("ec2", "vpc/*"),), IS_OURS)
 
     def for_administrator(self, aws: Aws, seen: Seen) -> str:
-        lost = (seen.tags or {}).get("provision:environment") != aws.environment
-        return tags_back(create_tags(aws, seen.outputs["id"], self.step)) if lost else ""
+        command = create_tags(aws, seen.outputs["id"], self.step)
+        return tags_back(aws.environment, seen.tags, command)
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
         aws.ec2.create_tags(Resources=[seen.outputs["id"]], Tags=tag_list(tags))
@@ -359,8 +359,7 @@ class SecurityGroupRules(ManagedResource):
         except ClientError:
             return ""
         tags = tag_map(answer["SecurityGroups"][0].get("Tags"))
-        lost = tags.get("provision:environment") != aws.environment
-        return tags_back(create_tags(aws, self.group_id)) if lost else ""
+        return tags_back(aws.environment, tags, create_tags(aws, self.group_id))
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(*SecurityGroup.missing):
@@ -424,15 +423,15 @@ class SecurityGroupRules(ManagedResource):
         """Authorize what is missing, then revoke what is not wanted."""
         rules = self.rules(aws)
         there = described_rules(rules)
-        for egress, wanted in ((False, self.ingress), (True, self.egress)):
+        for direction, wanted in (("Ingress", self.ingress), ("Egress", self.egress)):
             for rule in wanted:
-                if rule not in there["Egress" if egress else "Ingress"]:
-                    self.authorize(aws, rule, egress=egress)
+                if rule not in there[direction]:
+                    self.authorize(aws, rule, direction)
         for raw in rules:
             if described_rule(raw) not in (self.egress if raw["IsEgress"] else self.ingress):
                 self.revoke(aws, raw)
 
-    def authorize(self, aws: Aws, rule: str, *, egress: bool) -> None:
+    def authorize(self, aws: Aws, rule: str, direction: str) -> None:
         """Add one rule; a rule that is there already counts as added."""
         protocol, port, peer = rule.split()
         permission: Any = {
@@ -441,13 +440,8 @@ class SecurityGroupRules(ManagedResource):
             "ToPort": int(port),
             "UserIdGroupPairs": [{"GroupId": peer}],
         }
-        call = (
-            aws.ec2.authorize_security_group_egress
-            if egress
-            else aws.ec2.authorize_security_group_ingress
-        )
         with absent("InvalidPermission.Duplicate"):
-            call(
+            getattr(aws.ec2, f"authorize_security_group_{direction.lower()}")(
                 GroupId=self.group_id,
                 IpPermissions=[permission],
                 TagSpecifications=tag_specification("security-group-rule", self.tags(aws)),
@@ -455,13 +449,11 @@ class SecurityGroupRules(ManagedResource):
 
     def revoke(self, aws: Aws, rule: Mapping[str, Any]) -> None:
         """Take one rule away; one that is gone already counts as taken away."""
-        call = (
-            aws.ec2.revoke_security_group_egress
-            if rule["IsEgress"]
-            else aws.ec2.revoke_security_group_ingress
-        )
+        direction = "egress" if rule["IsEgress"] else "ingress"
         with absent("InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound"):
-            call(GroupId=self.group_id, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]])
+            getattr(aws.ec2, f"revoke_security_group_{direction}")(
+                GroupId=self.group_id, SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]]
+            )
 
 
 def described_rules(rules: list[dict[str, Any]]) -> dict[str, list[str]]:
@@ -540,10 +532,7 @@ class FunctionInterfaces(AwsMadeResource):
 
 def delete_interface(aws: Aws, interface_id: str) -> None:
     """Delete an interface that is not attached; gone, or still held, is left to the next look."""
-    try:
+    held = "InvalidNetworkInterface.InUse", "InvalidParameterValue", "OperationNotPermitted"
+    a_services = "AuthFailure"  # EC2's word for an interface that a service owns
+    with absent("InvalidNetworkInterfaceID.NotFound", a_services, *held):
         aws.ec2.delete_network_interface(NetworkInterfaceId=interface_id)
-    except ClientError as error:
-        held = "InvalidNetworkInterface.InUse", "InvalidParameterValue", "OperationNotPermitted"
-        a_services = "AuthFailure"  # EC2's word for an interface that a service owns
-        if code_of(error) not in ("InvalidNetworkInterfaceID.NotFound", a_services, *held):
-            raise

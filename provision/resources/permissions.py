@@ -37,8 +37,13 @@ class Statement:
     condition: Condition = field(default_factory=dict)
 
 
-def tags_back(command: str) -> str:
-    """Return what to do about a thing that a policy no longer knows as ours: put its tags back."""
+def tags_back(environment: str, tags: Mapping[str, str] | None, command: str) -> str:
+    """Return what to do about a thing that a policy no longer knows as ours: put its tags back.
+
+    "" where its tags still name the environment.
+    """
+    if (tags or {}).get("provision:environment") == environment:
+        return ""
     return (
         "It has lost the tag provision:environment, by which the policy that `python -m provision "
         f"policy` prints knows it. An administrator puts it back: {command}"

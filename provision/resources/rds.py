@@ -16,16 +16,9 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from provision.aws.account import (
-    Aws,
-    absent,
-    code_of,
-    pages,
-    tag_list,
-    tag_map,
-)
-from provision.aws.advice import BAD_CREDENTIALS
-from provision.errors import AwsAnswer, AwsCallError, ProvisionError
+from provision.aws.account import Aws, absent, code_of, pages, tag_list, tag_map
+from provision.aws.advice import BAD_CREDENTIALS, aws_answer
+from provision.errors import AwsCallError, ProvisionError
 from provision.resources import durations
 from provision.resources.base import Change, ManagedResource, Seen
 from provision.resources.blockers import Blocker
@@ -188,9 +181,7 @@ class DBInstance(RdsResource):
     security_group_ids: tuple[str, ...]
     backup_retention_days: int
     deletion_protection: bool
-    final_snapshot: str = (
-        ""  # the name of a snapshot to take when it is deleted; none = no snapshot
-    )
+    final_snapshot: str = ""  # the name of a snapshot to take when it is deleted; "" = none
     region: str = ""  # of the KMS key aws/rds, which encrypts its storage
 
     kind = "AWS::RDS::DBInstance"
@@ -318,27 +309,12 @@ class DBInstance(RdsResource):
 
     def described(self, instance: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is compared, as it is now; what AWS still has to apply is in `pending`."""
-        names = (
-            "Engine",
-            "EngineVersion",
-            "DBInstanceClass",
-            "AllocatedStorage",
-            "Iops",
-            "DBName",
-            "MasterUsername",
-            "BackupRetentionPeriod",
-            "DeletionProtection",
-            "StorageEncrypted",
-            "StorageType",
-            "PubliclyAccessible",
-            "MultiAZ",
-            "CopyTagsToSnapshot",
-        )
+        names = (*self.properties(), "Iops")
         described = {name: instance[name] for name in names if name in instance}
         if instance.get("AwsBackupRecoveryPointArn"):  # AWS Backup keeps it, and RDS takes no other
             described.pop("BackupRetentionPeriod", None)
-        if instance["DBInstanceStatus"] == "stopped":  # any other status passes by itself
-            described["DBInstanceStatus"] = "stopped"
+        if instance["DBInstanceStatus"] != "stopped":  # any other status passes by itself
+            del described["DBInstanceStatus"]
         groups = instance.get("VpcSecurityGroups", ())
         described["ReadReplicas"] = instance.get("ReadReplicaDBInstanceIdentifiers", [])
         described["VpcSecurityGroupIds"] = sorted(each["VpcSecurityGroupId"] for each in groups)
@@ -430,31 +406,18 @@ class DBInstance(RdsResource):
         ]
 
     def create(self, aws: Aws) -> dict[str, str]:
-        striped: Any = {"Iops": STRIPED_IOPS} if self.allocated_storage >= STRIPED_GIB else {}
+        wanted: dict[str, Any] = self.properties()
+        del wanted["DBInstanceStatus"]
+        if self.allocated_storage >= STRIPED_GIB:
+            wanted["Iops"] = STRIPED_IOPS
         answer = aws.rds.create_db_instance(
             DBInstanceIdentifier=self.name,
-            Engine="mysql",
-            EngineVersion=self.engine_version,
             EngineLifecycleSupport=NO_EXTENDED_SUPPORT,
-            DBInstanceClass=self.instance_class,
-            AllocatedStorage=self.allocated_storage,
-            StorageType="gp3",
-            StorageEncrypted=True,
-            DBName=self.database,
-            MasterUsername=self.master_username,
             MasterUserPassword=self.master_user_password,
-            DBSubnetGroupName=self.subnet_group,
-            VpcSecurityGroupIds=list(self.security_group_ids),
-            PubliclyAccessible=False,
-            MultiAZ=False,
-            BackupRetentionPeriod=self.backup_retention_days,
-            CopyTagsToSnapshot=True,
-            DeletionProtection=self.deletion_protection,
             Tags=tag_list(self.tags(aws)),
-            **striped,
+            **wanted,
         )
-        instance = answer["DBInstance"]
-        return instance_outputs(instance)
+        return instance_outputs(answer["DBInstance"])
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
         if "DBInstanceStatus" in changes:
@@ -509,12 +472,9 @@ class DBInstance(RdsResource):
     def delete(self, aws: Aws, seen: Seen) -> None:
         if protected := self.protected(seen):
             raise protected
-        snapshot: dict[str, Any] = {"SkipFinalSnapshot": True}
+        snapshot: dict[str, Any] = {"SkipFinalSnapshot": not self.final_snapshot}
         if self.final_snapshot:
-            snapshot = {
-                "SkipFinalSnapshot": False,
-                "FinalDBSnapshotIdentifier": self.final_snapshot,
-            }
+            snapshot["FinalDBSnapshotIdentifier"] = self.final_snapshot
         with absent(self.NOT_FOUND):
             aws.rds.delete_db_instance(
                 DBInstanceIdentifier=seen.outputs["id"], DeleteAutomatedBackups=True, **snapshot
@@ -554,7 +514,6 @@ class DBProxy(RdsResource):
     costs = True
     creation = durations.PROXY_CREATION
     deletion = durations.PROXY_DELETION
-
     reads = ("rds:DescribeDBProxies", "rds:DescribeDBProxyEndpoints")
     arn_pattern = ("rds", "db-proxy:prx-*")  # the id is AWS's to choose
 
@@ -598,12 +557,12 @@ class DBProxy(RdsResource):
         )
 
     def for_administrator(self, aws: Aws, seen: Seen) -> str:
-        if (seen.tags or {}).get("provision:environment") == aws.environment:
-            return ""
         return tags_back(
+            aws.environment,
+            seen.tags,
             f"aws rds add-tags-to-resource --region {aws.region} --resource-name "
             f"{seen.outputs['arn']} --tags Key=provision:environment,Value={aws.environment} "
-            f"Key=provision:step,Value={self.step}"
+            f"Key=provision:step,Value={self.step}",
         )
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
@@ -739,18 +698,12 @@ class DBProxy(RdsResource):
         try:
             yield
         except ClientError as error:
-            message = error.response.get("Error", {}).get("Message", "")
-            if not any(words in message for words in ROLE_REFUSALS):
+            answer = aws_answer(error)
+            if not any(words in answer.message for words in ROLE_REFUSALS):
                 raise
             new = is_new(aws, self.role_arn)
-            if not new and code_of(error) in BAD_CREDENTIALS:
+            if not new and answer.code in BAD_CREDENTIALS:
                 raise  # the caller's own credentials, then
-            answer = AwsAnswer(
-                error.operation_name,
-                code_of(error),
-                message,
-                error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0),
-            )
             raise AwsCallError(
                 self.step,
                 answer,
