@@ -12,11 +12,6 @@ from provision.config.schema import (
     Config,
     DatabaseSettings,
     EnvironmentSettings,
-    FunctionSettings,
-    NetworkSettings,
-    ProxySettings,
-    StateSettings,
-    WaitSettings,
     checked,
     load,
 )
@@ -31,11 +26,6 @@ __all__ = [
     "Config",
     "DatabaseSettings",
     "EnvironmentSettings",
-    "FunctionSettings",
-    "NetworkSettings",
-    "ProxySettings",
-    "StateSettings",
-    "WaitSettings",
     "checked",
     "load",
 ]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
+from provision.aws.regions import partition_of
 from provision.config import checks
 from provision.config.checks import Check, PartsCheck, between, matching, one_of
 from provision.config.document import Document, read
@@ -294,24 +295,13 @@ Good = Callable[[str], bool]  # whether the value of a key is good by itself
 
 def boundary_problems(environment: EnvironmentSettings, good: Good) -> Iterable[Problem]:
     """Yield a permissions boundary of another partition than the region's."""
-    key, boundary, region = (
-        "environment.permissions_boundary",
-        environment.permissions_boundary,
-        environment.region,
-    )
+    key, region = "environment.permissions_boundary", environment.region
+    boundary = environment.permissions_boundary
     if not (boundary and good(key) and good("environment.region")):
         return
     partition = partition_of(region)
     if boundary.split(":")[1] != partition:
         yield Problem(key, boundary, f"must begin with arn:{partition}: in {region}")
-
-
-def partition_of(region: str) -> str:
-    """Return the partition of a region, which AWS puts into its name outside the standard one."""
-    partitions = {"cn": "aws-cn", "us-gov": "aws-us-gov", "us-iso": "aws-iso"}
-    return next(
-        (name for prefix, name in partitions.items() if region.startswith(f"{prefix}-")), "aws"
-    )
 
 
 def subnet_problems(network: NetworkSettings, good: Good) -> Iterable[Problem]:

@@ -298,6 +298,28 @@ def test_the_errors_are_told_to_people_too_with_what_to_do(unheard: Commands) ->
 # --- --set ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [
+        ("eu-west-1", "aws"),
+        ("cn-north-1", "aws-cn"),
+        ("us-gov-west-1", "aws-us-gov"),
+        ("us-iso-east-1", "aws-iso"),
+        ("us-isob-east-1", "aws-iso-b"),
+        ("eusc-de-east-1", "aws-eusc"),
+    ],
+)
+def test_a_boundary_is_of_the_partition_of_the_region(region: str, partition: str) -> None:
+    def boundary_of(partition: str) -> Config:
+        boundary = f"arn:{partition}:iam::123456789012:policy/b"
+        values = {"region": region, "permissions_boundary": boundary}
+        return checked({"environment": values}, source="test")
+
+    assert boundary_of(partition)
+    with pytest.raises(ConfigError, match=f"must begin with arn:{partition}: in {region}"):
+        boundary_of(f"{partition}-other")
+
+
 @pytest.mark.parametrize("override", ["", "name", "name=x", "=x", "database.=x", ".name=x"])
 def test_what_is_no_key_and_value_is_refused_with_an_example(
     unheard: Commands, override: str
