@@ -87,7 +87,7 @@ class Run:
 
     def start(self) -> None:
         """Report that the command begins."""
-        pace = Pace(self.poll_policy.speed, usual_seconds(self.state.runs, "creating"))
+        pace = Pace(self.poll_policy.speed, usual_seconds(self.state.runs))
         self.output.start(self.command, self.template, self.about(), pace)
 
     def look(self, *, recent: bool = False) -> dict[str, Seen | None]:

@@ -130,12 +130,12 @@ def sound(record: Any) -> LoginRecord | None:
     return None
 
 
-def usual_seconds(runs: Sequence[Mapping[str, Any]], doing: str) -> dict[str, float]:
-    """Return how many seconds each step usually took (the median) to be created or deleted."""
+def usual_seconds(runs: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return how many seconds each step usually took (the median) to be created."""
     took: dict[str, list[float]] = {}
     for run in runs:
         for name, step in run["steps"].items():
-            if step.get("doing") == doing and step.get("action") in ("created", "deleted"):
+            if (step.get("doing"), step.get("action")) == ("creating", "created"):
                 took.setdefault(name, []).append(step["ended"] - step["began"])
     return {name: sorted(times)[len(times) // 2] for name, times in took.items()}
 

@@ -110,7 +110,7 @@ class Malformed(ValueError):
 
 def check(run: Any) -> Run:
     """Return the record of a run, which has exactly the form above. Raises Malformed."""
-    _exactly(run, "run", RUN)
+    RUN(run, "run")
     return dict(run)
 
 
@@ -192,31 +192,31 @@ def by_text(inner: Check) -> Check:
 
 def exactly(**inner: Check) -> Check:
     """Return the check of an object with exactly these members."""
-    return lambda value, where: _exactly(value, where, inner)
+
+    def check_members(value: Any, where: str) -> None:
+        if not isinstance(value, dict) or set(value) != set(inner):
+            raise Malformed(f"{where}: must be an object with {', '.join(inner)}")
+        for name, each in inner.items():
+            each(value[name], f"{where}.{name}")
+
+    return check_members
 
 
-def _exactly(value: Any, where: str, inner: Mapping[str, Check]) -> None:
-    if not isinstance(value, dict) or set(value) != set(inner):
-        raise Malformed(f"{where}: must be an object with {', '.join(inner)}")
-    for name, each in inner.items():
-        each(value[name], f"{where}.{name}")
-
-
-RUN: Mapping[str, Check] = {
-    "command": command,
-    "ok": ended,
-    "speed": number,
-    "region": text,
-    "seconds": number,
-    "calls": by_text(by_text(count)),
-    "accepted": by_text(row(number, number)),
-    "refusals": many(
+RUN = exactly(
+    command=command,
+    ok=ended,
+    speed=number,
+    region=text,
+    seconds=number,
+    calls=by_text(by_text(count)),
+    accepted=by_text(row(number, number)),
+    refusals=many(
         exactly(
             call=text, code=text, words=text, count=count,
             first=number, last=number, accepted=maybe(number),
         )
     ),
-    "things": many(
+    things=many(
         exactly(
             kind=text,
             number=count,
@@ -227,6 +227,6 @@ RUN: Mapping[str, Check] = {
             ),
         )
     ),
-    "orders": many(row(text, text, text, count)),
-    "members": by_text(by_text(many(text))),
-}  # fmt: skip
+    orders=many(row(text, text, text, count)),
+    members=by_text(by_text(many(text))),
+)  # fmt: skip
