@@ -28,7 +28,10 @@ from provision.resources.iam import Role, ServiceLinkedRole, allow
 from provision.resources.lambda_ import Function, LayerVersion
 from provision.resources.logs import LogGroup
 from provision.resources.permissions import via_service
-from provision.resources.rds import DBInstance, DBProxy, DBProxyTarget, DBSubnetGroup
+from provision.resources.rds.db_instance import DBInstance
+from provision.resources.rds.db_proxy import DBProxy
+from provision.resources.rds.db_proxy_target import DBProxyTarget
+from provision.resources.rds.db_subnet_group import DBSubnetGroup
 from provision.resources.secretsmanager import Secret
 from provision.resources.template import Login, RouteName, Template, Tier
 

@@ -13,7 +13,7 @@ import pytest
 from provision.rehearsal import Fault, Remote
 from provision.resources.base import Seen
 from provision.resources.lambda_ import Function
-from provision.resources.rds import DBInstance
+from provision.resources.rds.db_instance import DBInstance
 from provision.state import local
 from tests.support.account import Account
 from tests.support.commands import Commands, Result

@@ -37,7 +37,7 @@ from provision.resources.base import (
 from provision.resources.iam import Role
 from provision.resources.lambda_ import Function
 from provision.resources.logs import LogGroup
-from provision.resources.rds import DBProxyTarget
+from provision.resources.rds.db_proxy_target import DBProxyTarget
 from provision.resources.references import REFERENCE, bind, unresolved
 from provision.views.style import Meaning, styled
 

@@ -10,7 +10,7 @@ import pytest
 
 from provision.aws.account import Aws, make_session
 from provision.rehearsal import Override
-from provision.resources.rds import DBProxyTarget
+from provision.resources.rds.db_proxy_target import DBProxyTarget
 from provision.waiting.poll import PollResult, Verdict
 from tests.rehearsal.aws.control_plane import PlayedAccount, frozen
 from tests.rehearsal.aws.control_plane import account as rehearsed

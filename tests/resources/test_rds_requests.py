@@ -10,7 +10,10 @@ from botocore.exceptions import ClientError
 
 from provision.errors import AwsCallError, ProvisionError
 from provision.resources.base import Change, Seen
-from provision.resources.rds import DBInstance, DBProxy, DBProxyTarget, DBSubnetGroup
+from provision.resources.rds.db_instance import DBInstance
+from provision.resources.rds.db_proxy import DBProxy
+from provision.resources.rds.db_proxy_target import DBProxyTarget
+from provision.resources.rds.db_subnet_group import DBSubnetGroup
 from provision.waiting.poll import Verdict
 from tests.support.answers import Answers, refusal
 from tests.support.names import NAME, REGION

@@ -19,7 +19,9 @@ from provision.rehearsal.aws.draws import Draws
 from provision.resources.base import CreatableResource, DeletableResource, Resource
 from provision.resources.ec2 import FunctionInterfaces
 from provision.resources.lambda_ import Function
-from provision.resources.rds import DBInstance, DBProxy, DBProxyTarget
+from provision.resources.rds.db_instance import DBInstance
+from provision.resources.rds.db_proxy import DBProxy
+from provision.resources.rds.db_proxy_target import DBProxyTarget
 from provision.views.progress import Progress
 from tests.support.outputs import RESOURCES, ViewClock, everything
 

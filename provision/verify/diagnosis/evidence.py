@@ -21,7 +21,8 @@ from provision.resources.base import Change, Resource, Seen
 from provision.resources.ec2 import SecurityGroupRules, described_rules
 from provision.resources.iam import Role
 from provision.resources.lambda_ import Function
-from provision.resources.rds import DBProxy, DBProxyTarget
+from provision.resources.rds.db_proxy import DBProxy
+from provision.resources.rds.db_proxy_target import DBProxyTarget
 from provision.resources.references import bind
 from provision.resources.template import Login, Template
 from provision.verify.http_client import Answer, FunctionError, LoginRoute, function_error

@@ -17,7 +17,10 @@ from provision.engine.plan import Action, Plan
 from provision.errors import AwsCallError, CredentialsError, Interrupted, ProvisionError
 from provision.resources.base import Seen
 from provision.resources.ec2 import Subnet, Vpc
-from provision.resources.rds import DBInstance, DBProxy, DBSubnetGroup, orderable_options, version
+from provision.resources.rds import orderable_options
+from provision.resources.rds.db_instance import DBInstance, version
+from provision.resources.rds.db_proxy import DBProxy
+from provision.resources.rds.db_subnet_group import DBSubnetGroup
 from provision.verify.doctor.finding import (
     Finding,
     Grade,
