@@ -10,7 +10,6 @@ import os
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,15 +22,6 @@ from provision.errors import UsageError, shown
 MODES = ("auto", "cross-region", "in-region", "legacy", "mobile", "standard")
 MOST_COMPRESSED = 1_048_576  # bytes, as botocore has it
 Check = Callable[[str], str]  # what would be right, or ""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One of AWS's settings: its variable, its key in a profile (each may be ""), its check."""
-
-    variable: str
-    key: str
-    check: Check
 
 
 def one_of(*choices: str) -> Check:
@@ -78,36 +68,35 @@ def certificates(text: str) -> str:
 
 
 TRUTH = one_of("true", "false")
-SETTINGS = (
-    Setting("AWS_ACCOUNT_ID_ENDPOINT_MODE", "account_id_endpoint_mode",
-            one_of("preferred", "disabled", "required")),
-    Setting("AWS_CA_BUNDLE", "ca_bundle", certificates),
-    Setting("AWS_DEFAULTS_MODE", "defaults_mode", one_of(*MODES)),
-    Setting("AWS_DISABLE_REQUEST_COMPRESSION", "disable_request_compression", TRUTH),
-    Setting("AWS_EC2_METADATA_DISABLED", "", TRUTH),
-    Setting("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint", url),
-    Setting("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode",
-            one_of("ipv4", "ipv6")),
-    Setting("AWS_EC2_METADATA_V1_DISABLED", "ec2_metadata_v1_disabled", TRUTH),
-    Setting("AWS_ENDPOINT_URL", "endpoint_url", url),
-    Setting("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls", TRUTH),
-    Setting("AWS_MAX_ATTEMPTS", "max_attempts", whole(1, 1000)),
-    Setting("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", whole(1, 1000)),
-    Setting("AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout", whole(1, 3600)),
-    Setting("AWS_REQUEST_CHECKSUM_CALCULATION", "request_checksum_calculation",
-            one_of("when_supported", "when_required")),
-    Setting("AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "request_min_compression_size_bytes",
-            whole(1, MOST_COMPRESSED)),
-    Setting("AWS_RESPONSE_CHECKSUM_VALIDATION", "response_checksum_validation",
-            one_of("when_supported", "when_required")),
-    Setting("AWS_RETRY_MODE", "retry_mode", one_of("legacy", "standard", "adaptive")),
-    Setting("AWS_STS_REGIONAL_ENDPOINTS", "sts_regional_endpoints", one_of("legacy", "regional")),
-    Setting("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint", TRUTH),
-    Setting("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint", TRUTH),
-    Setting("REQUESTS_CA_BUNDLE", "", certificates),
-    *(Setting(name, "", proxy) for upper in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-      for name in (upper, upper.lower())),
-)  # fmt: skip
+# Keys of a profile; the variable of each is its name in capitals, behind AWS_.
+KEYS: Mapping[str, Check] = {
+    "account_id_endpoint_mode": one_of("preferred", "disabled", "required"),
+    "ca_bundle": certificates,
+    "defaults_mode": one_of(*MODES),
+    "disable_request_compression": TRUTH,
+    "ec2_metadata_service_endpoint": url,
+    "ec2_metadata_service_endpoint_mode": one_of("ipv4", "ipv6"),
+    "ec2_metadata_v1_disabled": TRUTH,
+    "endpoint_url": url,
+    "ignore_configured_endpoint_urls": TRUTH,
+    "max_attempts": whole(1, 1000),
+    "metadata_service_num_attempts": whole(1, 1000),
+    "metadata_service_timeout": whole(1, 3600),
+    "request_checksum_calculation": one_of("when_supported", "when_required"),
+    "request_min_compression_size_bytes": whole(1, MOST_COMPRESSED),
+    "response_checksum_validation": one_of("when_supported", "when_required"),
+    "retry_mode": one_of("legacy", "standard", "adaptive"),
+    "sts_regional_endpoints": one_of("legacy", "regional"),
+    "use_dualstack_endpoint": TRUTH,
+    "use_fips_endpoint": TRUTH,
+}
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+VARIABLES: Mapping[str, Check] = {
+    **{f"AWS_{key.upper()}": check for key, check in KEYS.items()},
+    "AWS_EC2_METADATA_DISABLED": TRUTH,
+    "REQUESTS_CA_BUNDLE": certificates,
+    **dict.fromkeys([*PROXIES, *map(str.lower, PROXIES)], proxy),
+}
 
 
 def checked_settings(session: Session, profile: str | None) -> None:
@@ -136,9 +125,8 @@ def checked_settings(session: Session, profile: str | None) -> None:
 
 def bad_variables() -> Iterator[str]:
     """Yield what is wrong with the environment's variables."""
-    checks = {each.variable: each.check for each in SETTINGS}
     for name, text in sorted(os.environ.items()):
-        check = url if name.startswith("AWS_ENDPOINT_URL_") else checks.get(name)
+        check = url if name.startswith("AWS_ENDPOINT_URL_") else VARIABLES.get(name)
         if check is None or not (text or check is certificates):  # botocore minds an empty bundle
             continue
         if expected := check(text):
@@ -149,12 +137,12 @@ def bad_keys(
     values: Mapping[str, Any], profile: str, whole_file: Mapping[str, Any]
 ) -> Iterator[str]:
     """Yield what is wrong with the keys of the profile that count: no variable overrides them."""
-    for each in SETTINGS:
-        text = values.get(each.key) if each.key else None
-        if text is None or os.environ.get(each.variable):
+    for key, check in KEYS.items():
+        text = values.get(key)
+        if text is None or os.environ.get(f"AWS_{key.upper()}"):
             continue
-        if expected := each.check(text) if isinstance(text, str) else "a single value":
-            yield f"{each.key} = {shown(text)} of the profile {profile}: must be {expected}"
+        if expected := check(text) if isinstance(text, str) else "a single value":
+            yield f"{key} = {shown(text)} of the profile {profile}: must be {expected}"
     section = values.get("services")
     if section is None:
         return
