@@ -96,50 +96,44 @@ class Stretch:
 
     duration: str
     kind: str
-    statuses: frozenset[str]
+    statuses: tuple[str, ...]
     trigger: str = ""
     parallel: str = ""
     instead: str = ""
 
 
-def _stretch(duration: str, kind: str, *statuses: str, **more: str) -> Stretch:
-    return Stretch(duration, kind, frozenset(statuses), **more)
-
-
+_MODIFYING = ("modifying", "renaming", "resetting-master-credentials")
 _WAITING = "UNAVAILABLE/PENDING_PROXY_CAPACITY"
 STRETCHES = (
-    _stretch(
-        *("instance_create", "DBInstance", "creating", "backing-up"), trigger="rds:CreateDBInstance"
-    ),
-    _stretch(
-        *("instance_first_backup", "DBInstance", "backing-up"), trigger="rds:CreateDBInstance"
-    ),
-    _stretch(*("instance_modify_lag", "DBInstance", "available"), trigger="rds:ModifyDBInstance"),
-    _stretch(
-        *("instance_modify", "DBInstance"),
-        *("modifying", "renaming", "resetting-master-credentials"),
-    ),
-    _stretch("storage_optimization", "DBInstance", "storage-optimization"),
-    _stretch(*("instance_delete", "DBInstance", "deleting"), trigger="rds:DeleteDBInstance"),
-    _stretch("snapshot", "DBSnapshot", "creating"),
-    _stretch(*("proxy_create", "DBProxy", "creating"), trigger="rds:CreateDBProxy"),
-    _stretch("proxy_modify", "DBProxy", "modifying"),
-    _stretch(*("proxy_delete", "DBProxy", "deleting"), trigger="rds:DeleteDBProxy"),
-    _stretch("target_registering", "DBProxyTarget", "REGISTERING", parallel="DBInstance"),
-    _stretch(
-        *("target_capacity", "DBProxyTarget", "REGISTERING", _WAITING),
-        trigger="rds:RegisterDBProxyTargets",
+    Stretch("instance_create", "DBInstance", ("creating", "backing-up"), "rds:CreateDBInstance"),
+    Stretch("instance_first_backup", "DBInstance", ("backing-up",), "rds:CreateDBInstance"),
+    Stretch("instance_modify_lag", "DBInstance", ("available",), "rds:ModifyDBInstance"),
+    Stretch("instance_modify", "DBInstance", _MODIFYING),
+    Stretch("storage_optimization", "DBInstance", ("storage-optimization",)),
+    Stretch("instance_delete", "DBInstance", ("deleting",), "rds:DeleteDBInstance"),
+    Stretch("snapshot", "DBSnapshot", ("creating",)),
+    Stretch("proxy_create", "DBProxy", ("creating",), "rds:CreateDBProxy"),
+    Stretch("proxy_modify", "DBProxy", ("modifying",)),
+    Stretch("proxy_delete", "DBProxy", ("deleting",), "rds:DeleteDBProxy"),
+    Stretch("target_registering", "DBProxyTarget", ("REGISTERING",), parallel="DBInstance"),
+    Stretch(
+        "target_capacity",
+        "DBProxyTarget",
+        ("REGISTERING", _WAITING),
+        "rds:RegisterDBProxyTargets",
         parallel="DBInstance",
     ),
-    _stretch(*("function_pending", "Function", "Pending"), trigger="lambda:CreateFunction"),
-    _stretch("function_update", "FunctionUpdate", "InProgress"),
-    _stretch(  # detached from the VPC before, or not quite
-        *("interface_in_use_detached", "NetworkInterface", "in-use"),
-        trigger="lambda:DeleteFunction",
+    Stretch("function_pending", "Function", ("Pending",), "lambda:CreateFunction"),
+    Stretch("function_update", "FunctionUpdate", ("InProgress",)),
+    Stretch(  # detached from the VPC before, or not quite
+        "interface_in_use_detached",
+        "NetworkInterface",
+        ("in-use",),
+        "lambda:DeleteFunction",
         instead="interface_in_use",
     ),
-    _stretch("vpc_pending", "Vpc", "pending"),
-    _stretch("vpc_pending", "Subnet", "pending"),
+    Stretch("vpc_pending", "Vpc", ("pending",)),
+    Stretch("vpc_pending", "Subnet", ("pending",)),
 )
 
 
