@@ -206,8 +206,6 @@ class Aws:
             with self._making:
                 client: Any = self.session.create_client(service, region_name=region, config=config)
                 self._made.append(client)
-        except ProvisionError:
-            raise
         except (ValueError, boto_errors.BotoCoreError) as error:
             raise UsageError(
                 f"the AWS settings make no client of {service}: {error}",
@@ -416,8 +414,6 @@ def calling(step: str) -> Iterator[None]:
     """
     try:
         yield
-    except ProvisionError:
-        raise
     except boto_errors.ClientError as error:
         raise from_client_error(step, error) from error
     except boto_errors.NoCredentialsError as error:

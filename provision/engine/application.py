@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
+from provision.aws.account import Aws, calling
 from provision.aws.advice import DENIED
 from provision.errors import AwsCallError
 from provision.resources.base import Change, ManagedResource, Resource, Seen
-
-if TYPE_CHECKING:
-    from provision.aws.account import Aws
 
 TAG = "Tags."  # how the property of a tag's change begins
 
@@ -48,13 +45,15 @@ def apply(aws: Aws, resource: ManagedResource, seen: Seen, portion: Iterable[Cha
 
 
 @contextmanager
-def denials_explained(aws: Aws, resource: Resource, seen: Seen) -> Iterator[None]:
-    """Let a denial in the block say what an administrator has to do, where the resource knows it.
+def changing(aws: Aws, resource: Resource, seen: Seen) -> Iterator[None]:
+    """Raise what botocore raises in the block as our errors, as `calling` does.
 
-    An explicit deny is another matter: no policy of the caller's, and no tag, helps against it.
+    A denial says what an administrator has to do, where the resource knows it. An explicit deny is
+    another matter: no policy of the caller's, and no tag, helps against it.
     """
     try:
-        yield
+        with calling(resource.step):
+            yield
     except AwsCallError as error:
         if error.answer.code in DENIED and "explicit deny" not in error.answer.message:
             error.next_step = resource.for_administrator(aws, seen) or error.next_step

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
-from provision.engine.application import apply, denials_explained, portions
+from provision.engine.application import apply, changing, portions
 from provision.engine.discovery import find_patiently
 from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, UnsureError
@@ -216,10 +216,7 @@ class Convergence(Creation):
             )
         self.state.begin(self.resource.step, phases.UPDATING)
         try:
-            with (
-                denials_explained(self.aws, self.resource, seen),
-                calling(self.resource.step),
-            ):
+            with changing(self.aws, self.resource, seen):
                 apply(self.aws, self.resource, seen, changes)
             self._unseen = tuple(each for each in self._unseen if each not in changes)
         except AwsCallError as error:

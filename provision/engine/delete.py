@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from provision.aws.account import Aws, calling
 from provision.aws.advice import DENIED, THROTTLED
-from provision.engine.application import denials_explained
+from provision.engine.application import changing
 from provision.engine.plan import not_ours
 from provision.errors import AwsCallError, UnsureError
 from provision.resources.base import AwsMadeResource, DeletableResource, Seen
@@ -96,10 +96,7 @@ class Remover:
         if not self._asked and not isinstance(self.resource, AwsMadeResource):
             self.state.begin(self.resource.step, phases.DELETING)
         try:
-            with (
-                denials_explained(self.aws, self.resource, seen),
-                calling(self.resource.step),
-            ):
+            with changing(self.aws, self.resource, seen):
                 self.resource.delete(self.aws, seen)
         except UnsureError as error:
             return PollResult(Verdict.WAIT, "unsure", str(error))

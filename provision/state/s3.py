@@ -112,8 +112,6 @@ class S3Requests:
         try:
             with calling(""):
                 return self._perform(request, began, owner)
-        except LeaseLost:
-            raise
         except AwsCallError as error:
             return self._refused(request, error, began)
         except UnreachableError as error:
