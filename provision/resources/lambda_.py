@@ -248,14 +248,9 @@ class Function(ManagedResource):
         """Return what is compared; each environment variable by itself."""
         vpc = function.get("VpcConfig", {})
         variables = function.get("Environment", {}).get("Variables", {})
-        described = {
-            "CodeSha256": function["CodeSha256"],
+        names = ("CodeSha256", "Handler", "Runtime", "MemorySize", "Timeout", "Role")
+        described = {name: function[name] for name in names} | {
             "Architectures": function.get("Architectures", ["x86_64"]),
-            "Handler": function["Handler"],
-            "Runtime": function["Runtime"],
-            "MemorySize": function["MemorySize"],
-            "Timeout": function["Timeout"],
-            "Role": function["Role"],
             "Description": function.get("Description", ""),
             "Layers": [layer["Arn"] for layer in function.get("Layers", ())],
             "VpcConfig.SubnetIds": sorted(vpc.get("SubnetIds", ())),
