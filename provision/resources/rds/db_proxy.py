@@ -77,11 +77,10 @@ class DBProxy(RdsResource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         reads: list[Any] = [lambda: aws.listed("rds", "describe_db_proxies", "DBProxies")]
-        if arn := known.get("arn"):
+        if arn := known.get("arn"):  # most likely it is this one's tags that are wanted next
             reads.append(lambda: tags_of(aws, arn, lasting=True))
-        proxies, *read = aws.together(*reads)
-        known_tags = dict.fromkeys([known.get("arn")], read[0]) if read else {}
-        proxy, tags = self.ours_of(aws, proxies, known, known_tags)
+        proxies, *_ = aws.together(*reads)
+        proxy, tags = self.ours_of(aws, proxies, known)
         if proxy is None:
             return None
         name = proxy["DBProxyName"]
@@ -112,19 +111,13 @@ class DBProxy(RdsResource):
         super().tag(aws, seen, {**self.tags(aws), **tags})  # see TAGS_OURS
 
     def ours_of(
-        self,
-        aws: Aws,
-        proxies: list[dict[str, Any]],
-        known: Mapping[str, str],
-        known_tags: Mapping[Any, Tags],
+        self, aws: Aws, proxies: list[dict[str, Any]], known: Mapping[str, str]
     ) -> tuple[dict[str, Any] | None, Tags]:
         """Return the proxy that is ours by its name, its lasting id or its tags, with its tags."""
 
         def tags(proxy: Mapping[str, Any]) -> Tags:
-            arn, busy = proxy["DBProxyArn"], proxy["Status"] not in self.ready
-            if busy and arn in known_tags:  # nobody changes it meanwhile
-                return known_tags[arn]
-            return tags_of(aws, arn, lasting=busy)
+            busy = proxy["Status"] not in self.ready  # nobody changes it meanwhile
+            return tags_of(aws, proxy["DBProxyArn"], lasting=busy)
 
         named = [each for each in proxies if each["DBProxyName"].lower() == self.name.lower()]
         recorded = [each for each in proxies if each["DBProxyArn"] == known.get("arn")]
