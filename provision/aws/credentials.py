@@ -147,18 +147,13 @@ def explained(error: Exception, caller: CallContext) -> ProvisionError:  # noqa:
     if isinstance(error, SETTINGS):
         return UsageError(f"{none_of(caller)}: {error}", next_step=correct(error, caller))
     return CredentialsError(
-        f"{none_of(caller)}: {described(error)}", next_step=again(error, caller)
+        f"{none_of(caller)}: {str(error) or type(error).__name__}", next_step=again(error, caller)
     )
 
 
 def none_of(caller: CallContext) -> str:
     """Return what is said first: that there are none, and of which profile."""
     return f"{NO_CREDENTIALS} {of_profile(caller)}" if caller.profile else NO_CREDENTIALS
-
-
-def described(error: Exception) -> str:
-    """Return an error in words, also one that is nothing but a class."""
-    return str(error) or type(error).__name__
 
 
 def correct(error: Exception, caller: CallContext) -> str:
@@ -189,14 +184,6 @@ def log_in_again(method: str) -> Callable[[CallContext], str]:
     return lambda caller: renew(CallContext(profile=caller.profile, method=method))
 
 
-def token_file(_: CallContext) -> str:
-    """Return what to look at where a web identity's token cannot be read."""
-    return (
-        "Is AWS_WEB_IDENTITY_TOKEN_FILE (or the profile's web_identity_token_file) right, and the "
-        "file there?"
-    )
-
-
 BY_ERROR: tuple[tuple[type[Exception], Callable[[CallContext], str]], ...] = (
     (
         boto_errors.LoginInsufficientPermissions,
@@ -221,7 +208,10 @@ BY_PROVIDER: dict[str, Callable[[CallContext], str]] = {
         "Is AWS_CONTAINER_CREDENTIALS_FULL_URI or _RELATIVE_URI right, and its token "
         "(AWS_CONTAINER_AUTHORIZATION_TOKEN, _TOKEN_FILE)? Outside of a container, unset them."
     ),
-    "assume-role-with-web-identity": token_file,
+    "assume-role-with-web-identity": lambda _: (
+        "Is AWS_WEB_IDENTITY_TOKEN_FILE (or the profile's web_identity_token_file) right, and the "
+        "file there?"
+    ),
 }
 
 

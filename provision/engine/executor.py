@@ -164,9 +164,8 @@ class Engine:
         self, planned: Planned, resource: ManagedResource, step_outputs: StepOutputs
     ) -> None:
         """Create or change what is managed, and wait until it is ready."""
-        from provision.engine.converge import (
-            Convergence,  # here: a run that finds nothing to do has no use for it
-        )
+        # Here: a run that finds nothing to do has no use for it.
+        from provision.engine.converge import Convergence
 
         began = time.monotonic()
         tell = self._reports(planned.resource)

@@ -364,14 +364,13 @@ class SecurityGroupRules(ManagedResource):
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(*SecurityGroup.missing):
             rules = self.rules(aws)
-            if any(self.made_here(aws, rule) for rule in rules):
-                ours = {
-                    each["SecurityGroupRuleId"]: tag_map(each["Tags"]).get(EXPIRES)
-                    for each in rules
-                    if self.made_here(aws, each)
-                }
-                properties = {**described_rules(rules), OURS: ours}
-                return Seen({"group_id": self.group_id}, properties)
+            ours = {
+                each["SecurityGroupRuleId"]: tag_map(each["Tags"]).get(EXPIRES)
+                for each in rules
+                if self.made_here(aws, each)
+            }
+            if ours:
+                return Seen({"group_id": self.group_id}, {**described_rules(rules), OURS: ours})
         return None
 
     def differences(self, seen: Seen, aws: Aws) -> list[Change]:

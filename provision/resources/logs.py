@@ -174,5 +174,5 @@ def made_again(seen: Seen, known: Mapping[str, str]) -> bool:
     since, created = known.get(DELETING_SINCE), seen.outputs.get("created")
     if not since or not created:
         return False
-    moment = datetime.datetime.fromisoformat(since.replace("Z", "+00:00")).timestamp()
+    moment = datetime.datetime.fromisoformat(since).timestamp()
     return -CLOCKS_APART < int(created) / 1000 - moment < LATE_SECONDS

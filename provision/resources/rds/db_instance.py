@@ -289,7 +289,7 @@ class DBInstance(RdsResource):
         changed = {name: wanted[name] for name in changes if name != "StorageEncrypted"}
         # RDS applies with ours whatever else is pending; what is ours to set stays as it should be.
         late = {name for name in seen.pending if name in self.properties()} - set(changed)
-        changed |= {name: self.present(seen, name) for name in late}
+        changed |= {name: seen.properties.get(name, wanted[name]) for name in late}
         if "EngineVersion" in changes:
             changed["AllowMajorVersionUpgrade"] = True
         if self.STORAGE & set(changed):
@@ -305,10 +305,6 @@ class DBInstance(RdsResource):
             for each in pages(aws.rds, "describe_db_instances", "DBInstances")
             if each["DBInstanceIdentifier"] in replicas
         ]
-
-    def present(self, seen: Seen, name: str) -> Any:
-        """Return the value that a property has and keeps."""
-        return seen.properties.get(name, self.properties()[name])
 
     def storage(self, seen: Seen, changed: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters of a change of storage: striped gp3 wants its Iops named.
