@@ -375,19 +375,14 @@ def log_calls(events: Any, service: str, log: CallLog) -> None:
     def began(model: Any, context: dict[str, Any], **_: Any) -> None:
         context["provision_call"] = (model.name, time.monotonic())
 
-    def ended(context: dict[str, Any], outcome: str) -> None:
+    def ended(context: dict[str, Any], parsed: Any = None, exception: Any = None, **_: Any) -> None:
         operation, start = context.get("provision_call", ("?", time.monotonic()))
-        log(service, operation, outcome, time.monotonic() - start)
-
-    def answered(parsed: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        ended(context, parsed.get("Error", {}).get("Code") or "ok")
-
-    def broke(exception: Exception, context: dict[str, Any], **_: Any) -> None:
-        ended(context, type(exception).__name__)
+        refused = type(exception).__name__ if exception else parsed.get("Error", {}).get("Code")
+        log(service, operation, refused or "ok", time.monotonic() - start)
 
     events.register("before-call", began)
-    events.register("after-call", answered)
-    events.register("after-call-error", broke)
+    events.register("after-call", ended)
+    events.register("after-call-error", ended)
 
 
 def code_of(error: boto_errors.ClientError) -> str:
@@ -412,6 +407,7 @@ def calling(step: str) -> Iterator[None]:
     Raises CredentialsError, UnreachableError, UnsureError (the call may have taken effect) or
     AwsCallError (AWS refused it).
     """
+    where = f"{step}: " if step else ""
     try:
         yield
     except boto_errors.ClientError as error:
@@ -423,9 +419,7 @@ def calling(step: str) -> Iterator[None]:
         boto_errors.ConnectTimeoutError,
         boto_errors.ProxyConnectionError,
     ) as error:
-        raise UnreachableError(
-            f"{step}: {error}" if step else str(error), next_step=REACH
-        ) from error
+        raise UnreachableError(f"{where}{error}", next_step=REACH) from error
     except (boto_errors.HTTPClientError, ResponseParserError) as error:
         refused = getattr(error, "kwargs", {}).get("error")
         if isinstance(refused, ProvisionError):  # by the fence: it was not sent
@@ -435,7 +429,7 @@ def calling(step: str) -> Iterator[None]:
             step, answer, next_step="Run the same command again: it looks before it creates."
         ) from error
     except boto_errors.BotoCoreError as error:
-        raise ProvisionError(f"{step}: {error}" if step else str(error)) from error
+        raise ProvisionError(f"{where}{error}") from error
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         # A member of AWS's answer that is missing, or of a kind that no model tells of.
         raise OddAnswer(step, error) from error

@@ -263,12 +263,8 @@ def wrong_type(value: object, wanted: Any) -> str | None:
         return None if good else "a list of strings"
     if get_origin(wanted) is dict:
         return None if isinstance(value, dict) else "a table of strings"
-    if wanted is float:
-        good = isinstance(value, int | float) and not isinstance(value, bool)
-    elif wanted is int:
-        good = isinstance(value, int) and not isinstance(value, bool)
-    else:
-        good = isinstance(value, wanted)
+    kinds = (int, float) if wanted is float else wanted
+    good = isinstance(value, kinds) and (wanted is bool or not isinstance(value, bool))
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string"}
     return None if good else names[wanted]
 

@@ -15,17 +15,14 @@ from provision.resources.blockers import Blocker
 from provision.resources.ownership import ENVIRONMENT, Tags, read_tags
 
 # What RDS looks up in the network with the caller's own permissions.
-LOOKED_UP_BY_RDS = tuple(
-    f"ec2:Describe{what}"
-    for what in (
-        "AccountAttributes",
-        "AvailabilityZones",
-        "InternetGateways",
-        "SecurityGroups",
-        "Subnets",
-        "VpcAttribute",
-        "Vpcs",
-    )
+LOOKED_UP_BY_RDS = (
+    "ec2:DescribeAccountAttributes",
+    "ec2:DescribeAvailabilityZones",
+    "ec2:DescribeInternetGateways",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcAttribute",
+    "ec2:DescribeVpcs",
 )
 
 
