@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import wraps
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from provision.aws.observation.durations import Duration, Durations, Spread
@@ -201,3 +202,14 @@ Proceed = Callable[[], Answer]
 
 Behaviour = Callable[[World, Call, Proceed], "Mapping[str, Any] | None"]
 """Answers a call. None: moto's own answer, as it is."""
+
+
+def refusing(check: Callable[[World, Call], object]) -> Behaviour:
+    """A behaviour that only refuses: what `check` raises, where the rehearsal has refusals."""
+
+    @wraps(check)
+    def behaviour(world: World, call: Call, proceed: Proceed) -> None:
+        if world.behaviours.refusals:
+            check(world, call)
+
+    return behaviour

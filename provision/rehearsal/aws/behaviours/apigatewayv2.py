@@ -13,7 +13,7 @@ from botocore import xform_name
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Answer, Proceed, World
+from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 
 _STAGE_ARN = re.compile(r"arn:[^:]+:apigateway:[^:]+::/apis/(?P<api>[^/]+)/stages/(?P<stage>.+)")
 
@@ -37,10 +37,10 @@ def get_apis(world: World, call: Call, proceed: Proceed) -> Answer:
     return answer
 
 
-def delete_api(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_api(world: World, call: Call) -> None:
     """Refused when it is not there; stages, routes and integrations go with it."""
-    if world.behaviours.refusals:
-        _api(world, call)
+    _api(world, call)
 
 
 def _reachable(world: World, call: Call, api: Answer) -> Answer:
@@ -106,10 +106,10 @@ def update_stage(world: World, call: Call, proceed: Proceed) -> Answer:
     return _deployed(stage, answer)
 
 
-def delete_stage(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_stage(world: World, call: Call) -> None:
     """Refused when it is not there."""
-    if world.behaviours.refusals:
-        _stage(world, call)
+    _stage(world, call)
 
 
 def _camel(settings: Answer) -> Answer:
@@ -120,18 +120,20 @@ def _camel(settings: Answer) -> Answer:
 # Integrations and routes
 
 
-def create_integration(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def create_integration(world: World, call: Call) -> None:
     """Refuses a timeout that no HTTP API takes."""
-    _check_timeout(world, call)
+    if not 50 <= call.get("TimeoutInMillis", 30_000) <= 30_000:
+        message = "Timeout should be between 50 ms and 30000 ms"
+        raise AwsError("BadRequestException", message, 400)
 
 
 update_integration = create_integration
 
 
-def delete_integration(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_integration(world: World, call: Call) -> None:
     """Refused while a route uses it."""
-    if not world.behaviours.refusals:
-        return
     api, name = _api(world, call), call.get("IntegrationId")
     if name not in api.integrations:
         raise _not_found("Invalid Integration identifier specified")
@@ -143,24 +145,25 @@ def delete_integration(world: World, call: Call, proceed: Proceed) -> None:
             )
 
 
-def create_route(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def create_route(world: World, call: Call) -> None:
     """Refuses a second one for the same key, and one that leads nowhere."""
-    if world.behaviours.refusals:
-        api, key = _api(world, call), call.get("RouteKey")
-        if key in [route.route_key for route in api.routes.values()]:
-            raise _conflict(f"Route with key {key} already exists for this API")
-        _check_target(api, call)
+    api, key = _api(world, call), call.get("RouteKey")
+    if key in [route.route_key for route in api.routes.values()]:
+        raise _conflict(f"Route with key {key} already exists for this API")
+    _check_target(api, call)
 
 
-def update_route(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def update_route(world: World, call: Call) -> None:
     """See `create_route`."""
-    if world.behaviours.refusals:
-        _check_target(_api(world, call), call)
+    _check_target(_api(world, call), call)
 
 
-def delete_route(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_route(world: World, call: Call) -> None:
     """Refused when it is not there."""
-    if world.behaviours.refusals and call.get("RouteId") not in _api(world, call).routes:
+    if call.get("RouteId") not in _api(world, call).routes:
         raise _not_found("Invalid Route identifier specified")
 
 
@@ -168,13 +171,6 @@ def _check_target(api: Any, call: Call) -> None:
     target = call.get("Target")
     if target is not None and target.removeprefix("integrations/") not in api.integrations:
         message = f"The provided target integration {target} does not exist"
-        raise AwsError("BadRequestException", message, 400)
-
-
-def _check_timeout(world: World, call: Call) -> None:
-    timeout = call.get("TimeoutInMillis", 30_000)
-    if world.behaviours.refusals and not 50 <= timeout <= 30_000:
-        message = "Timeout should be between 50 ms and 30000 ms"
         raise AwsError("BadRequestException", message, 400)
 
 

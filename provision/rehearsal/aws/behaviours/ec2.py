@@ -13,7 +13,7 @@ from typing import Any
 from provision.rehearsal.aws.behaviours import ec2_dependents
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Answer, Proceed, World
+from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 
 
 def before(world: World, call: Call) -> None:
@@ -94,19 +94,21 @@ def describe_regions(world: World, call: Call, proceed: Proceed) -> Answer:
     return answer
 
 
-def authorize_security_group_ingress(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def authorize_security_group_ingress(world: World, call: Call) -> None:
     """Refuses a rule that is there, also where only its tags or description differ."""
     _check_new_rules(world, call, "ingress_rules")
 
 
-def authorize_security_group_egress(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def authorize_security_group_egress(world: World, call: Call) -> None:
     """See `authorize_security_group_ingress`."""
     _check_new_rules(world, call, "egress_rules")
 
 
 def _check_new_rules(world: World, call: Call, kind: str) -> None:
     group = world.backend("ec2", call.region).get_security_group_from_id(call.get("GroupId", ""))
-    if group is None or not world.behaviours.refusals:
+    if group is None:
         return
     there = {
         (
@@ -135,10 +137,9 @@ def _rules(permission: Answer) -> Iterable[tuple[Any, ...]]:
         yield (*about, None, None, each.get("GroupId"))
 
 
-def delete_security_group(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_security_group(world: World, call: Call) -> None:
     """Refused while an interface has the group, or a rule of another group names it."""
-    if not world.behaviours.refusals:
-        return
     ec2 = world.backend("ec2", call.region)
     group = ec2.get_security_group_from_id(call.get("GroupId", ""))
     if group is None:
@@ -153,26 +154,23 @@ def delete_security_group(world: World, call: Call, proceed: Proceed) -> None:
             raise _in_use(f"resource {group.id} has a dependent object")
 
 
-def delete_subnet(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_subnet(world: World, call: Call) -> None:
     """Refused while anything lives in it."""
     name = call.get("SubnetId", "")
-    if not world.behaviours.refusals:
-        return
     if _has_interface(world, call.region, subnet=name) or name in _used_subnets(world, call):
         raise _in_use(f"The subnet '{name}' has dependencies and cannot be deleted.")
 
 
-def delete_vpc(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_vpc(world: World, call: Call) -> None:
     """Refused while anything but its default group, main routes and default ACL is left."""
     name = call.get("VpcId", "")
-    if not world.behaviours.refusals:
-        return
     ec2 = world.backend("ec2", call.region)
     groups = [g for g in ec2.groups.get(name, {}).values() if g.name != "default"]
-    subnets = [s for each in ec2.subnets.values() for s in each.values() if s.vpc_id == name]
     if (
         groups
-        or subnets
+        or any(subnet.vpc_id == name for subnet in ec2.describe_subnets())
         or _has_interface(world, call.region, vpc=name)
         or ec2_dependents.hold_vpc(ec2, name)
     ):
@@ -210,33 +208,32 @@ _FILTERED = {
 }
 
 
-def delete_network_interface(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_network_interface(world: World, call: Call) -> None:
     """Refused while it is in use."""
     name = call.get("NetworkInterfaceId", "")
     interface = world.backend("ec2", call.region).enis.get(name)
-    if world.behaviours.refusals and interface is not None and interface.status == "in-use":
+    if interface is not None and interface.status == "in-use":
         message = f"Network interface '{name}' is currently in use."
         raise AwsError("InvalidParameterValue", message, 400)
 
 
-def modify_network_interface_attribute(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def modify_network_interface_attribute(world: World, call: Call) -> None:
     """Refused for an interface of Lambda's (since May 2023) or RDS's."""
-    _not_a_services(world, call)
-
-
-def detach_network_interface(world: World, call: Call, proceed: Proceed) -> None:
-    """Refused for an interface of a service's."""
-    attachment = call.get("AttachmentId", "")
-    if world.behaviours.refusals and attachment.startswith("ela-attach-"):
-        message = "You are not allowed to manage 'ela-attach' attachments."
+    name = call.get("NetworkInterfaceId", "")
+    interface = world.backend("ec2", call.region).enis.get(name)
+    if interface is not None and interface.requester_managed:
+        message = f"You do not have permission to modify the interface '{name}'."
         raise AwsError("OperationNotPermitted", message, 400)
 
 
-def _not_a_services(world: World, call: Call) -> None:
-    name = call.get("NetworkInterfaceId", "")
-    interface = world.backend("ec2", call.region).enis.get(name)
-    if world.behaviours.refusals and interface is not None and interface.requester_managed:
-        message = f"You do not have permission to modify the interface '{name}'."
+@refusing
+def detach_network_interface(world: World, call: Call) -> None:
+    """Refused for an interface of a service's."""
+    attachment = call.get("AttachmentId", "")
+    if attachment.startswith("ela-attach-"):
+        message = "You are not allowed to manage 'ela-attach' attachments."
         raise AwsError("OperationNotPermitted", message, 400)
 
 

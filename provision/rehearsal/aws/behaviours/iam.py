@@ -11,7 +11,7 @@ from provision.rehearsal.aws.behaviours.iam_roles import Young
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.iam_policy import PolicyUnknownError, parse_document
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Answer, Proceed, World
+from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 
 
 def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
@@ -27,10 +27,10 @@ def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
     return answer
 
 
-def update_assume_role_policy(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def update_assume_role_policy(world: World, call: Call) -> None:
     """Refuses a malformed trust policy."""
-    if world.behaviours.refusals:
-        _well_formed(call.get("PolicyDocument", ""), "Principal")
+    _well_formed(call.get("PolicyDocument", ""), "Principal")
 
 
 def put_role_permissions_boundary(world: World, call: Call, proceed: Proceed) -> None:
@@ -48,10 +48,10 @@ def _check_boundary(world: World, call: Call) -> None:
         raise AwsError("NoSuchEntity", message, 404)
 
 
-def put_role_policy(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def put_role_policy(world: World, call: Call) -> None:
     """Refuses a malformed policy."""
-    if world.behaviours.refusals:
-        _well_formed(call.get("PolicyDocument", ""), "Resource")
+    _well_formed(call.get("PolicyDocument", ""), "Resource")
 
 
 def attach_role_policy(world: World, call: Call, proceed: Proceed) -> None:
@@ -88,28 +88,13 @@ def _well_formed(text: str, needs: str) -> None:
         document = parse_document(text)
         found = document["Statement"]
         for statement in found if isinstance(found, list) else [found]:
-            if not {"Effect", "Action", needs} <= set(statement) | _opposites(statement):
+            # NotAction stands for Action, and so on.
+            if not {"Effect", "Action", needs} <= {name.removeprefix("Not") for name in statement}:
                 raise KeyError(needs)
-    except (KeyError, TypeError, ValueError, PolicyUnknownError):
-        message = (
-            "This policy contains invalid Json"
-            if not _is_json(text)
-            else "Syntax errors in policy."
-        )
+    except (KeyError, TypeError, ValueError, PolicyUnknownError) as error:
+        invalid = isinstance(error, json.JSONDecodeError)
+        message = "This policy contains invalid Json" if invalid else "Syntax errors in policy."
         raise AwsError("MalformedPolicyDocument", message, 400) from None
-
-
-def _opposites(statement: Answer) -> set[str]:
-    """The elements that a statement's Not… stand for."""
-    return {name.removeprefix("Not") for name in statement}
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
 
 
 @cache

@@ -16,7 +16,7 @@ from provision.rehearsal.aws.behaviours import iam_roles, interfaces
 from provision.rehearsal.aws.calls import ACCOUNT, Call
 from provision.rehearsal.aws.moto_app import NotPlayed, service_model
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Answer, Proceed, World
+from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 
 CREATE_BLOCKED = {
     "python2.7": "2021-07-15",
@@ -182,10 +182,10 @@ def invoke(world: World, call: Call, proceed: Proceed) -> Answer:
 # Layers
 
 
-def publish_layer_version(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def publish_layer_version(world: World, call: Call) -> None:
     """Refuses what is no zip."""
-    if world.behaviours.refusals:
-        _check_zip(call.get("Content", {}).get("ZipFile"))
+    _check_zip(call.get("Content", {}).get("ZipFile"))
 
 
 # Refusals

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Answer, Proceed, World
+from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 
 RETENTION_DAYS = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827),
@@ -13,10 +13,11 @@ RETENTION_DAYS = (
 """https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 
 
-def put_retention_policy(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def put_retention_policy(world: World, call: Call) -> None:
     """Only certain numbers of days."""
     days = call.get("retentionInDays")
-    if world.behaviours.refusals and days not in RETENTION_DAYS:
+    if days not in RETENTION_DAYS:
         message = (
             f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy "
             f"constraint: Member must satisfy enum value set: {list(RETENTION_DAYS)}"

@@ -8,13 +8,12 @@ from provision.rehearsal.aws.behaviours import iam_roles, rds_tags
 from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Answer, Proceed, World
+from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 
 
-def create_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def create_db_subnet_group(world: World, call: Call) -> None:
     """Needs RDS's service-linked role, and subnets of one VPC in two zones."""
-    if not world.behaviours.refusals:
-        return
     rds_tags.check(call)
     name = call.get("DBSubnetGroupName", "").lower()
     if name in world.backend("rds", call.region).subnet_groups:
@@ -39,10 +38,9 @@ def modify_db_subnet_group(world: World, call: Call, proceed: Proceed) -> Answer
     return answer
 
 
-def delete_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def delete_db_subnet_group(world: World, call: Call) -> None:
     """Refused while an instance is in it, also one that is being deleted."""
-    if not world.behaviours.refusals:
-        return
     name = _find(world, call).name
     for instance in world.backend("rds", call.region).databases.values():
         group = subnet_group(instance)
@@ -54,21 +52,6 @@ def delete_db_subnet_group(world: World, call: Call, proceed: Proceed) -> None:
             raise AwsError("InvalidDBSubnetGroupStateFault", message, 400)
 
 
-def list_tags_for_resource(world: World, call: Call, proceed: Proceed) -> None:
-    """moto knows no tags of what is not there; AWS says that it is not there."""
-    _tagged(world, call)
-
-
-remove_tags_from_resource = list_tags_for_resource
-
-
-def add_tags_to_resource(world: World, call: Call, proceed: Proceed) -> None:
-    """See `list_tags_for_resource`."""
-    if world.behaviours.refusals:
-        rds_tags.check(call)
-    _tagged(world, call)
-
-
 _NOT_FOUND = {
     "db": "DBInstanceNotFound",
     "db-proxy": "DBProxyNotFoundFault",
@@ -77,13 +60,25 @@ _NOT_FOUND = {
 }
 
 
-def _tagged(world: World, call: Call) -> None:
+def _check_tagged(world: World, call: Call) -> None:
+    """moto knows no tags of what is not there; AWS says that it is not there."""
     parts = call.get("ResourceName", "").split(":", 6)
-    if not world.behaviours.refusals or len(parts) < 7 or parts[5] not in _NOT_FOUND:
+    if len(parts) < 7 or parts[5] not in _NOT_FOUND:
         return
     backend = world.backend("rds", call.region)
     if backend._find_resource(parts[5], parts[6]) is None:
         raise AwsError(_NOT_FOUND[parts[5]], f"{parts[6]} not found.", 404)
+
+
+list_tags_for_resource = refusing(_check_tagged)
+remove_tags_from_resource = list_tags_for_resource
+
+
+@refusing
+def add_tags_to_resource(world: World, call: Call) -> None:
+    """As the other two; some tags are refused, too."""
+    rds_tags.check(call)
+    _check_tagged(world, call)
 
 
 def _check_subnets(world: World, call: Call) -> None:

@@ -9,18 +9,17 @@ from typing import Any
 
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.world import Answer, Proceed, World
+from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 
 
 class Leaving(dict[str, float]):
     """Names of secrets deleted by force, and until when each is taken (AWS seconds)."""
 
 
-def create_secret(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def create_secret(world: World, call: Call) -> None:
     """Refused while the name's old secret is scheduled for deletion, or not quite gone."""
     name = call.get("Name", "")
-    if not world.behaviours.refusals:
-        return
     secret = _find(world, call.region, name)
     leaving = world.memory(Leaving, call.region).get(name, 0.0) > world.clock.now()
     if leaving or (secret is not None and secret.deleted_date is not None):
@@ -45,9 +44,15 @@ def delete_secret(world: World, call: Call, proceed: Proceed) -> Answer:
     return answer
 
 
-def put_secret_value(world: World, call: Call, proceed: Proceed) -> None:
+@refusing
+def put_secret_value(world: World, call: Call) -> None:
     """Refused while scheduled for deletion."""
-    _check_there(world, call)
+    secret = _find(world, call.region, call.get("SecretId", ""))
+    if secret is not None and secret.deleted_date is not None:
+        message = (
+            "You can't perform this operation on the secret because it was marked for deletion."
+        )
+        raise AwsError("InvalidRequestException", message, 400)
 
 
 update_secret = put_secret_value
@@ -56,16 +61,6 @@ tag_resource = put_secret_value
 untag_resource = put_secret_value
 
 
-def _check_there(world: World, call: Call) -> None:
-    secret = _find(world, call.region, call.get("SecretId", ""))
-    if world.behaviours.refusals and secret is not None and secret.deleted_date is not None:
-        message = (
-            "You can't perform this operation on the secret because it was marked for deletion."
-        )
-        raise AwsError("InvalidRequestException", message, 400)
-
-
 def _find(world: World, region: str, name: str) -> Any:
     """moto's secret of that name or ARN, or None."""
-    backend = world.backend("secretsmanager", region)
-    return backend.secrets.get(name)
+    return world.backend("secretsmanager", region).secrets.get(name)
