@@ -23,6 +23,7 @@ from provision.rehearsal.aws.behaviours.rds_instances import (
     set_status,
     wrong_state,
 )
+from provision.rehearsal.aws.behaviours.rds_refusals import invalid_combination
 from provision.rehearsal.aws.behaviours.rds_targets import rename_target
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
@@ -193,9 +194,9 @@ def _check_version(call: Call, instance: Any) -> None:
     now, wanted = instance.engine_version, rds_catalogue.resolve(call.get("EngineVersion")).name
     parts = [[int(part) for part in version.split(".")] for version in (now, wanted)]
     if parts[1] < parts[0]:
-        raise _invalid(f"Cannot upgrade mysql from {now} to {wanted}")
+        raise invalid_combination(f"Cannot upgrade mysql from {now} to {wanted}")
     if parts[1][:2] != parts[0][:2] and not call.get("AllowMajorVersionUpgrade"):
-        raise _invalid(
+        raise invalid_combination(
             "The AllowMajorVersionUpgrade flag must be present when upgrading to a new major "
             "version."
         )
@@ -205,7 +206,7 @@ def _check_storage(call: Call, instance: Any) -> None:
     now = int(instance.allocated_storage)
     size = int(call.get("AllocatedStorage", now))
     if size < now:
-        raise _invalid(
+        raise invalid_combination(
             f"Invalid storage size for engine name mysql and storage type gp3: {size}. The "
             f"allocated storage cannot be decreased from {now}."
         )
@@ -213,16 +214,12 @@ def _check_storage(call: Call, instance: Any) -> None:
         return
     iops = call.get("Iops")
     if size < _STRIPED_GIB and iops is not None:
-        raise _invalid(
+        raise invalid_combination(
             "You can't specify IOPS or storage throughput for engine mysql and a storage size "
             "less than 400."
         )
     if size >= _STRIPED_GIB and size > now and int(iops or 0) < _STRIPED_IOPS:
-        raise _invalid(
+        raise invalid_combination(
             "You must specify IOPS of at least 12000 for engine mysql, storage type gp3 and a "
             "storage size of 400 or more."
         )
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("InvalidParameterCombination", message, 400)

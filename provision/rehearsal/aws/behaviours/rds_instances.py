@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from provision.config.reserved_words import MYSQL_RESERVED
-from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_catalogue, rds_tags
+from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_catalogue, rds_refusals
+from provision.rehearsal.aws.behaviours.rds_refusals import invalid_combination, invalid_value
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Answer, Proceed, World
@@ -31,7 +32,7 @@ class Backups(dict[str, Answer]):
 def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     """`creating`, `backing-up`, `available`; no endpoint while `creating`."""
     if world.behaviours.refusals:
-        rds_tags.check(call)
+        rds_refusals.check_tags(call)
         _check_new(world, call)
     names = ("DBInstanceIdentifier", "DBSubnetGroupName")  # which RDS keeps in lower case
     world.ask_as(call, **{n: call.params[n].lower() for n in names if n in call.params})
@@ -146,16 +147,14 @@ def _check_new(world: World, call: Call) -> None:
     if name in [each.lower() for each in rds.databases]:
         raise AwsError("DBInstanceAlreadyExists", "DB instance already exists", 400)
     if not iam_roles.has_service_linked_role(world):
-        message = (
+        raise invalid_value(
             "Unable to create the resource. Verify that you have permission to create service "
             "linked role. Otherwise wait and try again later"
         )
-        raise AwsError("InvalidParameterValue", message, 400)
     if call.get("Engine") == "mysql":
         _check_version(call)
         if call.get("DBInstanceClass") not in rds_catalogue.CLASSES:
-            message = f"Invalid DB Instance class: {call.get('DBInstanceClass')}"
-            raise AwsError("InvalidParameterValue", message, 400)
+            raise invalid_value(f"Invalid DB Instance class: {call.get('DBInstanceClass')}")
     _check_login(call)
     _check_storage(call)
     _check_network(world, call)
@@ -165,34 +164,29 @@ def _check_version(call: Call) -> None:
     version = rds_catalogue.resolve(call.get("EngineVersion"))
     disabled = call.get("EngineLifecycleSupport") == "open-source-rds-extended-support-disabled"
     if disabled and not rds_catalogue.in_standard_support(version):
-        message = (
+        raise invalid_combination(
             f"You can't create a DB instance with engine version {version.name}, which is past "
             "its RDS end of standard support date, without RDS Extended Support."
         )
-        raise AwsError("InvalidParameterCombination", message, 400)
 
 
 def _check_login(call: Call) -> None:
     user, password = call.get("MasterUsername", ""), call.get("MasterUserPassword")
     if user.lower() in _RESERVED_USERS | MYSQL_RESERVED:
-        message = (
+        raise invalid_value(
             f"MasterUsername {user} cannot be used as it is a reserved word used by the engine"
         )
-        raise AwsError("InvalidParameterValue", message, 400)
     if call.get("DBName", "").lower() in MYSQL_RESERVED:
-        message = (
+        raise invalid_value(
             f"DBName {call.get('DBName')} cannot be used. It is a reserved word for this engine"
         )
-        raise AwsError("InvalidParameterValue", message, 400)
     if not re.fullmatch(r"[A-Za-z]\w{0,15}", user, re.ASCII):
-        message = f"The parameter MasterUsername is not a valid identifier: {user!r}"
-        raise AwsError("InvalidParameterValue", message, 400)
+        raise invalid_value(f"The parameter MasterUsername is not a valid identifier: {user!r}")
     if call.get("ManageMasterUserPassword"):
         if password:
-            message = (
+            raise invalid_combination(
                 "You can't specify MasterUserPassword when ManageMasterUserPassword is enabled."
             )
-            raise AwsError("InvalidParameterCombination", message, 400)
         return
     check_password(password)
 
@@ -202,17 +196,15 @@ def check_password(password: str | None) -> None:
         message = "The parameter MasterUserPassword must be provided and must not be blank."
         raise AwsError("InvalidParameterValue", message, 400)
     if not 8 <= len(password) <= 41:
-        message = (
+        raise invalid_value(
             "The parameter MasterUserPassword is not a valid password because it is not between "
             "8 and 41 characters."
         )
-        raise AwsError("InvalidParameterValue", message, 400)
     if re.search(r"[^!-~]|[/@\"]", password):
-        message = (
+        raise invalid_value(
             "The parameter MasterUserPassword is not a valid password. Only printable ASCII "
             "characters besides '/', '@', '\"', ' ' may be used."
         )
-        raise AwsError("InvalidParameterValue", message, 400)
 
 
 def _check_storage(call: Call) -> None:
@@ -224,11 +216,10 @@ def _check_storage(call: Call) -> None:
         message = f"Invalid storage size for engine name mysql and storage type {kind}: {storage}"
         raise AwsError("InvalidParameterCombination", message, 400)
     if kind == "gp3" and call.get("Iops") and storage < 400:
-        message = (
+        raise invalid_combination(
             "You can't specify IOPS or storage throughput for engine mysql and a storage size "
             "less than 400."
         )
-        raise AwsError("InvalidParameterCombination", message, 400)
 
 
 def _check_network(world: World, call: Call) -> None:
@@ -240,12 +231,7 @@ def _check_network(world: World, call: Call) -> None:
     if group is None:
         message = f"DB subnet group '{name}' does not exist."
         raise AwsError("DBSubnetGroupNotFoundFault", message, 404)
-    ec2 = world.backend("ec2", call.region)
-    for each in call.get("VpcSecurityGroupIds", []):
-        found = ec2.get_security_group_from_id(each)
-        if found is None:
-            message = f"Invalid security group , groupId= {each}, groupName=."
-            raise AwsError("InvalidParameterValue", message, 400)
+    for found in rds_refusals.security_groups(world, call):
         if found.vpc_id != group.vpc_id:
             message = (
                 "The DB instance and EC2 security group are in different VPCs. The DB instance "
@@ -261,8 +247,8 @@ def _check_network(world: World, call: Call) -> None:
             "Cannot create a publicly accessible DBInstance. The specified VPC has no internet "
             "gateway attached."
         )
-        gateways = ec2.describe_internet_gateways(filters={"attachment.vpc-id": [group.vpc_id]})
-        if not gateways:
+        ec2, attached = world.backend("ec2", call.region), {"attachment.vpc-id": [group.vpc_id]}
+        if not ec2.describe_internet_gateways(filters=attached):
             raise AwsError("InvalidVPCNetworkStateFault", message, 400)
 
 
@@ -316,10 +302,9 @@ def _check_delete(world: World, call: Call, instance: Any) -> None:
         message = f"Instance {name} is currently being created and cannot be deleted."
         raise wrong_state(message)
     if instance.deletion_protection:
-        message = (
+        raise invalid_combination(
             "Cannot delete protected DB Instance, please disable deletion protection and try again."
         )
-        raise AwsError("InvalidParameterCombination", message, 400)
     if not skip and not snapshot:
         message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
         raise AwsError("InvalidParameterCombination", message, 400)

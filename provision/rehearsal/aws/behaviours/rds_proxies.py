@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_tags
+from provision.rehearsal.aws.behaviours import iam_roles, interfaces, rds_refusals
+from provision.rehearsal.aws.behaviours.rds_refusals import invalid_combination, invalid_value
 from provision.rehearsal.aws.behaviours.target_health import Targets
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
@@ -23,7 +24,7 @@ _USABLE = {"available", "incompatible-network", "insufficient-resource-limits"}
 def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     """`creating`, then `available`; the endpoint is known at once."""
     if world.behaviours.refusals:
-        rds_tags.check(call)
+        rds_refusals.check_tags(call)
         _check_new(world, call)
     proceed()
     proxy = find(world, call)
@@ -50,8 +51,10 @@ def modify_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     proxy = find(world, call)
     check_state(world, proxy)
     new = call.get("NewDBProxyName", proxy.db_proxy_name)
-    if world.behaviours.refusals:
-        _check_change(world, call, proxy, new)
+    if world.behaviours.refusals and new != proxy.db_proxy_name:
+        _check_name(world, call.region, new)
+    if world.behaviours.refusals and "RoleArn" in call.params:
+        _check_role(world, call.params["RoleArn"])
     for name, attribute in _MODIFIABLE.items():
         if name in call.params:
             setattr(proxy, attribute, call.params[name])
@@ -77,13 +80,6 @@ def _rename(world: World, region: str, proxy: Any, new: str) -> None:
         proxy.endpoint = f"{new.lower()}.{proxy.endpoint.partition('.')[2]}"
     if world.behaviours.leftovers:
         make_log_group(world, region, f"/aws/rds/proxy/{new}")
-
-
-def _check_change(world: World, call: Call, proxy: Any, new: str) -> None:
-    if new != proxy.db_proxy_name:
-        _check_name(world, call.region, new)
-    if "RoleArn" in call.params:
-        _check_role(world, call.params["RoleArn"])
 
 
 _MODIFIABLE = {
@@ -134,15 +130,13 @@ def _check_new(world: World, call: Call) -> None:
     """Raises AwsError for a proxy that RDS would not make."""
     _check_name(world, call.region, call.get("DBProxyName", ""))
     if not iam_roles.has_service_linked_role(world):
-        message = (
+        raise invalid_value(
             "RDS is not authorized to assume service-linked role "
             "arn:aws:iam::123456789012:role/aws-service-role/rds.amazonaws.com/"
             "AWSServiceRoleForRDS. Check your RDS service-linked role and try again."
         )
-        raise AwsError("InvalidParameterValue", message, 400)
     if call.get("DefaultAuthScheme", "NONE") != "NONE" or not call.get("Auth"):
-        message = "Auth is required when DefaultAuthScheme is NONE."
-        raise AwsError("InvalidParameterCombination", message, 400)
+        raise invalid_combination("Auth is required when DefaultAuthScheme is NONE.")
     _check_role(world, call.get("RoleArn", ""))
     _check_network(world, call)
 
@@ -152,7 +146,7 @@ def _check_name(world: World, region: str, name: str) -> None:
         message = f"A proxy named {name} already exists."
         raise AwsError("DBProxyAlreadyExistsFault", message, 400)
     if not re.fullmatch(r"[a-zA-Z](?:-?[a-zA-Z0-9]+)*", name) or len(name) > 63:
-        raise AwsError("InvalidParameterValue", f"The proxy name {name} is not valid.", 400)
+        raise invalid_value(f"The proxy name {name} is not valid.")
 
 
 def _check_role(world: World, role: str) -> None:
@@ -172,21 +166,11 @@ def _check_role(world: World, role: str) -> None:
 
 
 def _check_network(world: World, call: Call) -> None:
-    ec2 = world.backend("ec2", call.region)
-    known = {s.id: s for each in ec2.subnets.values() for s in each.values()}
-    zones = set()
-    for name in call.get("VpcSubnetIds", []):
-        if name not in known:
-            message = f"Some input subnets in :[{name}] are invalid."
-            raise AwsError("InvalidSubnet", message, 400)
-        zones.add(known[name].availability_zone)
-    if len(zones) < 2:
+    subnets = rds_refusals.subnets(world, call, "VpcSubnetIds")
+    if len({subnet.availability_zone for subnet in subnets}) < 2:
         message = "The proxy needs subnets in at least two Availability Zones."
         raise AwsError("InvalidSubnet", message, 400)
-    for name in call.get("VpcSecurityGroupIds", []):
-        if ec2.get_security_group_from_id(name) is None:
-            message = f"Invalid security group , groupId= {name}, groupName=."
-            raise AwsError("InvalidParameterValue", message, 400)
+    list(rds_refusals.security_groups(world, call))
 
 
 def _completed(auth: dict[str, Any]) -> dict[str, Any]:
@@ -216,8 +200,7 @@ def modify_db_proxy_target_group(world: World, call: Call, proceed: Proceed) -> 
     connections = config.get("MaxConnectionsPercent", 100)
     idle = config.get("MaxIdleConnectionsPercent", connections // 2)
     if world.behaviours.refusals and idle > connections:
-        message = "MaxIdleConnectionsPercent must not be above MaxConnectionsPercent."
-        raise AwsError("InvalidParameterValue", message, 400)
+        raise invalid_value("MaxIdleConnectionsPercent must not be above MaxConnectionsPercent.")
     group.max_connections, group.max_idle_connections = connections, idle
     group.borrow_timeout = config.get("ConnectionBorrowTimeout", 120)
     group.session_pinning_filters = config.get("SessionPinningFilters", [])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from provision.rehearsal.aws.behaviours import iam_roles, rds_tags
+from provision.rehearsal.aws.behaviours import iam_roles, rds_refusals
 from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
+from provision.rehearsal.aws.behaviours.rds_refusals import invalid_value
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
@@ -14,17 +15,16 @@ from provision.rehearsal.aws.world import Answer, Proceed, World, refusing
 @refusing
 def create_db_subnet_group(world: World, call: Call) -> None:
     """Needs RDS's service-linked role, and subnets of one VPC in two zones."""
-    rds_tags.check(call)
+    rds_refusals.check_tags(call)
     name = call.get("DBSubnetGroupName", "").lower()
     if name in world.backend("rds", call.region).subnet_groups:
         message = f"The DB subnet group '{name}' already exists."
         raise AwsError("DBSubnetGroupAlreadyExists", message, 400)
     if not iam_roles.has_service_linked_role(world):
-        message = (
+        raise invalid_value(
             "Missing necessary credentials. The service-linked role AWSServiceRoleForRDS is "
             "missing and could not be created."
         )
-        raise AwsError("InvalidParameterValue", message, 400)
     _check_subnets(world, call)
 
 
@@ -77,19 +77,12 @@ remove_tags_from_resource = list_tags_for_resource
 @refusing
 def add_tags_to_resource(world: World, call: Call) -> None:
     """As the other two; some tags are refused, too."""
-    rds_tags.check(call)
+    rds_refusals.check_tags(call)
     _check_tagged(world, call)
 
 
 def _check_subnets(world: World, call: Call) -> None:
-    ec2 = world.backend("ec2", call.region)
-    known = {s.id: s for each in ec2.subnets.values() for s in each.values()}
-    found = []
-    for name in call.get("SubnetIds", []):
-        if name not in known:
-            message = f"Some input subnets in :[{name}] are invalid."
-            raise AwsError("InvalidSubnet", message, 400)
-        found.append(known[name])
+    found = rds_refusals.subnets(world, call, "SubnetIds")
     if len({subnet.vpc_id for subnet in found}) > 1:
         raise AwsError("InvalidSubnet", "Subnets are in different VPCs.", 400)
     zones = {subnet.availability_zone for subnet in found}

@@ -9,10 +9,14 @@ from typing import Any
 
 from provision.rehearsal.aws import network
 from provision.rehearsal.aws.behaviours import iam_roles
-from provision.rehearsal.aws.behaviours import target_health as health
 from provision.rehearsal.aws.behaviours.rds_instances import subnet_group
 from provision.rehearsal.aws.behaviours.rds_proxies import check_state, find, find_group
-from provision.rehearsal.aws.behaviours.target_health import Target, Targets
+from provision.rehearsal.aws.behaviours.target_health import (
+    Target,
+    Targets,
+    secret_problem,
+    unavailable,
+)
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.world import Answer, Proceed, World
@@ -128,7 +132,7 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
     """REGISTERING, UNAVAILABLE for want of capacity, then what is really the matter, or nothing."""
     if instance is None:
         text = f"The database {target.rds_resource_id} does not exist any more"
-        return _unavailable(health.HealthProblem("CONNECTION_FAILED", text))
+        return unavailable("CONNECTION_FAILED", text)
     key = (proxy.db_proxy_name, target.rds_resource_id)
     by_name = world.memory(Targets, region)
     known = by_name[key] = by_name.get(key) or _new_target(world, *key)
@@ -140,15 +144,13 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
             return {"State": "REGISTERING"}
         if now < known.capacity:
             text = "DBProxy Target is waiting for proxy to scale to desired capacity"
-            return _unavailable(health.HealthProblem("PENDING_PROXY_CAPACITY", text))
+            return unavailable("PENDING_PROXY_CAPACITY", text)
     found = _problem(world, region, proxy, instance) if world.behaviours.refusals else None
     if found is not None:
         known.troubled, known.problem = now, found
     elif not world.behaviours.consistency or now - known.troubled >= known.policy_seen:
         known.problem = None  # until then, what was repaired is not yet seen to be
-    if known.problem is not None:
-        return _unavailable(known.problem)
-    return {"State": "AVAILABLE"}
+    return known.problem or {"State": "AVAILABLE"}
 
 
 def _while_creating(state: str, reason: str) -> Answer:
@@ -158,33 +160,32 @@ def _while_creating(state: str, reason: str) -> Answer:
     return {"State": state, "Reason": reason, "Description": text}
 
 
-def _problem(world: World, region: str, proxy: Any, instance: Any) -> health.HealthProblem | None:
+def _problem(world: World, region: str, proxy: Any, instance: Any) -> Answer | None:
     """What keeps this proxy from this database, as AWS would find it."""
     if instance.status in ("creating", "deleting", "upgrading"):
         text = "DBProxy Target unavailable: the database does not answer"
-        return health.HealthProblem("CONNECTION_FAILED", text)
+        return unavailable("CONNECTION_FAILED", text)
     answer = world.ask("ec2", "DescribeSecurityGroups", region)
     source = _party(world, region, "proxy", proxy.vpc_security_group_ids, proxy.vpc_subnet_ids)
     group = subnet_group(instance)
     subnets = [subnet.id for subnet in group._subnets] if group else []
     target = _party(world, region, "database", instance.vpc_security_group_ids, subnets)
-    blocked = network.blocked(answer["SecurityGroups"], source, target, PORT)
-    found = health.path_problem(blocked)
-    for auth in proxy.auth if found is None else []:
-        found = found or _login_problem(world, region, proxy, instance, auth.get("SecretArn", ""))
-    return found
+    if network.blocked(answer["SecurityGroups"], source, target, PORT):
+        text = "DBProxy Target unavailable due to an internal error"
+        return unavailable("UNREACHABLE", text)
+    secrets = [auth.get("SecretArn", "") for auth in proxy.auth]
+    problems = (_login_problem(world, region, proxy, instance, secret) for secret in secrets)
+    return next(filter(None, problems), None)
 
 
 def _login_problem(
     world: World, region: str, proxy: Any, instance: Any, secret: str
-) -> health.HealthProblem | None:
-    role = proxy.role_arn
+) -> Answer | None:
     readable = iam_roles.may_as(
-        world, "rds.amazonaws.com", role, "secretsmanager:GetSecretValue", secret
+        world, "rds.amazonaws.com", proxy.role_arn, "secretsmanager:GetSecretValue", secret
     )
-    return health.role_problem(readable.allowed) or health.secret_problem(
-        _secret(world, region, secret), instance.master_username, instance._master_user_password
-    )
+    text = _secret(world, region, secret) if readable.allowed else None
+    return secret_problem(text, instance.master_username, instance._master_user_password)
 
 
 def _secret(world: World, region: str, arn: str) -> str | None:
@@ -200,14 +201,6 @@ def _party(
     world: World, region: str, name: str, groups: list[str], subnets: list[str]
 ) -> network.Party:
     ec2 = world.backend("ec2", region)
-    known = {s.id: s.cidr_block for each in ec2.subnets.values() for s in each.values()}
+    known = {subnet.id: subnet.cidr_block for subnet in ec2.describe_subnets()}
     cidrs = tuple(known[subnet] for subnet in subnets if subnet in known)
     return network.Party(name, tuple(groups), cidrs)
-
-
-def _unavailable(problem: health.HealthProblem) -> Answer:
-    return {
-        "State": "UNAVAILABLE",
-        "Reason": problem.reason,
-        "Description": problem.description,
-    }

@@ -8,13 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class HealthProblem:
-    """`Reason` and `Description` of a target that is UNAVAILABLE."""
-
-    reason: str
-    description: str
+from provision.rehearsal.aws.world import Answer
 
 
 @dataclass
@@ -26,7 +20,7 @@ class Target:
     policy_seen: float
     creating: tuple[str, str]  # state and reason for as long as the instance is `creating`
     troubled: float = 0.0
-    problem: HealthProblem | None = None
+    problem: Answer | None = None
 
 
 class Targets(dict[tuple[str, str], Target]):
@@ -43,36 +37,25 @@ class Targets(dict[tuple[str, str], Target]):
             del self[key]
 
 
-NO_CREDENTIALS = "Proxy does not have any registered credentials"
+def unavailable(reason: str, description: str) -> Answer:
+    """The health of a target that no connection gets to."""
+    return {"State": "UNAVAILABLE", "Reason": reason, "Description": description}
 
 
-def secret_problem(
-    secret: str | None, user: str | None, password: str | None
-) -> HealthProblem | None:
-    """Whether the secret's text (None: no such secret) logs in as the instance's master user."""
-    if secret is None:
-        return HealthProblem("AUTH_FAILURE", NO_CREDENTIALS)
+def secret_problem(secret: str | None, user: str | None, password: str | None) -> Answer | None:
+    """Whether the secret's text logs in as the instance's master user.
+
+    None: there is no such secret, or the proxy cannot read it with its role.
+    """
     try:
-        login = json.loads(secret)
+        login = json.loads(secret or "")
         given = login["username"], login["password"]
     except (KeyError, TypeError, ValueError):
-        return HealthProblem("AUTH_FAILURE", NO_CREDENTIALS)
-    if given != (user, password):
-        return HealthProblem(
-            "AUTH_FAILURE",
-            "DBProxy Target unavailable: the database refuses the credentials in the secret of "
-            f"user {given[0]}",
-        )
-    return None
-
-
-def role_problem(readable: bool) -> HealthProblem | None:
-    """Whether the proxy can assume its role, and read the secret with it."""
-    return None if readable else HealthProblem("AUTH_FAILURE", NO_CREDENTIALS)
-
-
-def path_problem(blocked: str) -> HealthProblem | None:
-    """`blocked` says why no connection gets through; "" when one does."""
-    if not blocked:
+        return unavailable("AUTH_FAILURE", "Proxy does not have any registered credentials")
+    if given == (user, password):
         return None
-    return HealthProblem("UNREACHABLE", "DBProxy Target unavailable due to an internal error")
+    return unavailable(
+        "AUTH_FAILURE",
+        "DBProxy Target unavailable: the database refuses the credentials in the secret of "
+        f"user {given[0]}",
+    )
