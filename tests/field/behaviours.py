@@ -26,8 +26,9 @@ from unittest import mock
 from provision.aws.observation.durations import Spread
 from provision.rehearsal import Behaviours, Durations, Rehearsal
 from provision.rehearsal.aws import front
-from provision.rehearsal.aws.moto_app import SERVICES, Raw, parse_answer, service_model
+from provision.rehearsal.aws.moto_app import SERVICES, parse_answer, service_model
 from provision.rehearsal.aws.refusals import AwsError
+from provision.rehearsal.http_server import Response
 from provision.verify.field.differences import Difference, differences
 from provision.verify.field.public import public
 from tests.field.lives import life
@@ -57,7 +58,7 @@ class Wire:
     drawn: set[str] = field(default_factory=set)  # fields of Durations
     called: set[str] = field(default_factory=set)  # behaviours
 
-    def answered(self, call: Any, raw: Raw) -> None:
+    def answered(self, call: Any, raw: Response) -> None:
         """Note what an answer has."""
         name = f"{call.service}:{call.operation}"
         try:
@@ -107,7 +108,7 @@ def watched(rehearsal: Rehearsal, wire: Wire, without: frozenset[str]) -> Iterat
     played, found = front.Front._played, front.behaviour_for
     takes = type(rehearsal.world).takes
 
-    def note(self: Any, environ: Any, body: bytes, call: Any) -> Raw:
+    def note(self: Any, environ: Any, body: bytes, call: Any) -> Response:
         try:
             raw = played(self, environ, body, call)
         except AwsError as error:

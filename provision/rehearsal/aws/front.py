@@ -26,7 +26,6 @@ from provision.rehearsal.aws.journal import Entry, redacted
 from provision.rehearsal.aws.moto_app import (
     SERVICES,
     Environ,
-    Raw,
     parse_answer,
     read_call,
     service_of,
@@ -73,7 +72,7 @@ class Front:
         headers = ((name, str(text)) for name, text in raw.headers if name.lower() != "date")
         return Response(raw.status, (*headers, ("Date", date)), raw.body)
 
-    def _serve(self, request: Request) -> Raw:
+    def _serve(self, request: Request) -> Response:
         service = "sts"
         try:
             signed = read_signature(request)
@@ -122,7 +121,7 @@ class Front:
             self.journal.append(entry)
         return entry
 
-    def _answer(self, environ: Environ, body: bytes, call: Call, entry: Entry) -> Raw:
+    def _answer(self, environ: Environ, body: bytes, call: Call, entry: Entry) -> Response:
         if call.principal == SOMEBODY_ELSE:
             with self.world.lock:
                 return self._played(environ, body, call)
@@ -148,7 +147,7 @@ class Front:
             armed.after()
         return raw
 
-    def _played(self, environ: Environ, body: bytes, call: Call) -> Raw:
+    def _played(self, environ: Environ, body: bytes, call: Call) -> Response:
         """The call's effect and its answer, with all behaviours that are on."""
         world = self.world
         world.settle()
@@ -191,10 +190,10 @@ class _Asked:
         self._given = call
         self.call = paging.unpaged(call) if pages else call
         self.in_one_page = False  # moto's own bytes hold the whole list
-        self._raw: Raw | None = None
+        self._raw: Response | None = None
         self._answer: dict[str, Any] | None = None
 
-    def raw(self) -> Raw:
+    def raw(self) -> Response:
         """moto's answer in moto's own bytes."""
         if self._raw is None:
             self._raw = self._world.moto.serve(*self._request)
@@ -243,7 +242,7 @@ def behaviour_for(service: str, operation: str) -> Behaviour | None:
     return None
 
 
-def _code_of(raw: Raw, call: Call) -> str | None:
+def _code_of(raw: Response, call: Call) -> str | None:
     """The error code in an answer of moto's."""
     try:
         parse_answer(raw, call.service, call.operation)

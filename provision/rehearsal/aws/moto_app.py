@@ -12,7 +12,6 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlencode
@@ -27,7 +26,7 @@ from provision.rehearsal.aws import moto_speed, s3_requests
 from provision.rehearsal.aws.calls import ACCOUNT, Call
 from provision.rehearsal.aws.refusals import AwsError
 from provision.rehearsal.aws.signature import Signed
-from provision.rehearsal.http_server import Request
+from provision.rehearsal.http_server import Request, Response
 
 SERVICES = {
     "apigatewayv2": "apigateway",
@@ -43,7 +42,6 @@ SERVICES = {
 }
 """The services that the rehearsal knows by heart (boto3's name: name in the signature)."""
 
-_PACKAGES = {"lambda": "awslambda"}
 _GLOBAL = {"iam", "s3", "sts"}
 
 Environ = dict[str, Any]
@@ -58,15 +56,6 @@ _WSGI: Environ = {
     "wsgi.multiprocess": False,
     "wsgi.run_once": False,
 }
-
-
-@dataclass
-class Raw:
-    """An HTTP answer."""
-
-    status: int
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes = b""
 
 
 class NotPlayed(AwsError):
@@ -92,16 +81,13 @@ class Moto:
 
     def backend(self, service: str, region: str) -> Any:
         """moto's own object that holds what `service` has in `region`."""
-        package = _PACKAGES.get(service, service)
-        models = importlib.import_module(f"moto.{package}.models")
-        backends = getattr(
-            models, "lambda_backends" if service == "lambda" else f"{service}_backends"
-        )
+        from moto.backends import get_backend
         from moto.utilities.utils import get_partition
 
-        return backends[ACCOUNT][get_partition(region) if service in _GLOBAL else region]
+        where = get_partition(region) if service in _GLOBAL else region
+        return get_backend(service)[ACCOUNT][where]
 
-    def serve(self, environ: Environ, body: bytes) -> Raw:
+    def serve(self, environ: Environ, body: bytes) -> Response:
         """moto's answer to an HTTP request, `body` being the request's body.
 
         Raises NotPlayed for calls that moto lacks, AwsError (500) where it stumbles.
@@ -109,19 +95,18 @@ class Moto:
         request = {k: v for k, v in environ.items() if not k.startswith("werkzeug.")}
         request["wsgi.input"] = io.BytesIO(body)
         request["CONTENT_LENGTH"] = str(len(body))
-        answer = Raw(500)
+        head: dict[str, Any] = {}
 
         def start_response(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-            answer.status = int(status.split(maxsplit=1)[0])
-            answer.headers = headers
+            head.update(status=int(status.split(maxsplit=1)[0]), headers=tuple(headers))
 
         try:
-            answer.body = b"".join(self._app(request, start_response))
+            body = b"".join(self._app(request, start_response))
         except NotImplementedError as error:
             raise NotPlayed(str(error)) from None
         except Exception as error:
             raise AwsError("InternalFailure", f"moto stumbled: {error!r}", 500) from error
-        return answer
+        return Response(**head, body=body)
 
     def ask(self, call: Call) -> dict[str, Any]:
         """moto's answer to `call`, in-process. Raises AwsError where moto refuses."""
@@ -130,8 +115,8 @@ class Moto:
         request = botocore.serialize.create_serializer(protocol).serialize_to_request(
             call.params, model
         )
-        environ, body = _as_environ(request, call)
-        return parse_answer(self.serve(environ, body), call.service, call.operation)
+        answer = self.serve(*_as_environ(request, call))
+        return parse_answer(answer, call.service, call.operation)
 
 
 @cache
@@ -147,7 +132,7 @@ def _load_moto() -> Callable[..., Iterable[bytes]]:
     from moto.core import utils as models
     from moto.utilities import utils
 
-    session, load = _moto_session(), utils.load_resource
+    session, load = boto3.Session(botocore_session=quiet_session()), utils.load_resource
     base_backend.Session = models.Session = lambda: session
     models.create_loader = _loader
     utils.load_resource = lambda path: _unread(str(path)) or load(path)
@@ -180,12 +165,6 @@ def quiet_session() -> botocore.session.Session:
     )
     session.register_component("data_loader", _loader())
     return session
-
-
-def _moto_session() -> Any:
-    import boto3
-
-    return boto3.Session(botocore_session=quiet_session())
 
 
 @cache
@@ -301,7 +280,7 @@ def service_of(signed: Signed, path: str) -> str:
     return signed.service
 
 
-def parse_answer(raw: Raw, service: str, operation: str) -> dict[str, Any]:
+def parse_answer(raw: Response, service: str, operation: str) -> dict[str, Any]:
     """`raw` as a boto3 user would get it, without ResponseMetadata. Raises AwsError for errors."""
     model = operation_model(service, operation)
     parser = botocore.parsers.create_parser(model.service_model.protocol)
@@ -315,7 +294,7 @@ def parse_answer(raw: Raw, service: str, operation: str) -> dict[str, Any]:
     return parsed
 
 
-def write_answer(call: Call, answer: Mapping[str, Any]) -> Raw:
+def write_answer(call: Call, answer: Mapping[str, Any]) -> Response:
     """`answer` in the wire format of the call's service."""
     from moto.core.serialize import SerializationContext, get_serializer_class
 
@@ -324,9 +303,9 @@ def write_answer(call: Call, answer: Mapping[str, Any]) -> Raw:
     request_id = str(uuid.uuid4())
     written = serializer(model, context=SerializationContext(request_id)).serialize(answer)
     body = written["body"] or b""
-    headers = [*written["headers"].items(), ("x-amzn-RequestId", request_id)]
+    headers = (*written["headers"].items(), ("x-amzn-RequestId", request_id))
     status = _status_in(answer, model.output_shape) or written["status_code"]
-    return Raw(status, headers, body.encode() if isinstance(body, str) else body)
+    return Response(status, headers, body.encode() if isinstance(body, str) else body)
 
 
 def _status_in(answer: Mapping[str, Any], shape: Any) -> int | None:
@@ -337,22 +316,24 @@ def _status_in(answer: Mapping[str, Any], shape: Any) -> int | None:
     return None
 
 
-def write_error(service: str, error: AwsError) -> Raw:
+def write_error(service: str, error: AwsError) -> Response:
     """`error` as `service` words it over HTTP."""
     protocol = service_model(service).protocol if service in SERVICES else "json"
     status = error.status or _modelled_status(service, error.code) or 400
     request_id = str(uuid.uuid4())
-    headers = [("x-amzn-RequestId", request_id)]
+    identity = ("x-amzn-RequestId", request_id)
     if protocol in _XML_ERRORS:
         xml = _XML_ERRORS[protocol]
         fault = "Receiver" if status >= 500 else "Sender"
         body = xml.format(
             fault=fault, code=escape(error.code), message=escape(error.message), id=request_id
         )
-        return Raw(status, [*headers, ("Content-Type", "text/xml")], body.encode())
+        return Response(status, (identity, ("Content-Type", "text/xml")), body.encode())
     content = {"__type": error.code, "message": error.message, **error.extra}
-    headers += [("x-amzn-ErrorType", error.code), ("Content-Type", "application/json")]
-    return Raw(status, headers, json.dumps(content).encode())
+    kind = ("Content-Type", "application/json")
+    return Response(
+        status, (identity, ("x-amzn-ErrorType", error.code), kind), json.dumps(content).encode()
+    )
 
 
 _QUERY_ERROR = (
@@ -388,20 +369,12 @@ def _as_environ(request: Mapping[str, Any], call: Call) -> tuple[Environ, bytes]
         body = urlencode(body)
     raw = body.encode() if isinstance(body, str) else bytes(body or b"")
     query = request.get("query_string") or ""
-    signed_for = SERVICES[call.service]
-    scope = f"{call.access_key}/20260101/{call.region}/{signed_for}/aws4_request"
-    environ: Environ = {
-        **_WSGI,
-        "REQUEST_METHOD": request["method"],
-        "PATH_INFO": request["url_path"].partition("?")[0],
-        "RAW_URI": request["url_path"],
-        "QUERY_STRING": urlencode(query) if isinstance(query, dict) else str(query),
-        "SERVER_PORT": "80",
-        "HTTP_HOST": "127.0.0.1",
-        "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0",
-        "wsgi.errors": io.StringIO(),
-    }
-    for name, value in request["headers"].items():
-        key = name.upper().replace("-", "_")
-        environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = str(value)
-    return environ, raw
+    query = urlencode(query) if isinstance(query, dict) else str(query)
+    path, target = request["url_path"], f"{request['url_path']}?{query}"
+    scope = f"{call.access_key}/20260101/{call.region}/{SERVICES[call.service]}/aws4_request"
+    headers = (
+        ("host", "127.0.0.1:80"),
+        ("authorization", f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"),
+        *((name, str(value)) for name, value in request["headers"].items()),
+    )
+    return wsgi_environ(Request(request["method"], target if query else path, headers)), raw

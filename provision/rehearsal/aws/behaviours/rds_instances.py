@@ -194,7 +194,7 @@ def _check_login(call: Call) -> None:
 def check_password(password: str | None) -> None:
     if not password:
         message = "The parameter MasterUserPassword must be provided and must not be blank."
-        raise AwsError("InvalidParameterValue", message, 400)
+        raise invalid_value(message)
     if not 8 <= len(password) <= 41:
         raise invalid_value(
             "The parameter MasterUserPassword is not a valid password because it is not between "
@@ -214,7 +214,7 @@ def _check_storage(call: Call) -> None:
         raise AwsError("StorageTypeNotSupported", f"Invalid storage type: {kind}", 400)
     if not 20 <= storage <= 65_536:
         message = f"Invalid storage size for engine name mysql and storage type {kind}: {storage}"
-        raise AwsError("InvalidParameterCombination", message, 400)
+        raise invalid_combination(message)
     if kind == "gp3" and call.get("Iops") and storage < 400:
         raise invalid_combination(
             "You can't specify IOPS or storage throughput for engine mysql and a storage size "
@@ -307,10 +307,10 @@ def _check_delete(world: World, call: Call, instance: Any) -> None:
         )
     if not skip and not snapshot:
         message = "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
-        raise AwsError("InvalidParameterCombination", message, 400)
+        raise invalid_combination(message)
     if skip and snapshot:
         message = "FinalDBSnapshotIdentifier can not be specified with SkipFinalSnapshot."
-        raise AwsError("InvalidParameterCombination", message, 400)
+        raise invalid_combination(message)
     if snapshot:
         if instance.status == "creating":
             message = f"Instance {name} is currently creating - a final snapshot cannot be taken."

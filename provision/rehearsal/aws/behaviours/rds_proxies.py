@@ -162,7 +162,7 @@ def _check_role(world: World, role: str) -> None:
         message = "The security token included in the request is invalid"
         raise AwsError("InvalidClientTokenId", message, 403)
     message = f"IAM role ARN value {role} is invalid or does not include the required permissions"
-    raise AwsError("InvalidParameterValue", message, 400)
+    raise invalid_value(message)
 
 
 def _check_network(world: World, call: Call) -> None:
