@@ -12,7 +12,6 @@ import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from provision.aws.observation.durations import Durations, typical
@@ -29,8 +28,8 @@ from provision.rehearsal.aws.moto_app import Moto, quiet_session
 from provision.rehearsal.aws.overrides import Override, Overrides
 from provision.rehearsal.aws.permissions import Caller, Policy
 from provision.rehearsal.aws.refusals import AwsError
-from provision.rehearsal.aws.server import Server
 from provision.rehearsal.aws.world import Behaviours, World
+from provision.rehearsal.http_server import HttpServer, Request, Response
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +65,8 @@ UNWANTED = (
 )
 """Environment variables that must not be set where `Rehearsal.environ` is used."""
 
+BODY_LIMIT = 256 * 1024 * 1024  # bytes: far more than the largest zip that Lambda takes
+IDLE_SECONDS = 120.0
 _SERVICE_IDS = (
     "APIGATEWAYV2",
     "CLOUDWATCH_LOGS",
@@ -129,7 +130,10 @@ class Rehearsal:
             world = World(moto, self._started, region, durations)
             self._front = Front(world, self.faults, self.overrides)
             self.policy = policy
-            self._server = Server(self._front, port)
+            self._control: ControlEndpoint | None = None
+            self._server = HttpServer(
+                self._answer, body_limit=BODY_LIMIT, idle_seconds=IDLE_SECONDS, port=port
+            )
         except BaseException:
             self._open.release()
             raise
@@ -138,6 +142,11 @@ class Rehearsal:
         except BaseException:
             self.close()
             raise
+
+    def _answer(self, request: Request) -> Response:
+        if self._control is not None and self._control.is_meant(request):
+            return self._control.answer(request)
+        return self._front.answer(request)
 
     def _start_data_plane(self, wanted: bool) -> None:
         self.data_plane: Any = None
@@ -160,13 +169,12 @@ class Rehearsal:
     @property
     def control_url(self) -> str | None:
         """Where orders are taken, for `Remote`; a secret. None before `open_control`."""
-        control = self._server.control
-        return f"{self.endpoint_url}{control.path}" if control else None
+        return f"{self.endpoint_url}{self._control.path}" if self._control else None
 
     def open_control(self) -> str:
         """Take orders from other processes from now on; where, which is a secret."""
-        self._server.control = self._server.control or ControlEndpoint(self._order)
-        return f"{self.endpoint_url}{self._server.control.path}"
+        self._control = self._control or ControlEndpoint(self._order)
+        return f"{self.endpoint_url}{self._control.path}"
 
     @property
     def protection(self) -> str:
@@ -223,30 +231,43 @@ class Rehearsal:
 
     def client(self, service: str, *, inside: bool = True) -> Any:
         """A boto3 client. `inside`: straight to moto, without behaviours, faults and journal."""
-        session = self.session(inside=inside)
-        return session.client(service, endpoint_url=self.endpoint_url, config=_config(inside))
+        return self._client(INSIDE if inside else CALLER, service)
 
     def somebody_else(self, service: str) -> Any:
         """A boto3 client of somebody else in the account, who may do everything.
 
         Its calls are played with all behaviours, but without faults, overrides and policy.
         """
-        return self._session(SOMEBODY_ELSE).client(
-            service, endpoint_url=self.endpoint_url, config=_config(False)
-        )
+        return self._client(SOMEBODY_ELSE, service)
 
-    def session(self, *, inside: bool = False) -> Any:
+    def _client(self, principal: str, service: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            retries={"total_max_attempts": 1 if principal == INSIDE else 3, "mode": "standard"},
+            proxies={},
+            connect_timeout=5,
+            read_timeout=60,
+        )
+        session = self.session(principal)
+        return session.client(service, endpoint_url=self.endpoint_url, config=config)
+
+    def session(self, principal: str = CALLER) -> Any:
         """A boto3 session with throw-away credentials, that reads nothing of the user's own.
 
         Its clients need `endpoint_url`.
         """
-        return self._session(INSIDE if inside else CALLER)
+        import boto3
 
-    def _session(self, principal: str) -> Any:
-        key = self.key(principal)
-        if key.id not in self._sessions:
-            self._sessions[key.id] = _session(key, self.region)
-        return self._sessions[key.id]
+        if principal not in self._sessions:
+            key = self.key(principal)
+            self._sessions[principal] = boto3.Session(
+                aws_access_key_id=key.id,
+                aws_secret_access_key=key.secret,
+                region_name=self.region,
+                botocore_session=quiet_session(),
+            )
+        return self._sessions[principal]
 
     def reset(self) -> None:
         """An empty account again, an empty journal, no faults, overrides and policy."""
@@ -315,12 +336,7 @@ class Rehearsal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -346,25 +362,3 @@ def environ(endpoint_url: str, region: str, key: AccessKey | None = None) -> dic
         "no_proxy": "127.0.0.1",
         **proxies,
     }
-
-
-def _session(key: AccessKey, region: str) -> boto3.Session:
-    import boto3
-
-    return boto3.Session(
-        aws_access_key_id=key.id,
-        aws_secret_access_key=key.secret,
-        region_name=region,
-        botocore_session=quiet_session(),
-    )
-
-
-def _config(inside: bool) -> Any:
-    from botocore.config import Config
-
-    return Config(
-        retries={"total_max_attempts": 1 if inside else 3, "mode": "standard"},
-        proxies={},
-        connect_timeout=5,
-        read_timeout=60,
-    )

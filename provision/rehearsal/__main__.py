@@ -60,24 +60,18 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _json(rehearsal: Rehearsal) -> str:
+    key = rehearsal.key(SOMEBODY_ELSE)
     about = {
         "endpoint_url": rehearsal.endpoint_url,
         "pid": os.getpid(),
         "seed": rehearsal.world.draws.seed,
         "environ": rehearsal.environ(),
         "unset": UNWANTED,
-        "somebody_else": _keys(rehearsal),
+        "somebody_else": {"AWS_ACCESS_KEY_ID": key.id, "AWS_SECRET_ACCESS_KEY": key.secret},
         "control_url": rehearsal.control_url,
         "protection": rehearsal.protection,
     }
     return json.dumps(about)
-
-
-def _keys(rehearsal: Rehearsal) -> dict[str, str]:
-    """What somebody else sets in the place of the caller's keys."""
-    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    environ = rehearsal.environ(SOMEBODY_ELSE)
-    return {name: environ[name] for name in names}
 
 
 def _shell(rehearsal: Rehearsal) -> str:
