@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from provision.rehearsal.aws import network
 from provision.rehearsal.data_plane.function_process import Routes
@@ -30,6 +30,8 @@ from provision.rehearsal.data_plane.report import Report
 from provision.rehearsal.data_plane.runner import ENVIRONMENTS, Runner
 
 OWN_SERVER = "mariadbd"
+
+T = TypeVar("T")
 
 
 class ProxyClock:
@@ -88,12 +90,11 @@ class DataPlane:
         """
         if region != self.aws.region:
             raise LookupError(f"this is a rehearsal of {self.aws.region}, not {region}")
-        with self._lock:
-            self._check_open()
-            if api_id not in self._apis:
-                gateway = Gateway(api_id, self.aws, self._runner, self.report)
-                self._apis[api_id] = HttpApi(gateway)
-            return self._apis[api_id].url
+
+        def make() -> HttpApi:
+            return HttpApi(Gateway(api_id, self.aws, self._runner, self.report))
+
+        return self._made(self._apis, api_id, make).url
 
     def proxy_port(self, name: str) -> int:
         """Return the loopback port of a proxy's stand-in, which opens it if need be.
@@ -125,9 +126,14 @@ class DataPlane:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise LookupError("the rehearsal has ended")
+    def _made(self, kept: dict[str, T], key: str, make: Callable[[], T]) -> T:
+        """What is kept under this key, made at first use."""
+        with self._lock:
+            if self._closed:
+                raise LookupError("the rehearsal has ended")
+            if key not in kept:
+                kept[key] = make()
+            return kept[key]
 
     def _reachable(self, configuration: Mapping[str, Any]) -> tuple[Routes, dict[str, str]]:
         """Return where a function can connect to, and for each closed endpoint why."""
@@ -148,23 +154,17 @@ class DataPlane:
         return Routes(open_routes, list(closed)), closed
 
     def _stand_in(self, name: str) -> StandIn:
-        with self._lock:
-            self._check_open()
-            if name not in self._stand_ins:
-                account = Authorizer(
-                    self.aws.find_key,
-                    lambda role, resource: self.aws.may(role, "rds-db:connect", resource),
-                    self.clock.now,
-                )
-                self._stand_ins[name] = StandIn(
-                    name,
-                    lambda: self._settings(name),
-                    account,
-                    self.authority.server_context,
-                    self.report.login,
-                    self._limits,
-                )
-            return self._stand_ins[name]
+        def make() -> StandIn:
+            return StandIn(
+                name,
+                lambda: self._settings(name),
+                Authorizer(self.aws.find_key, self.aws.may_connect, self.clock.now),
+                self.authority.server_context,
+                self.report.login,
+                self._limits,
+            )
+
+        return self._made(self._stand_ins, name, make)
 
     def _settings(self, name: str) -> Any:
         return self.aws.proxy_settings(name, self._open_database)
@@ -172,11 +172,7 @@ class DataPlane:
     def _open_database(self, instance: Mapping[str, Any]) -> ProxiedDatabase:
         """Return the database of a DB instance; one that is new starts with an empty one."""
         key = instance.get("DbiResourceId") or instance["DBInstanceArn"]
-        with self._lock:
-            self._check_open()
-            if key not in self._databases:
-                self._databases[key] = self._make_database(instance)
-            return self._databases[key]
+        return self._made(self._databases, key, lambda: self._make_database(instance))
 
     def _make_database(self, instance: Mapping[str, Any]) -> ProxiedDatabase:
         schema = instance.get("DBName") or ""
