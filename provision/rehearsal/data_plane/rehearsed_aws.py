@@ -121,6 +121,10 @@ class RehearsedAws:
         with self._clients.world.lock:
             return iam_roles.may_as(self._clients.world, service, role_arn, action, resource)
 
+    def may_connect(self, role_arn: str, resource: str) -> Decision:
+        """Whether a role may log in at a proxy: `rds-db:connect`."""
+        return self.may(role_arn, "rds-db:connect", resource)
+
     # Proxies
 
     def proxies(self) -> list[dict[str, Any]]:

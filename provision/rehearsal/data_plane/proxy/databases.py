@@ -14,8 +14,10 @@ from provision.rehearsal.data_plane.proxy.wire import (
     OFFERED,
     UTF8MB4,
     Capability,
+    Command,
     Login,
     PacketStream,
+    PacketTooLargeError,
     ServerError,
 )
 
@@ -77,11 +79,18 @@ class ProxiedDatabase(Protocol):
         """Let go of everything."""
 
 
-def change_user_refused() -> ServerError:
-    """Return what a client hears that wants to become another user on an open connection."""
-    return ServerError(1047, "08S01", "Unknown command: COM_CHANGE_USER is not supported")
-
-
-def too_large() -> ServerError:
-    """Return what a client hears whose command is larger than QUERY_LIMIT."""
-    return ServerError(1153, "08S01", "Got a packet bigger than 'max_allowed_packet' bytes")
+def read_command(stream: PacketStream) -> bytes | None:
+    """Return the client's next command; None when it is refused one that ends the connection."""
+    stream.new_command()
+    try:
+        packet = stream.read(QUERY_LIMIT)
+    except PacketTooLargeError:
+        text = "Got a packet bigger than 'max_allowed_packet' bytes"
+        refused = ServerError(1153, "08S01", text)
+    else:
+        if packet[:1] != bytes([Command.CHANGE_USER]):
+            return packet
+        text = "Unknown command: COM_CHANGE_USER is not supported"
+        refused = ServerError(1047, "08S01", text)
+    stream.write(refused.encode())
+    return None

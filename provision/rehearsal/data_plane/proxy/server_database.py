@@ -23,12 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from provision.rehearsal.data_plane.proxy.databases import (
     BACKEND_SECONDS,
-    QUERY_LIMIT,
     DatabaseDownError,
     ProxyCredentials,
     Traits,
-    change_user_refused,
-    too_large,
+    read_command,
 )
 from provision.rehearsal.data_plane.proxy.wire import (
     LOGIN_LIMIT,
@@ -40,7 +38,6 @@ from provision.rehearsal.data_plane.proxy.wire import (
     Greeting,
     Login,
     PacketStream,
-    PacketTooLargeError,
     ProtocolError,
     ServerError,
     counted,
@@ -242,14 +239,8 @@ class ServerSession:
         return ready
 
     def _pass_on(self, stream: PacketStream) -> bool:
-        stream.new_command()
-        try:
-            packet = stream.read(QUERY_LIMIT)
-        except PacketTooLargeError:
-            stream.write(too_large().encode())
-            return False
-        if packet[:1] == bytes([Command.CHANGE_USER]):
-            stream.write(change_user_refused().encode())
+        packet = read_command(stream)
+        if packet is None:
             return False
         self._server.sendall(len(packet).to_bytes(3, "little") + b"\0" + packet)
         return packet[:1] != bytes([Command.QUIT])

@@ -26,8 +26,7 @@ from provision.rehearsal.data_plane.proxy.databases import (
     QUERY_LIMIT,
     ProxyCredentials,
     Traits,
-    change_user_refused,
-    too_large,
+    read_command,
 )
 from provision.rehearsal.data_plane.proxy.mysql_errors import as_mysql
 from provision.rehearsal.data_plane.proxy.mysql_names import with_stored_names
@@ -37,7 +36,6 @@ from provision.rehearsal.data_plane.proxy.wire import (
     Command,
     Login,
     PacketStream,
-    PacketTooLargeError,
     ServerError,
     ok_packet,
     write_result,
@@ -158,16 +156,10 @@ class SqliteSession:
     def serve(self, stream: PacketStream, idle_seconds: float) -> None:
         """Answer commands, each with `idle_seconds` to come in."""
         while True:
-            stream.new_command()
             stream.allow(idle_seconds)
-            try:
-                packet = stream.read(QUERY_LIMIT)
-            except PacketTooLargeError:
-                return stream.write(too_large().encode())
+            packet = read_command(stream)
             if not packet or packet[0] == Command.QUIT:
-                return None
-            if packet[0] == Command.CHANGE_USER:
-                return stream.write(change_user_refused().encode())
+                return
             try:
                 self._answer(stream, packet[0], packet[1:])
             except ServerError as error:
