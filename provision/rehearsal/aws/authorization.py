@@ -52,6 +52,7 @@ class _Request:
         self.world = world
         self.call = call
         self.operation = call.operation
+        self.action = f"{_PREFIXES.get(call.service, call.service)}:{call.operation}"
         self.partition = get_partition(call.region)
         self.tags = request_tags(call)
         self.creates = call.operation.startswith("Create")
@@ -92,6 +93,10 @@ class _Request:
         context |= keys or {}
         return Check(action, resource, context, required)
 
+    def own(self, resource: str = ANY, **rest: Any) -> Check:
+        """A check of the action that has the call's own name; see `check`."""
+        return self.check(self.action, resource, **rest)
+
     def passed(self, parameter: str, service: str) -> Iterator[Check]:
         """A role that the call hands to a service."""
         if role := self.get(parameter):
@@ -105,8 +110,7 @@ class _Request:
 
 
 def _plain(request: _Request) -> Iterator[Check]:
-    service = request.call.service
-    yield request.check(f"{_PREFIXES.get(service, service)}:{request.operation}", requested=True)
+    yield request.own(requested=True)
 
 
 # --- EC2 ------------------------------------------------------------------------------------------
@@ -131,9 +135,8 @@ _EC2_IDS = ("VpcId", "SubnetId", "GroupId", "NetworkInterfaceId")
 
 def _ec2(request: _Request) -> Iterator[Check]:
     """Existing resources with their tags; what is created, with the tags of the request."""
-    action = f"ec2:{request.operation}"
     if not is_mutating(request.operation):
-        yield request.check(action)
+        yield request.own()
         return
     tagging = request.operation in ("CreateTags", "DeleteTags")
     ids = [request.get(name) for name in _EC2_IDS]
@@ -142,16 +145,16 @@ def _ec2(request: _Request) -> Iterator[Check]:
         kind = _EC2_TYPES.get(each.partition("-")[0], "*")
         tags = request.backend("ec2").tags.get(each, {})
         arn = request.arn("ec2", f"{kind}/{each}")
-        yield request.check(action, arn, tags=tags, requested=tagging)
+        yield request.own(arn, tags=tags, requested=tagging)
     kind = _EC2_CREATED.get(request.operation, "")
     new = request.arn("ec2", f"{kind}/*")
     if kind and (request.tags or request.creates):
-        yield request.check(action, new, requested=True)
+        yield request.own(new, requested=True)
     if kind and request.tags:
         keys = {"ec2:CreateAction": request.operation}
         yield request.check("ec2:CreateTags", new, requested=True, keys=keys)
     if not named and not kind:
-        yield request.check(action)
+        yield request.own()
 
 
 # --- RDS ------------------------------------------------------------------------------------------
@@ -182,11 +185,15 @@ def _rds(request: _Request) -> Iterator[Check]:
     if not is_mutating(request.operation):
         arns = []
     for arn in arns or [ANY]:
-        tags = _rds_tags(request, arn)
-        yield request.check(f"rds:{request.operation}", arn, tags=tags, requested=request.creates)
+        yield _on(request, arn, requested=request.creates)
     yield from request.passed("RoleArn", "rds")
     if request.creates and request.tags:
         yield _rds_tagging(request, arns[0])
+
+
+def _on(request: _Request, arn: str, **rest: Any) -> Check:
+    """A check of the call's own action on a resource of RDS, with its tags."""
+    return request.own(arn, tags=_rds_tags(request, arn), **rest)
 
 
 def _rds_tagging(request: _Request, arn: str, given: bool = True) -> Check:
@@ -197,7 +204,7 @@ def _rds_tagging(request: _Request, arn: str, given: bool = True) -> Check:
 
 def _create_db_subnet_group(request: _Request) -> Iterator[Check]:
     group = request.arn("rds", f"subgrp:{request.get('DBSubnetGroupName')}")
-    yield request.check("rds:CreateDBSubnetGroup", group, requested=True)
+    yield request.own(group, requested=True)
     if request.tags:
         yield _rds_tagging(request, group)
     yield from request.looked_up(*_LOOKED_UP_BY_RDS)
@@ -211,11 +218,10 @@ def _default_groups(request: _Request) -> list[str]:
 
 
 def _create_db_instance(request: _Request) -> Iterator[Check]:
-    action = "rds:CreateDBInstance"
     instance = request.arn("rds", f"db:{request.get('DBInstanceIdentifier')}")
     group = request.arn("rds", f"subgrp:{request.get('DBSubnetGroupName')}")
     for arn in (instance, *_default_groups(request), group):
-        yield request.check(action, arn, requested=True)
+        yield request.own(arn, requested=True)
     if request.tags:
         yield _rds_tagging(request, instance)
     yield from request.looked_up(*_LOOKED_UP_BY_RDS)
@@ -237,22 +243,22 @@ def _modify_db_instance(request: _Request) -> Iterator[Check]:
     instance = request.arn("rds", f"db:{request.get('DBInstanceIdentifier')}")
     other = _default_groups(request) if request.get("EngineVersion") else []
     for arn in (instance, *other):
-        yield request.check("rds:ModifyDBInstance", arn, tags=_rds_tags(request, arn))
+        yield _on(request, arn)
 
 
 def _delete_db_instance(request: _Request) -> Iterator[Check]:
     instance = request.arn("rds", f"db:{request.get('DBInstanceIdentifier')}")
-    tags = _rds_tags(request, instance)
-    yield request.check("rds:DeleteDBInstance", instance, tags=tags)
+    yield _on(request, instance)
     if name := request.get("FinalDBSnapshotIdentifier"):
         snapshot = request.arn("rds", f"snapshot:{name}")
+        tags = _rds_tags(request, instance)
         yield request.check("rds:CreateDBSnapshot", instance, tags=tags)
         yield request.check("rds:CreateDBSnapshot", snapshot)
         yield _rds_tagging(request, snapshot, given=False)
 
 
 def _create_db_proxy(request: _Request) -> Iterator[Check]:
-    yield request.check("rds:CreateDBProxy", requested=True)
+    yield request.own(requested=True)
     yield from request.passed("RoleArn", "rds")
     if request.tags:  # the id is not chosen yet, or has just been
         for new in ("*", "prx-0123456789abcdef0"):
@@ -260,24 +266,20 @@ def _create_db_proxy(request: _Request) -> Iterator[Check]:
 
 
 def _targets(request: _Request) -> Iterator[Check]:
-    action = f"rds:{request.operation}"
     proxy = request.backend("rds").db_proxies.get(request.get("DBProxyName"))
     group = proxy.proxy_target_groups["default"].arn if proxy else ANY
-    yield request.check(action, group)
+    yield request.own(group)
     if request.operation == "DeregisterDBProxyTargets":
-        arn = _proxy_arn(request)
-        yield request.check(action, arn, tags=_rds_tags(request, arn))
+        yield _on(request, _proxy_arn(request))
         for name in request.get("DBInstanceIdentifiers") or []:
-            instance = request.arn("rds", f"db:{name}")
-            yield request.check(action, instance, tags=_rds_tags(request, instance))
+            yield _on(request, request.arn("rds", f"db:{name}"))
 
 
 def _rds_tags_call(request: _Request) -> Iterator[Check]:
     arn = request.get("ResourceName") or ANY
     changes = is_mutating(request.operation)
     keys = {"rds:TagsFromRequest": "true"} if changes else {}
-    tags, action = _rds_tags(request, arn), f"rds:{request.operation}"
-    yield request.check(action, arn, tags=tags, requested=changes, keys=keys)
+    yield _on(request, arn, requested=changes, keys=keys)
 
 
 def _proxy_arn(request: _Request) -> str:
@@ -312,7 +314,6 @@ _RDS: dict[str, Callable[[_Request], Iterator[Check]]] = {
 
 def _iam(request: _Request) -> Iterator[Check]:
     """Of a role, its boundary counts; of a boundary that is set, the new one."""
-    action = f"iam:{request.operation}"
     keys: dict[str, str] = {}
     tags: Tags = {}
     arn = ANY
@@ -329,7 +330,7 @@ def _iam(request: _Request) -> Iterator[Check]:
     if service := request.get("AWSServiceName"):
         keys["iam:AWSServiceName"] = service
         arn = request.arn("iam", f"role/aws-service-role/{service}/AWSServiceRoleForRDS")
-    yield request.check(action, arn, tags=tags, requested=True, keys=keys)
+    yield request.own(arn, tags=tags, requested=True, keys=keys)
     if request.creates and request.tags:
         yield request.check("iam:TagRole", arn, requested=True)
 
@@ -368,10 +369,9 @@ def _lambda(request: _Request) -> Iterator[Check]:
 
 def _secretsmanager(request: _Request) -> Iterator[Check]:
     """A secret that does not exist is known by the bare name that the call gives."""
-    action = f"secretsmanager:{request.operation}"
     if request.operation == "CreateSecret":
         new = request.arn("secretsmanager", f"secret:{request.get('Name')}-{_NEW_SECRET}")
-        yield request.check(action, new, requested=True)
+        yield request.own(new, requested=True)
         if request.tags:
             yield request.check("secretsmanager:TagResource", new, requested=True)
         return
@@ -379,7 +379,7 @@ def _secretsmanager(request: _Request) -> Iterator[Check]:
     secret = request.backend("secretsmanager").secrets.get(name) if name else None
     arn = secret.arn if secret else name or ANY
     tags = _tag_map(secret.tags) if secret else {}
-    yield request.check(action, arn, tags=tags, requested=True)
+    yield request.own(arn, tags=tags, requested=True)
 
 
 def _logs(request: _Request) -> Iterator[Check]:
@@ -387,7 +387,7 @@ def _logs(request: _Request) -> Iterator[Check]:
     arn = request.get("resourceArn")
     if name := request.get("logGroupName"):
         arn = request.arn("logs", f"log-group:{name}")
-    actions = [f"logs:{request.operation}"]
+    actions = [request.action]
     if request.creates and request.tags:
         actions.append("logs:TagResource")
     for action in actions:
