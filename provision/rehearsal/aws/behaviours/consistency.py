@@ -35,13 +35,24 @@ _MISSED = {
 
 
 @dataclass
-class _New:
+class New:
+    """What was made lately: from when on it is seen, in AWS seconds, and how often it was not."""
+
     made: float
     visible: float
     misses: int = 0
 
+    def missed(self, world: World) -> bool:
+        """Whether this look misses it; counts the miss. The first does, if it is not late."""
+        now = world.clock.now()
+        latest = self.made + world.durations.id_visible_at_latest
+        if now >= latest or (now >= self.visible and self.misses):
+            return False
+        self.misses += 1
+        return True
 
-class News(dict[str, _New]):
+
+class News(dict[str, New]):
     """What was made lately, by id."""
 
 
@@ -75,7 +86,7 @@ def note(world: World, call: Call, answer: dict[str, Any]) -> None:
         made = answer[within] if within else answer
         now, about = world.clock.now(), _said_of(call)
         visible = now + world.takes("id_visible", call.operation, about)
-        world.memory(News)[made[field_name]] = _New(now, visible)
+        world.memory(News)[made[field_name]] = New(now, visible)
     else:
         listed, field_name = _LISTED[key]
         items = answer.get(listed, [])
@@ -90,15 +101,7 @@ def _said_of(call: Call) -> str:
 def _unseen(world: World, name: str) -> bool:
     """Whether this look at `name` misses it; counts the miss."""
     new = world.memory(News).get(name)
-    if new is None:
-        return False
-    now = world.clock.now()
-    latest = new.made + world.durations.id_visible_at_latest
-    if now >= latest or (now >= new.visible and new.misses):
-        del world.memory(News)[name]
-        return False
-    new.misses += 1
-    return True
+    return new is not None and new.missed(world)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -7,6 +7,7 @@ import re
 from functools import cache
 from typing import Any
 
+from provision.rehearsal.aws.behaviours.consistency import New
 from provision.rehearsal.aws.behaviours.iam_roles import Young
 from provision.rehearsal.aws.calls import Call
 from provision.rehearsal.aws.iam_policy import PolicyUnknownError, parse_document
@@ -20,10 +21,8 @@ def create_role(world: World, call: Call, proceed: Proceed) -> Answer:
         _well_formed(call.get("AssumeRolePolicyDocument", ""), "Principal")
     _check_boundary(world, call)
     answer = proceed()
-    young, name, now = world.memory(Young), call.get("RoleName", ""), world.clock.now()
-    young.made[name] = now
-    young.ready[name] = now + world.takes("role_assumable", name)
-    young.refused.pop(name, None)
+    name, now = call.get("RoleName", ""), world.clock.now()
+    world.memory(Young)[name] = New(now, now + world.takes("role_assumable", name))
     return answer
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from provision.rehearsal.aws.behaviours.consistency import New
 from provision.rehearsal.aws.calls import ACCOUNT
 from provision.rehearsal.aws.iam_policy import (
     Decision,
@@ -20,13 +21,8 @@ from provision.rehearsal.aws.world import World
 RDS_ROLE = "AWSServiceRoleForRDS"
 
 
-@dataclass
-class Young:
-    """From when on roles can be assumed, and how often a service could not yet, by name."""
-
-    made: dict[str, float] = field(default_factory=dict)
-    ready: dict[str, float] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
+class Young(dict[str, New]):
+    """Roles that were made lately, by name: from when on they can be assumed."""
 
 
 def find(world: World, role_arn: str) -> Any:
@@ -91,16 +87,8 @@ def assumable(world: World, role_arn: str, service: str) -> bool:
     """Whether `service` can assume the role by now; a fresh role fails once at least."""
     if not trusts(world, role_arn, service).allowed:
         return False
-    name = role_arn.rpartition("/")[2]
-    young = world.memory(Young)
-    if not world.behaviours.consistency or name not in young.made:
-        return True
-    now, refused = world.clock.now(), young.refused.get(name, 0)
-    latest = young.made[name] + world.durations.id_visible_at_latest
-    if now >= latest or (now >= young.ready[name] and refused):
-        return True
-    young.refused[name] = refused + 1
-    return False
+    young = world.memory(Young).get(role_arn.rpartition("/")[2])
+    return not (world.behaviours.consistency and young is not None and young.missed(world))
 
 
 def has_service_linked_role(world: World) -> bool:
