@@ -32,12 +32,9 @@ CREATE_BLOCKED = {
 }
 """From when on no function can be made with a Python runtime (Lambda's guide, "Runtimes")."""
 _RESERVED = ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-_IN_A_VPC = {
-    "ec2:CreateNetworkInterface": "CreateNetworkInterface",
-    "ec2:DescribeNetworkInterfaces": "DescribeNetworkInterfaces",
-    "ec2:DeleteNetworkInterface": "DeleteNetworkInterface",
-}
+_IN_A_VPC = ("CreateNetworkInterface", "DescribeNetworkInterfaces", "DeleteNetworkInterface")
 _ENVIRONMENT_BYTES = 4096
+_PENDING = "The function is currently in the following state: Pending"
 
 
 @dataclass
@@ -165,11 +162,7 @@ def invoke(world: World, call: Call, proceed: Proceed) -> Answer:
     function = _find(world, call)
     name = function.function_name
     if function.state == "Pending":
-        message = (
-            "The operation cannot be performed at this time. The function is currently in the "
-            "following state: Pending"
-        )
-        raise AwsError("ResourceConflictException", message, 409, {"Type": "User"})
+        raise _busy(_PENDING)
     if call.get("InvocationType") == "DryRun":
         return {"StatusCode": 204}
     if world.data_plane is None:
@@ -242,8 +235,8 @@ def _check_network(world: World, call: Call, role: str) -> None:
     vpc = call.get("VpcConfig") or {}
     if not vpc.get("SubnetIds"):
         return
-    for action, name in _IN_A_VPC.items():
-        if not iam_roles.may(world, role, action).allowed:
+    for name in _IN_A_VPC:
+        if not iam_roles.may(world, role, f"ec2:{name}").allowed:
             raise _invalid(
                 f"The provided execution role does not have permissions to call {name} on EC2"
             )
@@ -266,14 +259,15 @@ def _check_network(world: World, call: Call, role: str) -> None:
 
 def _check_free(function: Any, known: _State) -> None:
     """One change at a time."""
-    message = ""
     if function.state == "Pending":
-        message = "The function is currently in the following state: Pending"
-    elif known.update == "InProgress":
-        message = f"An update is in progress for resource: {function.function_arn}"
-    if message:
-        message = f"The operation cannot be performed at this time. {message}"
-        raise AwsError("ResourceConflictException", message, 409, {"Type": "User"})
+        raise _busy(_PENDING)
+    if known.update == "InProgress":
+        raise _busy(f"An update is in progress for resource: {function.function_arn}")
+
+
+def _busy(why: str) -> AwsError:
+    message = f"The operation cannot be performed at this time. {why}"
+    return AwsError("ResourceConflictException", message, 409, {"Type": "User"})
 
 
 def _check_revision(call: Call, known: _State) -> None:

@@ -115,12 +115,7 @@ def _start_backups(world: World, region: str, instance: Any) -> None:
     """AWS keeps an automated backup of each instance with a retention period."""
     rds = world.backend("rds", region)
     if not instance.backup_retention_period:
-        for name, snapshot in list(rds.database_snapshots.items()):
-            if (
-                snapshot.db_instance_identifier == instance.db_instance_identifier
-                and snapshot.snapshot_type == "automated"
-            ):
-                del rds.database_snapshots[name]
+        _forget_automated_snapshots(rds, instance.db_instance_identifier)
     elif world.behaviours.leftovers:
         world.memory(Backups, region)[instance.dbi_resource_id] = {
             "DBInstanceArn": instance.arn,
@@ -138,6 +133,12 @@ def _start_backups(world: World, region: str, instance: Any) -> None:
             "TagList": list(instance.tags),
             "DBInstanceAutomatedBackupsArn": instance.arn.replace(":db:", ":auto-backup:ab-"),
         }
+
+
+def _forget_automated_snapshots(rds: Any, instance: str) -> None:
+    for name, each in list(rds.database_snapshots.items()):
+        if (each.db_instance_identifier, each.snapshot_type) == (instance, "automated"):
+            del rds.database_snapshots[name]
 
 
 def _check_new(world: World, call: Call) -> None:
@@ -384,10 +385,7 @@ def delete_db_instance_automated_backup(world: World, call: Call, proceed: Proce
         message = f"The automated backup {wanted} is in use by a DB instance."
         raise AwsError("InvalidDBInstanceAutomatedBackupState", message, 400)
     rds = world.backend("rds", call.region)
-    name = backups[wanted]["DBInstanceIdentifier"]
-    for snapshot in list(rds.database_snapshots.values()):
-        if snapshot.db_instance_identifier == name and snapshot.snapshot_type == "automated":
-            rds.database_snapshots.pop(snapshot.db_snapshot_identifier, None)
+    _forget_automated_snapshots(rds, backups[wanted]["DBInstanceIdentifier"])
     return {"DBInstanceAutomatedBackup": {**backups.pop(wanted), "Status": "deleting"}}
 
 
