@@ -37,16 +37,8 @@ class CertificateAuthority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Rehearsal Root CA")])
         self._lock = threading.Lock()
         self._contexts: dict[str, ssl.SSLContext] = {}
-        own_id = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
-        self._issuer_id = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_id)
-        usage = _key_usage(sign_certificates=True)
-        builder = (
-            _builder(self._name, self._name, self._key.public_key())
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(usage, critical=True)
-            .add_extension(own_id, critical=False)
-        )
-        certificate = builder.sign(self._key, hashes.SHA256())
+        own = _builder(self._name, self._name, self._key.public_key(), ca=True)
+        certificate = own.sign(self._key, hashes.SHA256())
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)
         """The root certificate, PEM."""
 
@@ -73,16 +65,13 @@ class CertificateAuthority:
     def _make_context(self, name: str) -> ssl.SSLContext:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-        own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         server_auth = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         builder = (
-            _builder(subject, self._name, key.public_key())
+            _builder(subject, self._name, key.public_key(), ca=False)
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(sign_certificates=False), critical=True)
             .add_extension(server_auth, critical=False)
-            .add_extension(self._issuer_id, critical=False)
-            .add_extension(own_id, critical=False)
+            .add_extension(issuer_id, critical=False)
         )
         certificate = builder.sign(self._key, hashes.SHA256())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -105,9 +94,20 @@ def trust_in_folder(folder: Path, authority: CertificateAuthority) -> None:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, ca: bool
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
+    usage = x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -116,20 +116,9 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + _VALID)
-    )
-
-
-def _key_usage(*, sign_certificates: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not sign_certificates,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=sign_certificates,
-        crl_sign=sign_certificates,
-        encipher_only=False,
-        decipher_only=False,
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=0 if ca else None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 
 
