@@ -15,6 +15,15 @@ from provision.rehearsal.data_plane.proxy.wire import ServerError
 
 # What SQLite says, and MySQL's error, state and words; {0} is the first group.
 _ERRORS: tuple[tuple[str, int, str, str], ...] = (
+    (r"UNIQUE constraint failed: (\S+?),?(?:\s|$)", 1062, "23000", "Duplicate entry for key '{0}'"),
+    (
+        r"FOREIGN KEY constraint failed",
+        1452,
+        "23000",
+        "Cannot add or update a child row: a foreign key constraint fails",
+    ),
+    (r"CHECK constraint failed: (.*)", 3819, "HY000", "Check constraint '{0}' is violated."),
+    (r"datatype mismatch", 1366, "HY000", "Incorrect integer value for column at row 1"),
     (r"no such column: (\S+)", 1054, "42S22", "Unknown column '{0}' in 'field list'"),
     (r"has no column named (\S+)", 1054, "42S22", "Unknown column '{0}' in 'field list'"),
     (r"ambiguous column name: (\S+)", 1052, "23000", "Column '{0}' in field list is ambiguous"),
@@ -32,35 +41,25 @@ _ERRORS: tuple[tuple[str, int, str, str], ...] = (
     (r"misuse of aggregate", 1111, "HY000", "Invalid use of group function"),
     (r"locked", 1205, "HY000", "Lock wait timeout exceeded; try restarting transaction"),
 )
-_CONSTRAINTS: tuple[tuple[str, int, str, str], ...] = (
-    (r"UNIQUE constraint failed: (\S+?),?(?:\s|$)", 1062, "23000", "Duplicate entry for key '{0}'"),
-    (
-        r"FOREIGN KEY constraint failed",
-        1452,
-        "23000",
-        "Cannot add or update a child row: a foreign key constraint fails",
-    ),
-    (r"CHECK constraint failed: (.*)", 3819, "HY000", "Check constraint '{0}' is violated."),
-    (r"datatype mismatch", 1366, "HY000", "Incorrect integer value for column at row 1"),
-)
 
 
 def as_mysql(error: sqlite3.Error, statement: sql.Expression | None, schema: str) -> ServerError:
     """What MySQL answers where SQLite raised `error` for `statement`."""
     text = str(error)
-    if isinstance(error, sqlite3.IntegrityError):
-        if found := re.search(r"NOT NULL constraint failed: \S+\.(\S+)", text):
-            return _null(found[1], statement)
-        return _first(_CONSTRAINTS, text) or ServerError(1105, "HY000", text)
+    if found := re.search(r"NOT NULL constraint failed: \S+\.(\S+)", text):
+        return _null(found[1], statement)
     if found := re.search(r"no such table: (?:main\.)?(\S+)", text):
         name = f"{schema}.{shown(found[1])}"
         if isinstance(statement, sql.Drop):
             return ServerError(1051, "42S02", f"Unknown table '{name}'")
         return ServerError(1146, "42S02", f"Table '{name}' doesn't exist")
-    if not isinstance(error, sqlite3.OperationalError):
-        return ServerError(1105, "HY000", text)
-    known = _first(_ERRORS, text)
-    return known or ServerError(1064, "42000", f"{text} (SQLite behind the rehearsal)")
+    for pattern, code, state, words in _ERRORS:
+        if found := re.search(pattern, text):
+            group = shown(found[1] or "") if found.re.groups else ""
+            return ServerError(code, state, words.format(group))
+    if isinstance(error, sqlite3.OperationalError):
+        return ServerError(1064, "42000", f"{text} (SQLite behind the rehearsal)")
+    return ServerError(1105, "HY000", text)
 
 
 def _null(column: str, statement: sql.Expression | None) -> ServerError:
@@ -70,11 +69,3 @@ def _null(column: str, statement: sql.Expression | None) -> ServerError:
         if column.lower() not in named:
             return ServerError(1364, "HY000", f"Field '{column}' doesn't have a default value")
     return ServerError(1048, "23000", f"Column '{column}' cannot be null")
-
-
-def _first(table: tuple[tuple[str, int, str, str], ...], text: str) -> ServerError | None:
-    for pattern, code, state, words in table:
-        if found := re.search(pattern, text):
-            group = shown(found[1] or "") if found.re.groups else ""
-            return ServerError(code, state, words.format(group))
-    return None
