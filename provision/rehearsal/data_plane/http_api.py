@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -153,10 +154,10 @@ class Gateway:
         return Match(stage, *found)
 
     def _stages_and_routes(self) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-        gateway = self._aws.client("apigatewayv2")
+        everything = partial(self._aws.everything, "apigatewayv2", ApiId=self.api_id)
         try:
-            stages = {s["StageName"]: s for s in _items(gateway.get_stages, ApiId=self.api_id)}
-            return stages, _items(gateway.get_routes, ApiId=self.api_id)
+            stages = {stage["StageName"]: stage for stage in everything("get_stages", "Items")}
+            return stages, everything("get_routes", "Items")
         except ClientError as error:
             raise GatewayError(404, error.response["Error"]["Message"]) from error
 
@@ -395,16 +396,6 @@ def _body_fields(body: bytes) -> dict[str, Any]:
         return {"body": body.decode()}
     except UnicodeDecodeError:
         return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
-
-
-def _items(call: Any, **parameters: str) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    while True:
-        answer = call(**parameters)
-        items += answer["Items"]
-        if not answer.get("NextToken"):
-            return items
-        parameters["NextToken"] = answer["NextToken"]
 
 
 class HttpApi:

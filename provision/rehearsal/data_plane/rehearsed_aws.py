@@ -240,12 +240,17 @@ class RehearsedAws:
         """Return every security group, as DescribeSecurityGroups answers it."""
         return self._list("ec2", "describe_security_groups", "SecurityGroups")
 
-    def _list(self, service: str, operation: str, kind: str) -> list[dict[str, Any]]:
-        def read() -> list[dict[str, Any]]:
-            pages = self.client(service).get_paginator(operation).paginate()
-            return [item for page in pages for item in page[kind]]
+    # Lists
 
-        return self.reads.get(operation, read)
+    def everything(
+        self, service: str, operation: str, kind: str, **parameters: str
+    ) -> list[dict[str, Any]]:
+        """Return what all pages of a list have under `kind`."""
+        pages = self.client(service).get_paginator(operation).paginate(**parameters)
+        return [item for page in pages for item in page[kind]]
+
+    def _list(self, service: str, operation: str, kind: str) -> list[dict[str, Any]]:
+        return self.reads.get(operation, lambda: self.everything(service, operation, kind))
 
 
 def _parsed_secret(answer: Mapping[str, Any]) -> ProxyCredentials:
