@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from provision.aws.account import absent, calling, code_of, pages
+from provision.aws.account import absent, calling, pages
 from provision.aws.advice import DENIED
 from provision.context import Run
 from provision.errors import AwsCallError
@@ -51,29 +49,25 @@ Find = Callable[[Seen], Iterator[tuple[str, str]]]
 
 
 def listed(resource: Resource, find: Find, existing: Seen) -> list[Companion]:
-    """Return what `find` yields of one resource, or that it cannot be listed."""
+    """Return what `find` yields of one resource, and last that it cannot be listed, if so.
+
+    Nothing of ours depends on the list: a caller may be denied it, and an emulator may not know it.
+    """
     found: list[Companion] = []
     try:
         with calling(resource.step), absent(*GONE):
-            for what, keep in found_or_denied(find, existing):
+            for what, keep in find(existing):
                 found.append(Companion(resource.step, what, keep))
-    except AwsCallError as error:  # an emulator, say: nothing of ours depends on this list
-        what = f"perhaps something of somebody's, which cannot be listed: {error.message}"
-        found.append(Companion(resource.step, what, "Look at it before you go on."))
+    except AwsCallError as error:
+        perhaps = "perhaps something of somebody's"
+        if error.answer.code in DENIED:
+            what = f"{perhaps}: {error.answer.operation} was denied"
+            keep = "`python -m provision policy` prints what looking takes."
+        else:
+            what = f"{perhaps}, which cannot be listed: {error.message}"
+            keep = "Look at it before you go on."
+        found.append(Companion(resource.step, what, keep))
     return found
-
-
-def found_or_denied(find: Find, existing: Seen) -> Iterator[tuple[str, str]]:
-    """Yield what is found; a denied list as such."""
-    try:
-        yield from find(existing)
-    except ClientError as error:
-        if code_of(error) not in DENIED:
-            raise
-        yield (
-            f"perhaps something of somebody's: {error.operation_name} was denied",
-            "`python -m provision policy` prints what looking takes.",
-        )
 
 
 def finders(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[tuple[Resource, Find]]:

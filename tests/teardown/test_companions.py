@@ -79,16 +79,41 @@ def test_a_persons_things_are_named_with_how_to_keep_them(built: Built) -> None:
     assert all(found.values())
 
 
-def test_a_list_that_is_denied_is_said_and_looked_for_only_before_a_delete(built: Built) -> None:
+UNLISTED = {
+    "AccessDeniedException": (
+        "perhaps something of somebody's: ListAliases was denied",
+        "`python -m provision policy` prints what looking takes.",
+    ),
+    "InvalidRequestContentException": (
+        "perhaps something of somebody's, which cannot be listed: {step}: ListAliases answered "
+        "InvalidRequestContentException: no",
+        "Look at it before you go on.",
+    ),
+}
+
+
+@pytest.mark.parametrize("code", UNLISTED)
+def test_a_list_that_aws_refuses_is_said_beside_what_others_say(built: Built, code: str) -> None:
+    role, (what, keep) = f"{NAME}-api-{REGION}", UNLISTED[code]
+    built.account.iam.put_role_policy(RoleName=role, PolicyName="extra", PolicyDocument=EVERYTHING)
     built.remote.set_overrides(
-        Override("lambda:ListAliases", code="AccessDeniedException", message="no", status=403)
+        Override("lambda:ListAliases", code=code, message="no", status=400),
     )
-    before = len(built.remote.journal())
     try:
-        assert built.commands.up().code == 0
-        assert "ListAliases" not in [e.operation for e in built.remote.journal()[before:]]
+        built.remote.advance(3600)
         found = going_along(plan_of(built))
     finally:
         built.remote.set_overrides()
-    said = "perhaps something of somebody's: ListAliases was denied"
-    assert set(found) == {("function-iam", said), ("function-password", said)}
+        built.account.iam.delete_role_policy(RoleName=role, PolicyName="extra")
+        built.remote.advance(3600)
+    refused = {
+        (step, what.format(step=step)): keep for step in ("function-iam", "function-password")
+    }
+    assert found.items() >= refused.items()
+    assert {step for step, _ in found} == {"function-iam", "function-password", "role-api"}
+
+
+def test_things_of_others_are_looked_for_only_before_a_delete(built: Built) -> None:
+    before = len(built.remote.journal())
+    assert built.commands.up().code == 0
+    assert "ListAliases" not in [e.operation for e in built.remote.journal()[before:]]
