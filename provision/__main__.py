@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NoReturn
 
-from provision.cli.clean_environ import start_clean
 from provision.cli.process import be_a_process, execute
 from provision.commands.command_line import prepare
 
@@ -18,8 +16,6 @@ def main() -> int:
 
 def script() -> NoReturn:
     """Be the `provision` command."""
-    if "--dry-run" in sys.argv[1:]:
-        start_clean()
     be_a_process(main)
 
 

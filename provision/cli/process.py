@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from provision.cli.clean_environ import start_clean
 from provision.cli.memory import one_heap, stop_collecting
 from provision.cli.options import Options, Stop
 from provision.cli.parser import json_asked_for
@@ -169,6 +170,8 @@ def be_a_process(main: Callable[[], int]) -> NoReturn:
     No garbage is collected before the command asks for it (memory.py), and the interpreter is not
     torn down: both would take longer than the work of a second `up`.
     """
+    if "--dry-run" in sys.argv[1:]:
+        start_clean()
     one_heap()
     stop_collecting()
     make_usable()
@@ -179,34 +182,31 @@ def be_a_process(main: Callable[[], int]) -> NoReturn:
     os._exit(finish(code))
 
 
-class stopping_on_signals:  # noqa: N801 - used as a statement: `with stopping_on_signals(...)`
-    """Ctrl-C or SIGTERM stops the run in good order; a second Ctrl-C stops it at once.
+@contextlib.contextmanager
+def stopping_on_signals(stop: Stop, output: Display) -> Iterator[None]:
+    """Let Ctrl-C or SIGTERM stop the block in good order; a second Ctrl-C stops it at once.
 
     The state file is true either way: it is replaced as a whole, before and after each call.
     """
 
-    def __init__(self, stop: Stop, output: Display) -> None:
-        self._stop = stop
-        self._output = output
-        self._before: dict[int, object] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-
-    def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._stop.is_set() and number == signal.SIGINT:
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
             os._exit(INTERRUPTED)
-        self._stop.set()
-        if self._stop.expected:
+        stop.set()
+        if stop.expected:
             return
+        words = (
+            "stopping: nothing new is started, calls under way are recorded; "
+            "Ctrl-C again stops at once"
+        )
         # Shown from a thread: the main thread may hold the output's lock at this very moment.
-        threading.Thread(
-            target=self._output.note,
-            args=("stopping: nothing new is started, calls under way are recorded; "
-                  "Ctrl-C again stops at once",),
-        ).start()  # fmt: skip
+        threading.Thread(target=output.note, args=(words,)).start()
+
+    before: dict[signal.Signals, Any] = {}
+    try:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            before[each] = signal.signal(each, handle)
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

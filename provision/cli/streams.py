@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 
@@ -24,24 +25,21 @@ class Steady:
 
     def write(self, text: str) -> int:
         """Write, unless it has failed before."""
-        if self.error is None:
-            try:
-                self._stream.write(text)
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                self.error = error
+        self._unless_failed(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
         """Flush, unless it has failed before."""
-        if self.error is None:
-            try:
-                self._stream.flush()
-            except BrokenPipeError:
-                raise
-            except OSError as error:
-                self.error = error
+        self._unless_failed(self._stream.flush)
+
+    def _unless_failed(self, do: Callable[[], object]) -> None:
+        try:
+            if self.error is None:
+                do()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.error = error
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -36,12 +36,7 @@ def installed(package: str) -> str:
 class ShowVersion(argparse.Action):
     """`--version`: prints what a bug report needs, and ends."""
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        *_: Any,
-        **__: Any,
-    ) -> None:
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
         python = f"Python {platform.python_version()}"
         print(f"{NAME} {version()} (boto3 {installed('boto3')}, {python})")
         parser.exit()

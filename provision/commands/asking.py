@@ -27,11 +27,6 @@ def ask(question: str, word: str, *, stop: threading.Event, otherwise: str) -> N
     while not select.select([sys.stdin], [], [], STOP_SECONDS)[0]:
         if stop.is_set():
             print(file=sys.stderr)
-            raise interrupted_before(otherwise)
+            raise Interrupted(f"interrupted: {otherwise}")
     if sys.stdin.readline().strip() != word:
         raise Declined(f"cancelled: {otherwise}")
-
-
-def interrupted_before(otherwise: str) -> Interrupted:
-    """Return the error of a command that was interrupted before it changed anything."""
-    return Interrupted(f"interrupted: {otherwise}")

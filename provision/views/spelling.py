@@ -23,28 +23,16 @@ def lead_to_rehearsal(yes: bool) -> None:
 
 
 def program(name: str) -> str:
-    """Return how `provision` or `teardown` is started here."""
-    return name if as_script() else f"python -m {name}"
-
-
-def as_script() -> bool:
-    """Return whether this process was started by one of the console scripts."""
-    return bool(sys.argv) and PurePath(sys.argv[0]).stem in SCRIPTS and not in_module(sys.argv[0])
-
-
-def in_module(path: str) -> bool:
-    """Return whether it was `python -m`, which puts the path of a module there."""
-    return path.endswith(".py") or path in ("-m", "-c")
+    """Return how `provision` or `teardown` is started here: as this process was."""
+    path = PurePath(sys.argv[0] if sys.argv else "")
+    # `python -m` puts the path of a module there.
+    as_script = path.stem in SCRIPTS and path.suffix != ".py"
+    return name if as_script else f"python -m {name}"
 
 
 def spelled(text: str) -> str:
     """Return a text with our commands in it as they have to be typed here."""
     if "python -m " not in text:
         return text
-    return COMMAND.sub(lambda found: as_typed(found[1], found[2] or ""), text)
-
-
-def as_typed(name: str, space: str) -> str:
-    """Return the beginning of a command."""
     flag = " --rehearsal" if _rehearsal else ""
-    return f"{program(name)}{flag}{space}"
+    return COMMAND.sub(lambda found: f"{program(found[1])}{flag}{found[2] or ''}", text)
