@@ -24,7 +24,8 @@ from botocore.client import BaseClient
 
 from provision.rehearsal.aws import behaviours
 from provision.verify.field.public import SERVICES, known_members, public
-from provision.verify.field.rehearsed import FILE, rehearsed, summary
+from provision.verify.field.rehearsed import FILE, rehearsed
+from tests.field.added_up import summary
 from tests.field.lives import CHANGE, life
 
 SEEDS = 14
