@@ -16,7 +16,7 @@ from provision.errors import CheckFailed
 from provision.resources.base import ManagedResource
 from provision.state.location import S3Location
 from provision.verify.doctor.chain import chain_findings
-from provision.verify.doctor.finding import Finding, Grade, bad_ones, in_words, next_steps
+from provision.verify.doctor.finding import Finding, Grade, in_words, next_steps, of_grade
 from provision.verify.doctor.preflight import account_findings, costly, credentials, names, pools
 from provision.views.style import Meaning, signed
 from provision.views.words import some_fail
@@ -45,7 +45,7 @@ def doctor(options: Options, output: Display) -> Summary:
         chain = chain_findings(run, plan) if ours(run, plan) else []
         show(output, "account", "the account and the region:", account)
         show(output, "link", "the chain, as AWS has it:", chain)
-        if failed := bad_ones([*account, *chain]):
+        if failed := of_grade(Grade.BAD, [*account, *chain]):
             raise CheckFailed(
                 in_words(failed),
                 next_step=next_steps(failed),

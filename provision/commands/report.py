@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provision.aws.observation.document import Run
 from provision.cli.options import Options, state_location
+from provision.cli.output_file import write_text
 from provision.cli.version import installed, version
 from provision.engine.events import Display, Summary
 from provision.errors import StateError, UsageError
@@ -60,7 +61,7 @@ def report(
             )
         runs = [public(run) for run in recorded]
         if out is not None:
-            write(out, files.written(recorded, version(), installed("botocore")))
+            write_text("--out", out, files.written(recorded, version(), installed("botocore")))
             notes.append(f"written: {out}. {MASKED}.")
     found = [differences(run) for run in runs]
     show_runs(output, runs, found)
@@ -71,18 +72,6 @@ def report(
     return Summary(
         "report", ok=True, verdict=verdict(runs, found), next_commands=after(out, compare)
     )
-
-
-def write(path: Path, text: str) -> None:
-    """Write the file. Raises UsageError."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise UsageError(
-            f"--out {path}: cannot be written: {why}",
-            next_step="Name a file in a folder that is there and can be written to.",
-        ) from error
 
 
 # --- what is shown --------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from provision.aws.account import Aws, make_session
 from provision.cli.options import Options, state_location
-from provision.commands.timeline_page import from_aws, glance, write
+from provision.cli.output_file import write_text
+from provision.commands.timeline_page import from_aws, glance
 from provision.config import Config
+from provision.context import account_of
 from provision.engine.events import Display, Summary
 from provision.environment import environment
 from provision.errors import StateError, UsageError
@@ -62,25 +63,23 @@ def timeline(
     about = f"{settings.name}: account {state.account}, {state.region}"
     source_words = f"Ids and states {source}. Names, addresses and rules as config.toml has them."
     facts = glance(config, state, template, expires)
-    write(html, page(about, source_words, run, template, things, facts))
+    write_text("--html", html, page(about, source_words, run, template, things, facts))
     output.record("page", path=str(html))
     return Summary("timeline", ok=True, notes=(f"written: {html}",))
 
 
 def kept(options: Options, config: Config) -> State:
     """Return the state, of whichever account. Raises StateError, or what S3 refuses."""
-    name, region = config.environment.name, config.environment.region
     at = state_location(options, config)
     with contextlib.ExitStack() as stack:
         store: Store
         if isinstance(at, Path):
             store = LocalStore(at)
         else:
-            session = make_session(options.profile, region)
-            aws = Aws(session, environment=name, call_log=options.call_log)
-            stack.enter_context(contextlib.closing(aws))
+            aws = stack.enter_context(contextlib.closing(account_of(options, config, at)))
             store = store_at(at, aws, config.state.lock_lease_seconds)
-        return State.load(store, environment=name, region=region, writes=False)
+        settings = config.environment
+        return State.load(store, environment=settings.name, region=settings.region, writes=False)
 
 
 def chosen(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from provision.cli.options import Options
 from provision.commands.lifetimes import lifetime_words
@@ -14,7 +13,6 @@ from provision.context import opened
 from provision.engine.events import Display
 from provision.engine.history import LoginRecord, last_check
 from provision.engine.plan import compare
-from provision.errors import UsageError
 from provision.pricing.table import dollars, estimate, note_of, spent
 from provision.resources.base import Resource
 from provision.resources.expiry import moment_of
@@ -112,14 +110,3 @@ def thing_of(
         return Thing(resource, "", each.condition)
     console = page_of(resource, each.identity, region)
     return Thing(resource, each.identity, each.condition, each.status, console)
-
-
-def write(path: Path, text: str) -> None:
-    """Write the page. Raises UsageError."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"--html {path}: cannot be written: {error.strerror}",
-            next_step="Name a file in an existing, writable folder.",
-        ) from error

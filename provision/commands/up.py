@@ -92,10 +92,10 @@ def examine(run: Run, plan: Plan, *, strict: bool) -> None:
     if plan.of(layer).action is not Action.NONE:
         layer.package.ensure()  # what cannot be built is known before anything is made
     if plan.to_do:
-        from provision.verify.doctor.finding import warnings
+        from provision.verify.doctor.finding import Grade, of_grade
         from provision.verify.doctor.preflight import POOLS, preflight
 
-        for each in warnings(preflight(run, plan, strict=strict)):
+        for each in of_grade(Grade.WARNING, preflight(run, plan, strict=strict)):
             if each.what == POOLS and run.poll_policy.speed > 1 and not run.output.verbose:
                 continue  # a rehearsal's database takes any number of connections
             what_next = f" -> {each.next_step}" if each.next_step else ""

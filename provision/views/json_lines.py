@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from provision.engine.plan import Plan
     from provision.resources.base import Resource
 
+COUNTS = ("created", "adopted", "updated", "unchanged", "deleted")
+
 
 class JsonLines(Display):
     """Events for programs. The last line is the summary."""
@@ -75,11 +77,7 @@ class JsonLines(Display):
         self.record(
             "summary",
             ok=summary.ok,
-            created=summary.created,
-            adopted=summary.adopted,
-            updated=summary.updated,
-            unchanged=summary.unchanged,
-            deleted=summary.deleted,
+            **{name: getattr(summary, name) for name in COUNTS},
             seconds=round(summary.seconds, 3),
             url=summary.url,
             error=summary.error.as_dict() if summary.error else None,

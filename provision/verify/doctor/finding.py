@@ -46,14 +46,9 @@ def bad(what: str, reason: str, next_step: str) -> Finding:
     return Finding(what, Grade.BAD, reason, next_step)
 
 
-def bad_ones(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that are bad."""
-    return [each for each in findings if each.verdict is Grade.BAD]
-
-
-def warnings(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings that may be in the way."""
-    return [each for each in findings if each.verdict is Grade.WARNING]
+def of_grade(grade: Grade, findings: Sequence[Finding]) -> list[Finding]:
+    """Return the findings of a grade."""
+    return [each for each in findings if each.verdict is grade]
 
 
 def in_words(findings: Sequence[Finding]) -> str:

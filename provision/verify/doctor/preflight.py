@@ -25,10 +25,10 @@ from provision.verify.doctor.finding import (
     Finding,
     Grade,
     bad,
-    bad_ones,
     good,
     in_words,
     next_steps,
+    of_grade,
     warning,
 )
 
@@ -65,7 +65,7 @@ def preflight(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
         return [replace(each, verdict=Grade.WARNING) if each.verdict is Grade.BAD else each
                 for each in findings]  # fmt: skip
     findings = account_findings(run, plan)
-    if hopeless := bad_ones(findings):
+    if hopeless := of_grade(Grade.BAD, findings):
         raise ProvisionError(
             "this cannot succeed, so nothing was created:\n" + in_words(hopeless),
             next_step=next_steps(hopeless),
