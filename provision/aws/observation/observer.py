@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ MOST_THINGS = 500  # of an account that somebody else fills: the rest is not fol
 MOST_MESSAGES = 200
 
 Listing = tuple[str, str]  # the call, and what it asked for
+ThingKey = tuple[str, tuple[str, ...]]  # the kind, and what tells a thing from others of it
 
 
 # Plain classes: making dataclasses costs more than all that a second `up` observes.
@@ -80,15 +82,16 @@ class Observer:
 
     def __init__(self, speed: float = 1.0) -> None:
         self.speed = speed
-        self.calls: dict[str, dict[str, int]] = {}  # call -> code ("" = answered) -> how many
+        # How many answers of each call had which code ("" = accepted).
+        self.calls: dict[str, Counter[str]] = defaultdict(Counter)
         self.accepted: dict[str, list[float]] = {}  # call that changes something -> first, last
         self.refusals: dict[tuple[str, str, str], Refusals] = {}
-        self.things: dict[tuple[str, tuple[str, ...]], Followed] = {}
-        self.orders: dict[tuple[str, str, str], int] = {}
+        self.things: dict[ThingKey, Followed] = {}
+        self.orders: Counter[tuple[str, str, str]] = Counter()
         self.members: dict[tuple[str, str], set[str]] = {}
         self._open: dict[str, list[Refusals]] = {}  # refusals of a call that is not accepted yet
-        self._listed: dict[Listing, set[tuple[str, tuple[str, ...]]]] = {}
-        self._pages: dict[tuple[int, Listing], set[tuple[str, tuple[str, ...]]]] = {}
+        self._listed: dict[Listing, set[ThingKey]] = {}
+        self._pages: dict[tuple[int, Listing], set[ThingKey]] = {}
         self._zero = time.monotonic()
         self.lock = threading.Lock()
 
@@ -138,8 +141,7 @@ class Observer:
         error = answer.get("Error")
         code = str(error.get("Code") or "?") if isinstance(error, Mapping) and error else ""
         with self.lock:
-            counts = self.calls.setdefault(call, {})
-            counts[code] = counts.get(code, 0) + 1
+            self.calls[call][code] += 1
             if code:
                 self._refused(call, code, str(answer["Error"].get("Message") or ""), asked, now)
                 return
@@ -179,11 +181,7 @@ class Observer:
         if related := RELATED.get(call):
             for thing in self.things.values():
                 if thing.kind.name == related:
-                    self._order(call, related, thing.status)
-
-    def _order(self, call: str, kind: str, status: str) -> None:
-        key = (call, kind, status)
-        self.orders[key] = self.orders.get(key, 0) + 1
+                    self.orders[call, related, thing.status] += 1
 
     # --- things -----------------------------------------------------------------------------------
 
@@ -219,7 +217,7 @@ class Observer:
     def _see(self, call: str, thing: Followed, status: str, now: float, began: float) -> None:
         if not is_read(call):
             before = thing.status or (NEW if "Create" in call else "")
-            self._order(call, thing.kind.name, before)
+            self.orders[call, thing.kind.name, before] += 1
             thing.episodes.append(Episode(call, now))
             thing.looked = now
         elif not thing.episodes:
@@ -242,7 +240,7 @@ class Observer:
         listing: Listing,
         answer: Mapping[str, Any],
         asked: Mapping[str, Any],
-        found: set[tuple[str, tuple[str, ...]]],
+        found: set[ThingKey],
         now: float,
     ) -> None:
         """Add a page up; with the last one, what was listed before and is no more is gone."""
@@ -255,9 +253,7 @@ class Observer:
             return
         self._complete(listing, found, now)
 
-    def _complete(
-        self, listing: Listing, found: set[tuple[str, tuple[str, ...]]], now: float
-    ) -> None:
+    def _complete(self, listing: Listing, found: set[ThingKey], now: float) -> None:
         for key in self._listed.get(listing, set()) - found:
             if (thing := self.things.get(key)) and thing.status != GONE:
                 self._note(thing, GONE, now)
