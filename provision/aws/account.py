@@ -451,7 +451,9 @@ def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionErr
 
 
 def pages(client: Any, operation: str, key: str, **params: Any) -> list[dict[str, Any]]:
-    """Return all items of a paged list call, every page of it."""
+    """Return all items of a list call, every page of it; some lists come in no pages."""
+    if not client.can_paginate(operation):
+        return list(getattr(client, operation)(**params).get(key, ()))
     result = client.get_paginator(operation).paginate(**params).build_full_result()
     return list(result.get(key, ()))
 

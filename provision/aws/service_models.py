@@ -59,10 +59,9 @@ class Files(JSONFileLoader):
 
     def load_file(self, file_path: str) -> Any:
         """Return what the file of this path without its suffix holds, or None without a file."""
-        with contextlib.suppress(FileNotFoundError):
-            return _read(Path(f"{file_path}.json"))
-        with contextlib.suppress(FileNotFoundError):
-            return _read(Path(f"{file_path}.json.gz"))
+        for suffix in (".json", ".json.gz"):
+            with contextlib.suppress(FileNotFoundError):
+                return _read(Path(file_path + suffix))
         return None
 
 

@@ -305,14 +305,11 @@ class Route(ManagedResource):
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent(NOT_FOUND):
-            routes = aws.listed("apigatewayv2", "get_routes", "Items", ApiId=self.api_id)
-            for route in routes:
+            for route in aws.listed("apigatewayv2", "get_routes", "Items", ApiId=self.api_id):
                 if route["RouteKey"] == self.route_key:
-                    target = route.get("Target")
-                    kind = route.get("AuthorizationType", "NONE")
-                    return Seen(
-                        {"id": route["RouteId"]}, {"Target": target, "AuthorizationType": kind}
-                    )
+                    target, kind = route.get("Target"), route.get("AuthorizationType", "NONE")
+                    compared = {"Target": target, "AuthorizationType": kind}
+                    return Seen({"id": route["RouteId"]}, compared)
         return None
 
     def properties(self) -> dict[str, Any]:

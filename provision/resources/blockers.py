@@ -7,7 +7,7 @@ is said. Follows the Amazon VPC User Guide, "Delete your VPC".
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -151,7 +151,7 @@ def listed(aws: Aws, kind: Kind, vpc: str) -> list[Blocker]:
     try:
         for name in kind.filters or ("",):
             filters = {kind.parameter: [{"Name": name, "Values": [vpc]}]} if name else {}
-            items += everything(aws.ec2, kind, filters)
+            items += pages(aws.ec2, kind.operation, kind.key, **filters)
     except ClientError as error:
         if code_of(error) not in DENIED:
             raise
@@ -166,15 +166,6 @@ def listed(aws: Aws, kind: Kind, vpc: str) -> list[Blocker]:
         for item in items
         if kind.holds(item, vpc)
     ]
-
-
-def everything(client: Any, kind: Kind, parameters: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    """Return all that EC2 lists of a kind; some of its lists come in no pages."""
-    if client.can_paginate(kind.operation):
-        return pages(client, kind.operation, kind.key, **parameters)
-    answer = getattr(client, kind.operation)(**parameters)
-    found: list[dict[str, Any]] = answer.get(kind.key, [])
-    return found
 
 
 def owner(item: Mapping[str, Any]) -> str:

@@ -83,7 +83,11 @@ class Ec2Resource(ManagedResource):
         filters = [{"Name": f"tag:{ENVIRONMENT}", "Values": [aws.environment]}]
         operation, key = xform_name(f"Describe{self.noun}s"), f"{self.noun}s"
         listed = aws.listed("ec2", operation, key, Filters=filters)
-        tagged = [each for each in listed if self.in_place(each) and self.carries_step(each)]
+        tagged = [
+            each
+            for each in listed
+            if self.in_place(each) and tag_map(each.get("Tags")).get(STEP) == self.step
+        ]
         found = [each for each in tagged if each[self.id_key] == known.get("id")]
         if not found and known.get("id"):
             with absent(*self.missing):
@@ -99,10 +103,6 @@ class Ec2Resource(ManagedResource):
             rivals=tuple(each[self.id_key] for each in tagged if each is not item),
             status=item["State"] if self.ready else "",
         )
-
-    def carries_step(self, item: Mapping[str, Any]) -> bool:
-        """Return whether it carries the tag of our step."""
-        return tag_map(item.get("Tags")).get(STEP) == self.step
 
     def in_place(self, item: Mapping[str, Any]) -> bool:
         """Return whether it is within our VPC, where its kind lies in one."""
@@ -365,9 +365,9 @@ class SecurityGroupRules(ManagedResource):
         with absent(*SecurityGroup.missing):
             rules = self.rules(aws)
             ours = {
-                each["SecurityGroupRuleId"]: tag_map(each["Tags"]).get(EXPIRES)
+                each["SecurityGroupRuleId"]: tags.get(EXPIRES)
                 for each in rules
-                if self.made_here(aws, each)
+                if (tags := tag_map(each.get("Tags"))).get(ENVIRONMENT) == aws.environment
             }
             if ours:
                 return Seen({"group_id": self.group_id}, {**described_rules(rules), OURS: ours})
@@ -413,10 +413,6 @@ class SecurityGroupRules(ManagedResource):
         listed = aws.listed("ec2", operation, key, Filters=filters)
         alone = groups == [self.group_id]
         return [each for each in listed if alone or each["GroupId"] == self.group_id]
-
-    def made_here(self, aws: Aws, rule: Mapping[str, Any]) -> bool:
-        """Return whether a rule carries this environment's tag."""
-        return tag_map(rule.get("Tags")).get("provision:environment") == aws.environment
 
     def put_right(self, aws: Aws) -> None:
         """Authorize what is missing, then revoke what is not wanted."""

@@ -51,6 +51,9 @@ class FakeRds:
     def describe_account_attributes(self) -> Any:
         return self.answer("describe_account_attributes")
 
+    def can_paginate(self, _operation: str) -> bool:
+        return True
+
     def get_paginator(self, operation: str) -> Any:
         result = SimpleNamespace(build_full_result=lambda: self.answer(operation))
         return SimpleNamespace(paginate=lambda **_: result)
