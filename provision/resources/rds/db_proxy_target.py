@@ -43,6 +43,8 @@ class DBProxyTarget(ManagedResource):
         "UNREACHABLE": 5 * MINUTE,
         "CONNECTION_FAILED": 5 * MINUTE,
     }
+    # Reason codes that do not pass.
+    HOPELESS: ClassVar[frozenset[str]] = frozenset({"INVALID_REPLICATION_STATE", "PROMOTED"})
     within = "proxy_name"
     find_by = ("proxy_name", "instance_identifier")
     non_blocking = frozenset({"instance_identifier"})
@@ -61,8 +63,6 @@ class DBProxyTarget(ManagedResource):
         yield Statement(deregister, (arn("rds", f"db:{self.instance_identifier}"),))
         yield Statement(deregister, (arn("rds", "db-proxy:prx-*"),), IS_OURS)
 
-    HOPELESS: ClassVar[frozenset[str]] = frozenset({"INVALID_REPLICATION_STATE", "PROMOTED"})
-
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
         with absent("DBProxyNotFoundFault", "DBProxyTargetGroupNotFoundFault"):
             try:
@@ -73,7 +73,7 @@ class DBProxyTarget(ManagedResource):
             except ClientError as error:
                 if code_of(error) != "InvalidDBProxyStateFault":
                     raise
-                return self.untold(known)
+                return self.while_proxy_busy(known)
             wanted = self.instance_identifier.lower()
             target = next((t for t in targets if t["RdsResourceId"].lower() == wanted), None)
             if target and target.get("TargetHealth", {}).get("State") in self.ready:
@@ -97,8 +97,8 @@ class DBProxyTarget(ManagedResource):
                 return replace(seen, reason_code="", reason=reason)
         return seen
 
-    def untold(self, known: Mapping[str, str]) -> Seen | None:
-        """Return what we know while RDS makes or changes the proxy, and tells no targets."""
+    def while_proxy_busy(self, known: Mapping[str, str]) -> Seen | None:
+        """Return what is known while RDS creates or changes the proxy, and lists no targets."""
         if not known.get("target"):
             return None
         return Seen({"target": known["target"]}, status="PROXY_BUSY", reason="the proxy is busy")
