@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from hypothesis import settings
 from provision.rehearsal import Remote, environ
 from tests.support.account import Account
 from tests.support.built import Built, commands_at
-from tests.support.commands import ROOT, Commands
+from tests.support.commands import ROOT, Commands, measured
 from tests.support.names import REGION
 from tests.support.servers import Silence, rehearsal_server
 
@@ -58,6 +59,19 @@ def models_read_once() -> Iterator[None]:
     read = functools.cache(JSONFileLoader().load_file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(JSONFileLoader, "load_file", staticmethod(read))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def threads_can_begin() -> Iterator[None]:
+    """Where the coverage is measured, install no audit hooks.
+
+    Each thread asks to be traced when it begins, which is an audit event. While a hook in Python
+    handles that of one thread, Python 3.11 refuses it to all others: these would die.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if measured():
+            patch.setattr(sys, "addaudithook", lambda hook: None)
         yield
 
 

@@ -40,7 +40,7 @@ def watch_sending() -> None:
             _hooked = True
 
 
-def _audit(event: str, details: Any) -> None:
+def _audit(event: str, details: Any) -> None:  # pragma: no cover - Python traces no audit hooks
     if event != SENDING:
         return
     check: Check | None = getattr(_armed, "check", None)

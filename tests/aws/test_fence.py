@@ -16,7 +16,10 @@ from provision.aws import fence
 from provision.aws.account import Aws, calling, make_session
 from provision.errors import LeaseLost
 from provision.rehearsal import Fault, Remote
+from tests.support.commands import measured
 from tests.support.names import REGION
+
+HOOKED = pytest.mark.skipif(bool(measured()), reason="while it is measured, no hook is installed")
 
 
 @pytest.fixture
@@ -74,6 +77,7 @@ def test_a_lock_that_is_lost_between_two_attempts_stops_the_second(
     assert sum(call.operation == "CreateVpc" for call in rehearsal.journal()) == 1
 
 
+@HOOKED
 def test_a_lock_that_is_lost_while_the_connection_is_made_sends_nothing(
     aws: Aws, rehearsal: Remote
 ) -> None:
@@ -100,6 +104,7 @@ def test_a_lock_that_is_lost_while_the_connection_is_made_sends_nothing(
     assert rehearsal.journal() == []
 
 
+@HOOKED
 def test_other_requests_of_a_thread_are_not_checked(aws: Aws, rehearsal: Remote) -> None:
     fence.watch_sending()
     aws.fence = check = Check()

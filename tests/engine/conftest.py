@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.things import World
+from tests.support.things import EngineWorld
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path / "state.json")
+def world(tmp_path: Path) -> Iterator[EngineWorld]:
+    made = EngineWorld(tmp_path / "state.json")
     yield made
     threads = [each.name for each in threading.enumerate() if each.name.startswith("ThreadPool")]
     assert threads == []  # nobody waits any more

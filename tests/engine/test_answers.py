@@ -22,7 +22,7 @@ from provision.errors import (
 from provision.resources.base import Change, Seen
 from provision.resources.blockers import Blocker
 from provision.state.document import CREATING, READY
-from tests.support.things import Thing, World
+from tests.support.things import EngineWorld, Thing
 
 NETWORK = Thing("network")
 LOST = UnsureError("network", AwsAnswer("CreateThing", "ReadTimeoutError", "no answer"))
@@ -44,7 +44,7 @@ def first(*errors: ProvisionError) -> Callable[[], None]:
     return trouble
 
 
-def waits(world: World) -> list[tuple[str, ...]]:
+def waits(world: EngineWorld) -> list[tuple[str, ...]]:
     """What was reported while something was waited for."""
     return [each[2:] for each in world.watcher.told if each[0] == "status"]
 
@@ -71,7 +71,7 @@ class Foreign(Thing):
         return seen and replace(seen, ours=False)
 
 
-def stands(world: World, error: ProvisionError) -> Callable[[], None]:
+def stands(world: EngineWorld, error: ProvisionError) -> Callable[[], None]:
     """The error, and the thing stands there all the same."""
 
     def trouble() -> None:
@@ -82,7 +82,7 @@ def stands(world: World, error: ProvisionError) -> Callable[[], None]:
     return trouble
 
 
-def test_what_was_made_though_the_answer_was_lost_is_not_made_again(world: World) -> None:
+def test_what_was_made_though_the_answer_was_lost_is_not_made_again(world: EngineWorld) -> None:
     world.cloud.trouble["create network"] = stands(world, LOST)
     assert world.up(NETWORK).counts.created == 1
     assert world.cloud.done == []  # the second create
@@ -90,13 +90,13 @@ def test_what_was_made_though_the_answer_was_lost_is_not_made_again(world: World
     assert world.phases() == {"network": READY}
 
 
-def test_what_was_not_made_is_asked_for_again(world: World) -> None:
+def test_what_was_not_made_is_asked_for_again(world: EngineWorld) -> None:
     world.cloud.trouble["create network"] = first(LOST)
     assert world.up(NETWORK).counts.created == 1
     assert world.cloud.done == ["create network"]
 
 
-def test_when_each_answer_is_lost_the_next_run_looks_first(world: World) -> None:
+def test_when_each_answer_is_lost_the_next_run_looks_first(world: EngineWorld) -> None:
     world.cloud.trouble["create network"] = first(LOST, LOST)
     with pytest.raises(UnsureError, match="no answer"):
         world.up(NETWORK)
@@ -104,14 +104,16 @@ def test_when_each_answer_is_lost_the_next_run_looks_first(world: World) -> None
     assert world.up(NETWORK).counts.created == 1
 
 
-def test_a_name_that_our_own_has_is_no_error(world: World) -> None:
+def test_a_name_that_our_own_has_is_no_error(world: EngineWorld) -> None:
     taken = answer("CreateThing", "ThingAlreadyExists")
     world.cloud.trouble["create network"] = stands(world, taken)
     assert world.up(NETWORK).counts.created == 1
     assert ("looking", "the name is taken") in waits(world)
 
 
-def test_a_name_that_somebody_else_has_ends_the_run_and_nothing_is_recorded(world: World) -> None:
+def test_a_name_that_somebody_else_has_ends_the_run_and_nothing_is_recorded(
+    world: EngineWorld,
+) -> None:
     taken = answer("CreateThing", "ThingAlreadyExists")
     world.cloud.trouble["create network"] = stands(world, taken)
     with pytest.raises(ForeignResource, match="exists and is not this environment's"):
@@ -119,14 +121,14 @@ def test_a_name_that_somebody_else_has_ends_the_run_and_nothing_is_recorded(worl
     assert world.phases() == {}
 
 
-def test_a_name_that_is_taken_by_what_nobody_finds_is_somebody_elses(world: World) -> None:
+def test_a_name_that_is_taken_by_what_nobody_finds_is_somebody_elses(world: EngineWorld) -> None:
     world.cloud.trouble["create network"] = first(answer("CreateThing", "ResourceConflict"))
     with pytest.raises(ForeignResource):
         world.up(NETWORK)
     assert world.phases() == {}
 
 
-def test_a_create_that_aws_refuses_is_raised_and_not_recorded_as_begun(world: World) -> None:
+def test_a_create_that_aws_refuses_is_raised_and_not_recorded_as_begun(world: EngineWorld) -> None:
     world.cloud.trouble["create network"] = first(answer("CreateThing", "AccessDenied"))
     with pytest.raises(AwsCallError, match="CreateThing answered AccessDenied: no"):
         world.up(NETWORK)
@@ -146,7 +148,7 @@ class Leaving(Thing):
         return super().find(aws, known)
 
 
-def test_what_aws_is_deleting_is_waited_for_and_made_anew(world: World) -> None:
+def test_what_aws_is_deleting_is_waited_for_and_made_anew(world: EngineWorld) -> None:
     leaving = Leaving("network")
     world.up(leaving)
     world.cloud.there["network"]["status"] = "deleting"
@@ -160,7 +162,7 @@ def test_what_aws_is_deleting_is_waited_for_and_made_anew(world: World) -> None:
 LARGER = replace(NETWORK, size=2)
 
 
-def test_a_change_whose_answer_was_lost_is_looked_at(world: World) -> None:
+def test_a_change_whose_answer_was_lost_is_looked_at(world: EngineWorld) -> None:
     world.up(NETWORK)
 
     def lost() -> None:
@@ -172,7 +174,7 @@ def test_a_change_whose_answer_was_lost_is_looked_at(world: World) -> None:
     assert "update network" not in world.cloud.done  # it took effect: not sent again
 
 
-def test_a_change_that_aws_refuses_for_a_while_is_repeated(world: World) -> None:
+def test_a_change_that_aws_refuses_for_a_while_is_repeated(world: EngineWorld) -> None:
     world.up(NETWORK)
     busy = answer("ModifyDBInstance", "InvalidDBInstanceState", "is backing up")
     world.cloud.trouble["update network"] = first(busy)
@@ -182,7 +184,7 @@ def test_a_change_that_aws_refuses_for_a_while_is_repeated(world: World) -> None
     assert because.endswith("the DB instance is busy")
 
 
-def test_a_change_that_aws_refuses_for_good_ends_the_run(world: World) -> None:
+def test_a_change_that_aws_refuses_for_good_ends_the_run(world: EngineWorld) -> None:
     world.up(NETWORK)
     world.cloud.trouble["update network"] = first(answer("ModifyThing", "InvalidValue"))
     with pytest.raises(AwsCallError, match="InvalidValue"):
@@ -203,7 +205,7 @@ class Stubborn(Thing):
 
 
 def test_a_change_that_aws_does_not_show_is_asked_for_again_and_then_given_up(
-    world: World,
+    world: EngineWorld,
 ) -> None:
     world.up(Stubborn("network"))
     assert world.up(Stubborn("network", size=2)).counts.updated == 1
@@ -223,7 +225,7 @@ class Breaking(Thing):
         aws.there[self.step] |= {"status": "broken", "reason": "it did not like that"}
 
 
-def test_what_a_change_breaks_ends_the_run_and_is_not_changed_again(world: World) -> None:
+def test_what_a_change_breaks_ends_the_run_and_is_not_changed_again(world: EngineWorld) -> None:
     world.up(Breaking("network"))
     with pytest.raises(ResourceFailed, match=r"network: broken \(it did not like that\)"):
         world.up(Breaking("network", size=2))
@@ -240,7 +242,7 @@ class Slow(Thing):
         return "the size" if seen.reason == "at it" else ""
 
 
-def test_what_was_changed_has_to_look_ready_several_times_in_a_row(world: World) -> None:
+def test_what_was_changed_has_to_look_ready_several_times_in_a_row(world: EngineWorld) -> None:
     world.up(Slow("network"))
     world.watcher.told.clear()
     world.up(Slow("network", size=2))
@@ -248,7 +250,7 @@ def test_what_was_changed_has_to_look_ready_several_times_in_a_row(world: World)
     assert [reason for _, reason in waits(world)] == ["Size", sure, sure, ""]
 
 
-def test_what_aws_is_at_is_waited_for_in_its_own_words(world: World) -> None:
+def test_what_aws_is_at_is_waited_for_in_its_own_words(world: EngineWorld) -> None:
     world.up(Slow("network"))
 
     def begins() -> None:
@@ -282,7 +284,7 @@ class Guarded(Thing):
     ],
 )
 def test_a_denial_says_what_an_administrator_can_do(
-    world: World, code: str, message: str, next_step: str
+    world: EngineWorld, code: str, message: str, next_step: str
 ) -> None:
     world.up(Guarded("network"))
     for what in ("update network", "delete network"):
@@ -345,14 +347,14 @@ SOON = Blocker("an interface", lasts=False)
 IN_USE = answer("DeleteVpc", "DependencyViolation", "has dependencies")
 
 
-def test_a_delete_whose_answer_was_lost_is_looked_at(world: World) -> None:
+def test_a_delete_whose_answer_was_lost_is_looked_at(world: EngineWorld) -> None:
     world.up(NETWORK)
     world.cloud.trouble["delete network"] = first(LOST)
     assert world.down(NETWORK).counts.deleted == 1
     assert ("unsure", str(LOST)) in waits(world)
 
 
-def test_what_passes_is_waited_for_and_named(world: World) -> None:
+def test_what_passes_is_waited_for_and_named(world: EngineWorld) -> None:
     held = Held("network", by=(SOON,))
     world.up(held)
     world.cloud.trouble["delete network"] = first(IN_USE)
@@ -360,7 +362,7 @@ def test_what_passes_is_waited_for_and_named(world: World) -> None:
     assert ("in use", "DependencyViolation: has dependencies - an interface") in waits(world)
 
 
-def test_what_nobody_names_is_waited_for_by_awss_words(world: World) -> None:
+def test_what_nobody_names_is_waited_for_by_awss_words(world: EngineWorld) -> None:
     world.up(NETWORK)
     world.cloud.trouble["delete network"] = first(IN_USE)
     assert world.down(NETWORK).counts.deleted == 1
@@ -370,7 +372,7 @@ def test_what_nobody_names_is_waited_for_by_awss_words(world: World) -> None:
 
 @pytest.mark.parametrize("error", [IN_USE, answer("DeleteThing", "InUse")])
 def test_what_does_not_go_by_itself_ends_the_wait_soon_with_what_removes_it(
-    world: World, error: AwsCallError
+    world: EngineWorld, error: AwsCallError
 ) -> None:
     held = Held("network", by=(THEIRS, SOON))
     world.up(held)
@@ -384,7 +386,7 @@ def test_what_does_not_go_by_itself_ends_the_wait_soon_with_what_removes_it(
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "ThrottlingException", "InvalidState"])
-def test_a_refusal_that_does_not_pass_is_raised_at_once(world: World, code: str) -> None:
+def test_a_refusal_that_does_not_pass_is_raised_at_once(world: EngineWorld, code: str) -> None:
     held = Held("network", by=(SOON,))
     world.up(held)
     world.cloud.trouble["delete network"] = first(answer("DeleteThing", code))
@@ -400,7 +402,7 @@ class Lasting(Thing):
     lasting_id = "id"
 
 
-def remover(world: World, thing: Thing) -> Remover:
+def remover(world: EngineWorld, thing: Thing) -> Remover:
     """Who removes a thing."""
     engine = world.engine(thing)
     return Remover(
@@ -408,7 +410,7 @@ def remover(world: World, thing: Thing) -> Remover:
     )
 
 
-def test_another_thing_in_the_place_of_ours_is_not_deleted(world: World) -> None:
+def test_another_thing_in_the_place_of_ours_is_not_deleted(world: EngineWorld) -> None:
     world.up(Lasting("network"))
     assert remover(world, Lasting("network")).remove({"id": "another"}) is False
     assert "network" in world.cloud.there
@@ -416,7 +418,7 @@ def test_another_thing_in_the_place_of_ours_is_not_deleted(world: World) -> None
     assert world.cloud.there == {}
 
 
-def test_what_turns_out_to_be_somebody_elses_is_not_deleted(world: World) -> None:
+def test_what_turns_out_to_be_somebody_elses_is_not_deleted(world: EngineWorld) -> None:
     world.up(NETWORK)
     with pytest.raises(ForeignResource, match="It was not touched"):
         remover(world, Foreign("network")).remove({})

@@ -13,7 +13,7 @@ from provision.engine.plan import Action
 from provision.errors import Interrupted, ProvisionError, ResourceFailed
 from provision.resources.base import Change, Resource, Seen
 from provision.state.document import CREATING, MADE, READY
-from tests.support.things import Byproduct, Thing, World
+from tests.support.things import Byproduct, EngineWorld, Thing
 
 SECONDS = 30  # that two steps may take to meet: far more than they need
 
@@ -34,7 +34,9 @@ ALL = (NETWORK, DATABASE, PROXY, FUNCTION)
 # --- up -------------------------------------------------------------------------------------------
 
 
-def test_each_is_made_when_what_it_refers_to_is_there_and_with_its_value(world: World) -> None:
+def test_each_is_made_when_what_it_refers_to_is_there_and_with_its_value(
+    world: EngineWorld,
+) -> None:
     engine = world.up(*ALL)
     assert set(world.cloud.done[:2]) == {"create network", "create database"}
     assert world.cloud.done[2:] == [
@@ -45,13 +47,13 @@ def test_each_is_made_when_what_it_refers_to_is_there_and_with_its_value(world: 
     assert world.phases() == dict.fromkeys(("network", "database", "proxy", "function"), READY)
 
 
-def test_what_needs_nothing_of_another_runs_at_the_same_time(world: World) -> None:
+def test_what_needs_nothing_of_another_runs_at_the_same_time(world: EngineWorld) -> None:
     both = threading.Barrier(2, timeout=SECONDS)  # each create waits until the other has begun
     world.cloud.trouble |= {"create network": both.wait, "create database": both.wait}
     assert world.up(NETWORK, DATABASE).counts.created == 2
 
 
-def test_as_it_should_be_nothing_is_done(world: World) -> None:
+def test_as_it_should_be_nothing_is_done(world: EngineWorld) -> None:
     world.up(*ALL)
     world.cloud.done.clear()
     engine = world.up(*ALL)
@@ -59,7 +61,7 @@ def test_as_it_should_be_nothing_is_done(world: World) -> None:
     assert engine.counts.unchanged == 4
 
 
-def test_what_differs_is_changed_in_place_and_the_rest_left(world: World) -> None:
+def test_what_differs_is_changed_in_place_and_the_rest_left(world: EngineWorld) -> None:
     world.up(*ALL)
     world.cloud.done.clear()
     engine = world.up(NETWORK, Thing("database", size=2), PROXY, FUNCTION)
@@ -67,14 +69,14 @@ def test_what_differs_is_changed_in_place_and_the_rest_left(world: World) -> Non
     assert (engine.counts.updated, engine.counts.unchanged) == (1, 3)
 
 
-def test_what_cannot_be_changed_is_deleted_before_it_is_made_anew(world: World) -> None:
+def test_what_cannot_be_changed_is_deleted_before_it_is_made_anew(world: EngineWorld) -> None:
     world.up(*ALL)
     world.cloud.done.clear()
     world.up(NETWORK, Thing("database", fixed=2), PROXY, FUNCTION)
     assert world.cloud.done == ["delete database", "create database"]
 
 
-def test_what_was_found_and_is_not_in_the_state_is_adopted(world: World) -> None:
+def test_what_was_found_and_is_not_in_the_state_is_adopted(world: EngineWorld) -> None:
     world.up(*ALL)
     world.path.unlink()
     engine = world.up(*ALL)
@@ -85,7 +87,7 @@ def test_what_was_found_and_is_not_in_the_state_is_adopted(world: World) -> None
 # --- failures -------------------------------------------------------------------------------------
 
 
-def test_an_error_is_told_with_the_step_and_who_needs_it_is_not_begun(world: World) -> None:
+def test_an_error_is_told_with_the_step_and_who_needs_it_is_not_begun(world: EngineWorld) -> None:
     world.cloud.trouble["create database"] = fails()
     with pytest.raises(ProvisionError, match="AWS said no"):
         world.up(*ALL)
@@ -94,7 +96,7 @@ def test_an_error_is_told_with_the_step_and_who_needs_it_is_not_begun(world: Wor
     assert world.phases()["database"] == CREATING  # it was asked for: the next run looks first
 
 
-def test_what_is_under_way_when_another_fails_is_recorded(world: World) -> None:
+def test_what_is_under_way_when_another_fails_is_recorded(world: EngineWorld) -> None:
     """The answer of a create that was on its way is not thrown away."""
     failed, begun = threading.Event(), threading.Event()
 
@@ -118,7 +120,7 @@ def test_what_is_under_way_when_another_fails_is_recorded(world: World) -> None:
 
 
 def test_an_error_ends_the_waits_of_all_others(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: EngineWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What fails for good is told at once, not when the slowest of the others is ready."""
     waits = threading.Event()
@@ -140,7 +142,7 @@ def test_an_error_ends_the_waits_of_all_others(
     assert failed == ["database"]  # the network's wait was ended, and did not time out
 
 
-def test_a_state_that_does_not_become_good_ends_the_run_with_its_reason(world: World) -> None:
+def test_a_state_that_does_not_become_good_ends_the_run_with_its_reason(world: EngineWorld) -> None:
     world.up(*ALL)
     world.cloud.there["database"] |= {"status": "broken", "reason": "storage is full"}
     with pytest.raises(ResourceFailed, match=r"database: broken \(storage is full\)") as caught:
@@ -148,7 +150,7 @@ def test_a_state_that_does_not_become_good_ends_the_run_with_its_reason(world: W
     assert "python -m provision doctor" in caught.value.next_step
 
 
-def test_a_bug_in_one_step_is_raised_as_it_is_and_nobody_waits_for_it(world: World) -> None:
+def test_a_bug_in_one_step_is_raised_as_it_is_and_nobody_waits_for_it(world: EngineWorld) -> None:
     def bug() -> None:
         raise ZeroDivisionError("a bug")
 
@@ -158,7 +160,7 @@ def test_a_bug_in_one_step_is_raised_as_it_is_and_nobody_waits_for_it(world: Wor
     assert "create proxy" not in " ".join(world.cloud.done)
 
 
-def test_an_interruption_begins_nothing_more_and_records_what_is_there(world: World) -> None:
+def test_an_interruption_begins_nothing_more_and_records_what_is_there(world: EngineWorld) -> None:
     engine = world.engine(*ALL)
     world.cloud.trouble["create database"] = (
         engine.poll_policy.stop.set
@@ -178,7 +180,7 @@ def test_an_interruption_begins_nothing_more_and_records_what_is_there(world: Wo
 # --- down -----------------------------------------------------------------------------------------
 
 
-def test_each_goes_when_nobody_refers_to_it_any_more(world: World) -> None:
+def test_each_goes_when_nobody_refers_to_it_any_more(world: EngineWorld) -> None:
     world.up(*ALL)
     world.cloud.done.clear()
     engine = world.down(*ALL)
@@ -189,7 +191,7 @@ def test_each_goes_when_nobody_refers_to_it_any_more(world: World) -> None:
     assert world.cloud.there == {}
 
 
-def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: World) -> None:
+def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: EngineWorld) -> None:
     other = Thing("other")
     world.up(*ALL, other)
     world.cloud.trouble["delete proxy"] = fails("it is protected")
@@ -202,12 +204,12 @@ def test_what_cannot_be_deleted_holds_up_only_what_it_stands_on(world: World) ->
     assert world.down(*ALL, other).counts.deleted == 3
 
 
-def test_a_teardown_of_nothing_deletes_nothing(world: World) -> None:
+def test_a_teardown_of_nothing_deletes_nothing(world: EngineWorld) -> None:
     assert world.down(*ALL).counts.deleted == 0
     assert world.cloud.done == []
 
 
-def test_what_begins_to_be_deleted_ends_also_what_aws_made_by_itself(world: World) -> None:
+def test_what_begins_to_be_deleted_ends_also_what_aws_made_by_itself(world: EngineWorld) -> None:
     world.up(NETWORK)
     byproduct = Byproduct("byproduct", needs=(NETWORK.id,))
     world.cloud.there["byproduct"] = {}
@@ -251,7 +253,7 @@ class Keyed(Thing):
             aws.there[self.step]["size"] = self.size
 
 
-def test_what_nobody_can_see_is_written_when_what_it_comes_from_is_new(world: World) -> None:
+def test_what_nobody_can_see_is_written_when_what_it_comes_from_is_new(world: EngineWorld) -> None:
     keyed = Keyed("keyed", key=f"key of {NETWORK.id}")
     world.up(NETWORK, keyed)
     world.cloud.done.clear()
@@ -261,7 +263,7 @@ def test_what_nobody_can_see_is_written_when_what_it_comes_from_is_new(world: Wo
     assert world.cloud.done == ["delete network", "create network", "update keyed: Key"]
 
 
-def test_it_is_written_again_when_nobody_knows_whether_it_was(world: World) -> None:
+def test_it_is_written_again_when_nobody_knows_whether_it_was(world: EngineWorld) -> None:
     keyed = Keyed("keyed", key=f"key of {NETWORK.id}")
     world.up(NETWORK, keyed)
     world.cloud.trouble["update keyed: Key"] = fails()
@@ -275,7 +277,7 @@ def test_it_is_written_again_when_nobody_knows_whether_it_was(world: World) -> N
 
 
 def test_what_is_asleep_is_woken_before_it_is_changed_and_nothing_is_forgotten(
-    world: World,
+    world: EngineWorld,
 ) -> None:
     keyed = Keyed("keyed", key=f"key of {NETWORK.id}", size=2)
     world.up(NETWORK, replace(keyed, size=1))
@@ -288,7 +290,9 @@ def test_what_is_asleep_is_woken_before_it_is_changed_and_nothing_is_forgotten(
 # --- plans ----------------------------------------------------------------------------------------
 
 
-def test_a_plan_goes_in_the_order_of_the_environment_and_changes_nothing(world: World) -> None:
+def test_a_plan_goes_in_the_order_of_the_environment_and_changes_nothing(
+    world: EngineWorld,
+) -> None:
     world.up(NETWORK, DATABASE)
     world.cloud.done.clear()
     engine = world.engine(NETWORK, Thing("database", size=2), PROXY, FUNCTION)
@@ -302,7 +306,7 @@ def test_a_plan_goes_in_the_order_of_the_environment_and_changes_nothing(world: 
     assert world.cloud.done == []
 
 
-def test_a_step_is_replaced_by_name_though_nothing_demands_it(world: World) -> None:
+def test_a_step_is_replaced_by_name_though_nothing_demands_it(world: EngineWorld) -> None:
     world.up(*ALL)
     world.cloud.done.clear()
     world.up(*ALL, replace=("network",))

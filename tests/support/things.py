@@ -101,7 +101,7 @@ class Byproduct(AwsMadeResource):
         del aws.there[self.step]
 
 
-class Watcher:
+class KeepingWatcher:
     """Keeps what is told of the steps."""
 
     def __init__(self) -> None:
@@ -124,12 +124,12 @@ class Watcher:
 
 
 @dataclass
-class World:
+class EngineWorld:
     """A cloud, and the engine at work on it."""
 
     path: Path
     cloud: Cloud = field(default_factory=Cloud)
-    watcher: Watcher = field(default_factory=Watcher)
+    watcher: KeepingWatcher = field(default_factory=KeepingWatcher)
 
     def engine(self, *things: Resource) -> Engine:
         """An engine as a new process would have it: with what is in the state file."""
