@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from provision.pricing.live import queries
+from provision.errors import AwsCallError
+from provision.pricing.live import live_prices, queries
 from provision.rehearsal import Remote
+from tests.support.answers import refusal
 from tests.support.built import Built
 from tests.support.commands import Commands
+from tests.support.names import REGION
+from tests.support.resources import answering
 
 LIVE = ("--prices", "live")
 
@@ -118,3 +124,55 @@ def product(
 def test_one_price_or_none(products: list[dict[str, Any]], price: str | None) -> None:
     rate = queries("db.t4g.micro")[0].rate(products)
     assert (rate and rate["price"]) == (price and Decimal(price))
+
+
+def listed(usage: str, price: str, unit: str = "Hrs", **attributes: str) -> str:
+    """A product as GetProducts has it: JSON in a string."""
+    about = {"attributes": {"usagetype": usage, **attributes}}
+    return json.dumps(
+        {**product(price, unit), "product": about, "publicationDate": "2026-11-20T00:00:00Z"}
+    )
+
+
+def price_list(*products: str) -> dict[str, Any]:
+    """The answers of a list with these products alone, whatever is asked for."""
+    return {"pricing.get_products": {"PriceList": list(products)}}
+
+
+def test_each_price_is_that_of_its_own_usage_type() -> None:
+    products = price_list(
+        listed("APN1-InstanceUsage:db.t4g.micro", "0.026", vcpu="2"),
+        listed("APN1-ExtendedSupport-InstanceUsage:db.t4g.micro", "0.126", vcpu="2"),
+        listed("RDS:GP3-Storage", "0.138", "GB-Mo"),
+        listed("APN1-RDS:ProxyUsage", "0.018"),
+        listed("APN1-AWSSecretsManager-Secrets", "0.40", "Secrets"),
+    )
+    with answering(products) as aws:
+        prices = live_prices(aws, "db.t4g.micro")
+    assert prices["dated"] == datetime.date(2026, 11, 20)
+    assert prices["vcpus"] == {"db.t4g.micro": 2}
+    here = prices[REGION]
+    assert here["instance"]["db.t4g.micro"]["price"] == Decimal("0.026")
+    found = {name: here[name]["price"] for name in ("storage", "proxy", "secret")}
+    assert found == {
+        "storage": Decimal("0.138"), "proxy": Decimal("0.018"), "secret": Decimal("0.40"),
+    }  # fmt: skip
+    filters = {each["Field"]: each["Value"] for each in aws.asked[0][1]["Filters"]}
+    assert filters["regionCode"] == REGION
+
+
+def test_an_empty_list_has_no_price_and_is_of_today() -> None:
+    with answering(price_list()) as aws:
+        prices = live_prices(aws, "db.t4g.micro")
+    assert prices[REGION] == {"instance": {}, "storage": None, "proxy": None, "secret": None}
+    assert prices["vcpus"] == {}
+    assert abs(prices["dated"] - datetime.datetime.now(datetime.UTC).date()).days <= 1
+
+
+def test_a_list_that_is_denied_is_an_error() -> None:
+    denied = {"pricing.get_products": refusal("AccessDeniedException", "GetProducts")}
+    with (
+        answering(denied) as aws,
+        pytest.raises(AwsCallError, match="prices: GetProducts answered AccessDeniedException"),
+    ):
+        live_prices(aws, "db.t4g.micro")
