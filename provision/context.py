@@ -140,7 +140,7 @@ class Run:
         self.changes = True
         with self.state.store.lock(self.command, self.poll_policy.stop.set) as hold:
             if hold.taken_from:
-                self.output.note(f"took over the lock of {hold.taken_from}: its lease had run out")
+                self.output.note(f"took over the lock of {hold.taken_from}: its lease had expired")
             self.aws.fence = hold.check
             self.state.reload()
             self.state.writes = True

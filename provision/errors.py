@@ -181,8 +181,8 @@ class OddAnswer(UnforeseenError):
         what = f"{type(error).__name__} {shown(error.args[0]) if error.args else ''}".strip()
         super().__init__(
             f"{where}AWS's answer was not understood ({what})",
-            next_step="Run the same command again with -v, which shows the calls. If it stays, "
-            "please report it as a bug.",
+            next_step="Run the same command again with -v, which shows the calls. If it "
+            "persists, please report it as a bug.",
         )
 
 

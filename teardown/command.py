@@ -95,7 +95,7 @@ def staying(run: Run, seen: Mapping[str, Seen | None]) -> list[str]:
     """Return in a line what stays, since it is the account's own."""
     steps = [each.step for each in run.template if isinstance(each, AccountResource)]
     return [
-        f"{step} stays: it is the account's own, and costs nothing"
+        f"{step} stays: it belongs to the account, and costs nothing"
         for step in steps
         if seen.get(step)
     ]

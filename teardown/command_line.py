@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from provision.engine.events import Display, Summary
 
 DESCRIPTION = """\
-Deletes everything that `python -m provision up` created, costly things first.
-Finds it by the state file, tags and names together. Waits until it is deleted,
-then searches AWS, kind by kind, for what is left.
+Deletes everything that `python -m provision up` created, starting with what
+costs money. Finds it by the state, tags and names. Waits until it is deleted,
+then searches AWS, kind by kind, for anything that is left.
 """
 EXAMPLES = """\
 examples:
-  python -m teardown --plan               what would be deleted (reads only)
-  python -m teardown                      delete it, after a question
+  python -m teardown --plan               what would be deleted (read-only)
+  python -m teardown                      delete it, after asking
   python -m teardown --yes                does not ask
   python -m teardown --final-snapshot bye keep the data in a snapshot
   python -m teardown --dry-run            rehearse `up`, then this: no AWS
-  python -m teardown --expired --yes      delete every expired one
+  python -m teardown --expired --yes      delete every expired environment
 
 exit codes:
   0 nothing is left             2 bad usage or configuration, nothing changed
@@ -37,12 +37,12 @@ exit codes:
 """
 FLAGS = (
     flag("--yes", "do not ask first"),
-    flag("--plan", "show what would be deleted; reads only"),
+    flag("--plan", "show what would be deleted; read-only"),
     flag("--expired",
          "delete every expired environment of the account and region (environment.expires_after), "
          "found by tags alone"),
     flag("--final-snapshot NAME", type=snapshot_name,
-         words="keep the data in a DB snapshot of this name (it costs storage)"),
+         words="keep the data in a DB snapshot of this name (its storage is billed)"),
     EXPLAIN,
     group("rehearsal", *DRY_RUN),
     COMMON,
@@ -64,7 +64,7 @@ def work(options: Options, output: Display, arguments: argparse.Namespace) -> tu
     from teardown.command import teardown, teardown_plan
 
     if arguments.plan and (arguments.dry_run or arguments.final_snapshot):
-        raise UsageError("--plan goes neither with --dry-run nor with --final-snapshot")
+        raise UsageError("--plan cannot be combined with --dry-run or --final-snapshot")
     if arguments.expired:
         return expired(options, output, arguments), 0
     if arguments.dry_run:
@@ -87,7 +87,7 @@ def expired(options: Options, output: Display, arguments: argparse.Namespace) ->
     for name in ("dry_run", "final_snapshot", "explain", "state"):
         if getattr(arguments, name):
             raise UsageError(
-                f"--{name.replace('_', '-')} does not go with --expired",
+                f"--{name.replace('_', '-')} cannot be combined with --expired",
                 next_step="Leave one of them out.",
             )
     dry_run.refuse_flags_without_dry_run(arguments)

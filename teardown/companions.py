@@ -32,7 +32,7 @@ class Companion:
     keep: str
 
     def __str__(self) -> str:
-        return f"{self.step}: {self.what}, which this environment did not make. {self.keep}"
+        return f"{self.step}: {self.what}, which this environment did not create. {self.keep}"
 
 
 def companions(run: Run, seen: Mapping[str, Seen | None], going: set[str]) -> list[Companion]:
@@ -59,13 +59,13 @@ def listed(resource: Resource, find: Find, existing: Seen) -> list[Companion]:
             for what, keep in find(existing):
                 found.append(Companion(resource.step, what, keep))
     except AwsCallError as error:
-        perhaps = "perhaps something of somebody's"
+        perhaps = "perhaps a resource of somebody else's"
         if error.answer.code in DENIED:
             what = f"{perhaps}: {error.answer.operation} was denied"
-            keep = "`python -m provision policy` prints what looking takes."
+            keep = "`python -m provision policy` prints the permissions to list it."
         else:
             what = f"{perhaps}, which cannot be listed: {error.message}"
-            keep = "Look at it before you go on."
+            keep = "Check that before you continue."
         found.append(Companion(resource.step, what, keep))
     return found
 
@@ -125,7 +125,7 @@ def of_proxy(
         if not each.get("IsDefault"):
             yield (
                 f"the proxy endpoint {each['DBProxyEndpointName']} ({each.get('Endpoint', '')})",
-                "It cannot outlive its proxy: let its clients use another one first.",
+                "It is deleted with its proxy: move its clients to another endpoint first.",
             )
     instance = seen.get(run.template.db_instance.step)
     ours = {run.template.db_instance.name.lower()}
@@ -135,7 +135,7 @@ def of_proxy(
         if target.lower() not in ours:
             yield (
                 f"the target {target} of the proxy",
-                "The database itself stays; clients reach it through this proxy no more.",
+                "The database itself stays, but clients can no longer reach it through this proxy.",
             )
 
 

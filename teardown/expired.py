@@ -42,7 +42,7 @@ def teardown_expired(
         raise UsageError(
             "teardown asks before it deletes, but there is no terminal",
             next_step="`python -m teardown --expired --yes` does not ask; `--plan` shows what "
-            "would go.",
+            "would be deleted.",
         )
     began, command = time.monotonic(), "teardown --expired"
     region = options.configuration.environment.region

@@ -23,7 +23,7 @@ from provision.resources.ownership import Tags
 from provision.resources.rds import find_proxy, instance_tags, tags_of
 from provision.views.style import Meaning, Styled, link, signed
 
-COPY = "it has this environment's tags, and is not what the environment was found to be"
+COPY = "it has this environment's tags, but it is another resource than the one that was deleted"
 Sweep = Callable[["Search"], Iterator["Leftover"]]
 
 
@@ -95,7 +95,7 @@ def check_nothing_left(
         raise LeftBehind(
             f"{len(everything)} left at AWS: "
             + ", ".join(f"{each.kind} {each.identity}" for each in everything),
-            next_step="Run `python -m teardown` again; the reasons stand above.",
+            next_step="Run `python -m teardown` again; the reasons are above.",
         )
     return kept
 
@@ -251,7 +251,7 @@ def secrets(search: Search) -> Iterator[Leftover]:
     for each in pages(client, "list_secrets", "SecretList", IncludePlannedDeletion=True):
         if search.marked(each.get("Tags")):
             deleted = each.get("DeletedDate")
-            why = "waits for its deletion" if deleted else ""
+            why = "scheduled for deletion" if deleted else ""
             yield Leftover("secret", each["Name"], why, deleted.isoformat() if deleted else "")
 
 

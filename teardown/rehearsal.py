@@ -15,7 +15,7 @@ from teardown.command import show_calls, take_down
 AFTERWARDS = (
     ("python -m provision up --dry-run --serve", "look around: make playground"),
     ("python -m provision plan", "what `up` would do in your account"),
-    ("python -m provision up", "build it at AWS"),
+    ("python -m provision up", "build it on AWS"),
 )
 
 

@@ -208,8 +208,8 @@ class Aws:
                 self._made.append(client)
         except (ValueError, boto_errors.BotoCoreError) as error:
             raise UsageError(
-                f"the AWS settings make no client of {service}: {error}",
-                next_step="Look at the variables that begin with AWS_, and at the profile.",
+                f"no client for {service} can be created with the AWS settings: {error}",
+                next_step="Check the variables that begin with AWS_, and the profile.",
             ) from error
         noted = partial(self._note_caller, client.meta.region_name)
         client.meta.events.register("after-call", noted)
@@ -426,7 +426,7 @@ def calling(step: str) -> Iterator[None]:
             raise refused from None
         answer = AwsAnswer("the call", type(error).__name__, str(error))
         raise UnsureError(
-            step, answer, next_step="Run the same command again: it looks before it creates."
+            step, answer, next_step="Run the same command again: it looks first for what exists."
         ) from error
     except boto_errors.BotoCoreError as error:
         raise ProvisionError(f"{where}{error}") from error

@@ -102,7 +102,7 @@ LOG_IN = (
     "Log in: `aws configure sso` and then `aws sso login`, or `aws login`; or name a profile "
     "with --profile or AWS_PROFILE; or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
 )
-REACH = "Is the region right (--region, environment.region), and the network up?"
+REACH = "Check the region (--region, environment.region) and the network."
 
 
 class Trouble(Enum):
@@ -296,14 +296,14 @@ def other_keys(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about keys that AWS does not know, or that do not belong together."""
     if answer.code in ("SignatureDoesNotMatch", "InvalidSignatureException"):
         if caller.method == "env":
-            return "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID: set both again."
+            return "AWS_SECRET_ACCESS_KEY does not match AWS_ACCESS_KEY_ID: set both again."
         if caller.method.endswith("-file"):
-            return f"The secret key {of_profile(caller)} is not that of its access key: correct it."
+            return f"The secret key {of_profile(caller)} does not match its access key: correct it."
     if caller.method in ("env", "shared-credentials-file", "config-file"):
         where = "in the environment" if caller.method == "env" else of_profile(caller)
         return (
-            f"AWS does not know the keys {where}: they were deleted or deactivated, are of another "
-            f"partition, or AWS_SESSION_TOKEN is not theirs. {renew(caller)}"
+            f"AWS does not know the keys {where}: they were deleted or deactivated, belong to "
+            f"another partition, or AWS_SESSION_TOKEN does not match them. {renew(caller)}"
         )
     return renew(caller)
 
@@ -315,9 +315,9 @@ def enable_region(caller: CallContext) -> str:
     """Return what to do about a region that the account may not have enabled."""
     region = caller.region
     return (
-        f"Has the account enabled the region {region}? It is off by default. An administrator "
-        f"enables it (`aws account enable-region --region-name {region}`, which takes minutes to "
-        "hours); or choose another with --region."
+        f"The region {region} is off by default, and the account may not have enabled it. An "
+        f"administrator enables it (`aws account enable-region --region-name {region}`, which "
+        "takes minutes to hours); or choose another with --region."
     )
 
 
@@ -330,9 +330,9 @@ def sign_up(answer: AwsAnswer, caller: CallContext) -> str:
             "settings), and enables the region if it is off by default."
         )
     if answer.code in ("Blocked", "AccountProblem"):
-        return f"AWS has blocked the account: see its e-mails, or ask AWS Support ({support})."
+        return f"AWS has blocked the account: see AWS's e-mails, or ask AWS Support ({support})."
     if answer.code == "PendingVerification":
-        return f"AWS is still checking the account: wait for its e-mail, {AGAIN}."
+        return f"AWS is still verifying the account: wait for its e-mail, {AGAIN}."
     service = f" {caller.service}" if caller.service else ""
     finish = (
         f"The account is not signed up for the service{service}: finish its sign-up (payment "
@@ -350,13 +350,13 @@ def sign_up(answer: AwsAnswer, caller: CallContext) -> str:
 DENIALS = (
     (
         r"service control policy|service control policies",
-        "A service control policy of the organisation denies it: no policy of the caller's helps. "
-        "Ask whoever manages the organisation, or use another account or region.",
+        "A service control policy of the organisation denies it; the caller's policies cannot "
+        "allow it. Ask whoever manages the organisation, or use another account or region.",
     ),
     (
         r"resource control policy|resource control policies",
-        "A resource control policy of the organisation denies it: no policy of the caller's helps. "
-        "Ask whoever manages the organisation, or use another account.",
+        "A resource control policy of the organisation denies it; the caller's policies cannot "
+        "allow it. Ask whoever manages the organisation, or use another account.",
     ),
     (
         r"permissions boundary|permissions boundaries",
@@ -377,8 +377,8 @@ DENIALS = (
     ),
     (
         r"explicit deny in an? identity-based polic|explicit deny in the identity-based polic",
-        "A policy of the caller's denies it explicitly (often: without MFA, or in this region). No "
-        "other policy helps: an administrator has to change that one.",
+        "One of the caller's policies denies it explicitly (often: without MFA, or in this "
+        "region). No other policy can allow it: an administrator has to change that one.",
     ),
     (
         r"resource-based polic",
@@ -386,17 +386,16 @@ DENIALS = (
     ),
     (
         r"explicit deny|explicitly denied",
-        "Something denies it explicitly: no policy of the caller's helps. An administrator has to "
-        "find the deny (the caller's policies, its boundary, the organisation's policies).",
+        "It is denied explicitly, and no other policy can allow it. An administrator has to find "
+        "the deny (in the caller's policies, its boundary or the organisation's policies).",
     ),
     (
         r"you do not have permission to access the specified resource",
-        "What it names belongs to an AWS service or to another account: whoever made it has to "
-        "change it.",
+        "The resource belongs to an AWS service or to another account: its owner has to change it.",
     ),
     (
         r"account (is|has been) (suspended|closed)|contact (aws|customer) (support|service)",
-        "AWS has restricted the account: see its e-mails, or ask AWS Support.",
+        "AWS has restricted the account: see AWS's e-mails, or ask AWS Support.",
     ),
 )
 OWN_POLICY = "The caller may not do this. `python -m provision policy` prints what it needs."
@@ -428,8 +427,8 @@ NEXT_STEPS: dict[Trouble, Callable[[AwsAnswer, CallContext], str]] = {
     Trouble.DENIED: lambda answer, _: allow(answer),
     Trouble.THROTTLED: lambda *_: f"AWS throttles this account: wait a minute, {AGAIN}.",
     Trouble.QUOTA: lambda *_: (
-        "A quota of the account is used up: free something, or ask for more in Service Quotas, "
-        f"{AGAIN}."
+        "A quota of the account is used up: delete something, or request an increase in Service "
+        f"Quotas, {AGAIN}."
     ),
     Trouble.CAPACITY: lambda *_: (
         "AWS has none free in these zones now. Choose another database.instance_class or other "

@@ -131,13 +131,13 @@ def explained(error: Exception, caller: CallContext) -> ProvisionError:  # noqa:
         return error
     if isinstance(error, NoTerminal):
         return CredentialsError(
-            f"{none_of(caller)}: its role wants an MFA code ({error}), and there is no terminal "
-            "to type it on",
-            next_step="Run it on a terminal, or with credentials that have MFA already (`aws sts "
+            f"{none_of(caller)}: its role requires an MFA code ({error}), and there is no "
+            "terminal to enter it on",
+            next_step="Run it on a terminal, or with MFA session credentials (`aws sts "
             "get-session-token --serial-number ... --token-code ...`).",
         )
     if isinstance(error, EOFError):
-        return CredentialsError(f"{none_of(caller)}: no MFA code was typed")
+        return CredentialsError(f"{none_of(caller)}: no MFA code was entered")
     if isinstance(error, boto_errors.MissingDependencyException):
         return UsageError(f"{none_of(caller)}: {error}", next_step=LOGIN_EXTRA)
     if isinstance(error, boto_errors.ClientError):
@@ -202,15 +202,15 @@ BY_ERROR: tuple[tuple[type[Exception], Callable[[CallContext], str]], ...] = (
 )
 BY_PROVIDER: dict[str, Callable[[CallContext], str]] = {
     "custom-process": lambda caller: (
-        f"Run the credential_process {of_profile(caller)} by hand, and see why it fails."
+        f"Run the credential_process {of_profile(caller)} by hand to see why it fails."
     ),
     "container-role": lambda _: (
-        "Is AWS_CONTAINER_CREDENTIALS_FULL_URI or _RELATIVE_URI right, and its token "
-        "(AWS_CONTAINER_AUTHORIZATION_TOKEN, _TOKEN_FILE)? Outside of a container, unset them."
+        "Check AWS_CONTAINER_CREDENTIALS_FULL_URI or _RELATIVE_URI, and its token "
+        "(AWS_CONTAINER_AUTHORIZATION_TOKEN, _TOKEN_FILE). Outside a container, unset them."
     ),
     "assume-role-with-web-identity": lambda _: (
-        "Is AWS_WEB_IDENTITY_TOKEN_FILE (or the profile's web_identity_token_file) right, and the "
-        "file there?"
+        "Check that AWS_WEB_IDENTITY_TOKEN_FILE (or the profile's web_identity_token_file) names "
+        "an existing file."
     ),
 }
 
@@ -225,7 +225,7 @@ def refused(error: boto_errors.ClientError, caller: CallContext) -> ProvisionErr
 def next_step(answer: AwsAnswer, caller: CallContext) -> str:
     """Return what to do about AWS's refusal to give credentials."""
     if "multifactorauthentication" in answer.message.lower():
-        return "Run the same command again, with the MFA code that is shown then."
+        return "Run the same command again, with the next MFA code."
     words = BY_ANSWER.get((answer.operation, answer.code))
     if words:
         return words(caller)
@@ -233,22 +233,22 @@ def next_step(answer: AwsAnswer, caller: CallContext) -> str:
         return renew(CallContext(method="assume-role-with-web-identity"))
     advice = advise(answer, caller)
     if advice.cause in (Trouble.OTHER, Trouble.DENIED):
-        return f"Look at the settings {of_profile(caller)}, {AGAIN}."
+        return f"Check the settings {of_profile(caller)}, {AGAIN}."
     return advice.next_step
 
 
 BY_ANSWER: dict[tuple[str, str], Callable[[CallContext], str]] = {
     ("GetRoleCredentials", "UnauthorizedException"): log_in_again("sso"),
     ("GetRoleCredentials", "ForbiddenException"): lambda caller: (
-        f"Is the account or the role (sso_account_id, sso_role_name) {of_profile(caller)} right, "
-        "and assigned to you?"
+        f"Check that the account and the role (sso_account_id, sso_role_name) {of_profile(caller)} "
+        "are right and assigned to you."
     ),
     ("AssumeRole", "AccessDenied"): lambda caller: (
-        f"Is role_arn {of_profile(caller)} right? The role has to trust the caller, and the caller "
+        f"Check role_arn {of_profile(caller)}. The role has to trust the caller, and the caller "
         "needs sts:AssumeRole on it."
     ),
     ("AssumeRoleWithWebIdentity", "AccessDenied"): lambda _: (
-        "Is AWS_ROLE_ARN right? The role has to trust the token's issuer and subject."
+        "Check AWS_ROLE_ARN. The role has to trust the token's issuer and subject."
     ),
 }
 
@@ -256,7 +256,7 @@ BY_ANSWER: dict[tuple[str, str], Callable[[CallContext], str]] = {
 def none_found() -> ProvisionError:
     """Return the error for a caller who has no credentials at all."""
     named = [
-        f"{name}={path} is no file"
+        f"{name}={path} is not a file"
         for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
         if (path := os.environ.get(name)) and not os.path.exists(path)  # noqa: PTH110
     ]

@@ -168,7 +168,7 @@ def no_such_profile(session: Session, flag: str | None) -> UsageError:
     listed = ", ".join(sorted(known)[:12]) or "none"
     return UsageError(
         f"{source}: The config profile ({name}) could not be found{hint}",
-        next_step=f"Profiles are: {listed}. `aws configure sso --profile {name}` makes one.",
+        next_step=f"Profiles are: {listed}. `aws configure sso --profile {name}` creates one.",
     )
 
 
@@ -184,6 +184,4 @@ def unreadable_files(session: Session) -> None:
         except OSError:
             continue  # a HOME that may not be entered: as if there were none
         if not readable:
-            raise UsageError(
-                f"{path}: cannot be read", next_step="Let its owner have it: chmod u+r"
-            )
+            raise UsageError(f"{path}: cannot be read", next_step="Make it readable: chmod u+r")

@@ -110,7 +110,7 @@ def parser(prog: str, description: str, epilog: str, *flags: Flag) -> Parser:
         formatter_class=HelpFormatter,
         allow_abbrev=False,
     )
-    made.add_argument("--version", action=ShowVersion, nargs=0, help="show the version, and exit")
+    made.add_argument("--version", action=ShowVersion, nargs=0, help="show the version and exit")
     made.set_defaults(rehearsal=False)
     for add in flags:
         add(made)
@@ -172,7 +172,7 @@ def whole(text: str) -> int:
 
 REHEARSAL = flag(
     "--rehearsal",
-    "reach the rehearsal that `up --dry-run --serve` keeps up, and nothing else",
+    "use the rehearsal that `up --dry-run --serve` keeps running, never AWS",
     default=argparse.SUPPRESS,  # it may stand before a command, which then must not undo it
 )
 COMMON = group(
@@ -195,14 +195,14 @@ DRY_RUN = (
     flag("--dry-run", "rehearse on this machine: no AWS, no credentials, nothing kept"),
     flag("--speed N", "with --dry-run: N times faster than AWS (default: 1000)", type=positive),
     flag("--seed N", type=seed,
-         words="with --dry-run: repeat the random choices, such as durations, of the run with this "
-         "seed (default: a new one, which is shown)"),
+         words="with --dry-run: the seed of random choices such as durations; each run shows its "
+         "seed (default: a new one)"),
     flag("--rehearse-db HOST:PORT",
          "with --dry-run: a MySQL or MariaDB server behind the proxies (default: SQLite)"),
 )  # fmt: skip
 EXPLAIN = flag(
     "--explain",
-    "show for each step the AWS CLI line that would do the same, and AWS's page about it",
+    "show for each step the equivalent AWS CLI command, and AWS's page about the call",
 )
 
 

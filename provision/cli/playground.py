@@ -97,7 +97,7 @@ def running() -> Playground:
                 return Playground(**json.load(file))
     except (OSError, ValueError, TypeError):
         pass  # none, one that is just being written, or one of another version
-    raise UsageError("--rehearsal: no rehearsal is up", next_step=START)
+    raise UsageError("--rehearsal: no rehearsal is running", next_step=START)
 
 
 @contextlib.contextmanager
@@ -108,7 +108,7 @@ def joined(options: Options) -> Iterator[Options]:
     """
     if options.profile:
         raise UsageError(
-            "--rehearsal does not go with --profile", next_step="Leave out one of the two."
+            "--rehearsal cannot be combined with --profile", next_step="Leave one of them out."
         )
     here = running()
     before = dict(os.environ)

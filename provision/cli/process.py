@@ -98,9 +98,9 @@ def reaching(options: Options, arguments: argparse.Namespace) -> Iterator[Option
 
     if getattr(arguments, "dry_run", False):
         raise UsageError(
-            "--rehearsal does not go with --dry-run",
-            next_step="--dry-run starts a rehearsal of its own, --rehearsal reaches the one that "
-            "is up already.",
+            "--rehearsal cannot be combined with --dry-run",
+            next_step="--dry-run starts a rehearsal of its own; --rehearsal uses the one that is "
+            "already running.",
         )
     with joined(options) as inner:
         lead_to_rehearsal(True)

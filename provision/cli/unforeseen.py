@@ -25,7 +25,7 @@ def unforeseen(error: BaseException, *, verbose: bool) -> UnforeseenError:
     return UnforeseenError(
         f"{type(error).__name__}: {words}" if words else type(error).__name__,
         next_step=f"This is a bug in the program. Its traceback is {where}: please report it. The "
-        "state is true: run the same command again, or `python -m teardown`.",
+        "state is correct: run the same command again, or `python -m teardown`.",
     )
 
 

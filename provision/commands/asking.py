@@ -23,7 +23,7 @@ def ask(question: str, word: str, *, stop: threading.Event, otherwise: str) -> N
     Raises Declined for any other, and when the command is to stop meanwhile; `otherwise` says what
     that means: "nothing was deleted".
     """
-    print(f"{question} Type {word} to go on: ", end="", file=sys.stderr, flush=True)
+    print(f"{question} Type {word} to continue: ", end="", file=sys.stderr, flush=True)
     while not select.select([sys.stdin], [], [], STOP_SECONDS)[0]:
         if stop.is_set():
             print(file=sys.stderr)

@@ -52,8 +52,8 @@ def api_endpoint(run: Run) -> str:
     if seen is None or not api.owned(run.aws, seen, known):
         raise ProvisionError(
             f"no HTTP API to call in the {run.about()}",
-            next_step="`python -m provision up` creates it. If it should exist: is this the right "
-            "account, region and environment.name?",
+            next_step="`python -m provision up` creates it. If it should exist, check the account, "
+            "the region and environment.name.",
         )
     return seen.outputs["endpoint"]
 

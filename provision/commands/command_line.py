@@ -34,26 +34,26 @@ if TYPE_CHECKING:
     Work: TypeAlias = Callable[[Options, Display, argparse.Namespace], tuple[Summary, int]]
 
 DESCRIPTION = """\
-Builds, without any IaC tool, an environment in which Lambda reaches MySQL
-through two RDS Proxies: one takes a password, the other takes IAM. Shows that
-both work. `python -m teardown` deletes it.
+Builds an environment in which Lambda reaches MySQL through two RDS Proxies,
+one with password login and one with IAM login, and proves that both work.
+Uses boto3 and no IaC tool. `python -m teardown` deletes everything again.
 """
 EXAMPLES = """\
 examples:
   python -m provision up --dry-run        rehearse it on this machine: no AWS
   python -m provision init                write config.toml with the defaults
-  python -m provision plan                what `up` would do on the real account
-  python -m provision up                  build it (10 minutes), and call it
+  python -m provision plan                what `up` would do in your account
+  python -m provision up                  build it (10 minutes), try both logins
   python -m provision up --set environment.name=demo --region eu-west-1
-  python -m provision up --extend 8h      let it live 8 hours from now
+  python -m provision up --extend 8h      let it expire 8 hours from now
   python -m provision status              what exists, and what it costs
   python -m provision list --all-regions  every environment of the account
   python -m provision timeline            what the last run did and when
   python -m provision timeline --html page.html --live
-  python -m provision doctor              what is in the way, what is broken
+  python -m provision doctor              what AWS would refuse, what is broken
   python -m provision logs --follow       what both functions log, until Ctrl-C
-  python -m provision compare             both logins in figures
-  python -m provision report --out report.json    what AWS did, to be shown
+  python -m provision compare             measure both logins
+  python -m provision report --out report.json    what AWS did, safe to publish
 
 exit codes:
   0 done                        2 bad usage or configuration, nothing changed
@@ -159,20 +159,20 @@ REPLACE = flag(
 )  # fmt: skip
 PRICES = flag(
     "--prices {table,live}", choices=("table", "live"), default="table",
-    words="from this program's dated table (default), or from AWS's price list now",
+    words="this program's dated table (default), or AWS's current price list",
 )  # fmt: skip
 # A command's name, what its help says, what carries it out, and the flags that it takes.
 COMMANDS: Sequence[tuple[str, str, Work, *tuple[Flag, ...]]] = (
-    ("init", "write config.toml with every default and what it means", calling("init")),
+    ("init", "write config.toml: every default, with comments", calling("init")),
     (
         "up", "make AWS match config.toml, then prove that both logins work", up,
         flag("--no-check", "do not call the two routes at the end"),
         flag("--no-preflight",
-             "continue even when the checks of account and region say that AWS will refuse"),
+             "continue even if the checks of account and region find that AWS will refuse"),
         REPLACE,
         flag("--reset-password",
              "write a new password to the secret, the DB instance and the function"),
-        flag("--yes", "do not ask before creating what costs money (on a terminal)"),
+        flag("--yes", "do not ask before creating anything that costs money"),
         flag("--extend LENGTH", type=extension,
              words="move the expiry to this long from now, e.g. 8h; `never` removes it"),
         EXPLAIN,
@@ -181,60 +181,59 @@ COMMANDS: Sequence[tuple[str, str, Work, *tuple[Flag, ...]]] = (
                    "loopback URL")),
     ),
     (
-        "plan", "what `up` would do on the real account; reads only", plan,
+        "plan", "what `up` would do in your account; read-only", plan,
         flag("--exit-code", "exit with 3 when there is something to do"),
         REPLACE, EXPLAIN, PRICES,
     ),
     (
-        "status", "each resource as AWS has it now, drift, URLs, cost; reads only",
+        "status", "each resource as AWS has it now, drift, URLs, cost; read-only",
         calling("status", "prices"), PRICES,
     ),
     (
-        "list", "every environment in the account and region, with expiry and cost; reads only",
+        "list", "every environment in the account and region, with expiry and cost; read-only",
         calling("list", "all_regions", function="list_environments"),
-        flag("--all-regions", "in every region of the account"),
+        flag("--all-regions", "all enabled regions of the account"),
     ),
     ("check", "call both routes; show for each whether and how it logged in", calling("check")),
     (
-        "doctor", "account, region and each link of the chain, good or bad; reads only",
+        "doctor", "check account, region and each link from client to database; read-only",
         calling("doctor"),
     ),
     (
-        "logs", "what both functions have logged, by request; reads only",
+        "logs", "what both functions logged, by request; read-only",
         calling("logs", "since_minutes", "follow"),
         flag("--since MINUTES", type=positive, default=10.0, dest="since_minutes",
-             words="how far to look back (default: 10)"),
+             words="how many minutes to look back (default: 10)"),
         flag("--follow", "continue until Ctrl-C"),
     ),
     (
-        "compare", "call both routes many times: the two logins in figures",
+        "compare", "call both routes many times, and compare the two logins",
         calling("compare", "requests"),
         flag("--requests N", type=whole, default=50,
-             words="calls of each route (default: 50); each stores a row"),
+             words="calls to each route (default: 50); each stores a row"),
     ),
     (
-        "timeline", "what a run did and when, as bars; needs no AWS",
+        "timeline", "what a run did and when, as bars; works offline",
         calling("timeline", "run_number", "html", "live"),
         flag("--run N", type=int, dest="run_number",
              words="the Nth run, counted from the newest (default: 1)"),
         flag("--html FILE", type=Path,
              words="write an HTML page instead: the environment as a diagram, and the run"),
-        flag("--live", "with --html: ids and states as AWS has them now; reads only"),
+        flag("--live", "with --html: ids and states as AWS has them now; read-only"),
     ),
     (
-        "report", "how AWS differed from the rehearsal in the last runs; needs no AWS",
+        "report", "how AWS differed from the rehearsal in the last runs; works offline",
         calling("report", "out", "compare"),
         flag("--out FILE", type=Path,
-             words="also write what AWS did to a file that may be shown in public: no account, "
-             "id, name, address or secret is in it"),
+             words="also write what AWS did to a file that is safe to publish: it has no "
+             "account, id, name, address or secret"),
         flag("--compare FILE", type=Path,
-             words="compare the runs in such a file, somebody else's, instead of those recorded "
-             "here"),
+             words="compare the runs in such a file instead of those recorded here"),
     ),
     (
-        "policy", "the IAM policies that the caller needs; calls nothing",
+        "policy", "the IAM policies that the caller needs; works offline",
         calling("policy", "number"),
         flag("--document N", type=int, dest="number",
-             words="one of several documents, counted from 1 (default: all, as a JSON array)"),
+             words="print only the Nth document, counted from 1 (default: all, as a JSON array)"),
     ),
 )  # fmt: skip

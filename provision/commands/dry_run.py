@@ -88,7 +88,7 @@ def refuse_flags_without_dry_run(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, flag, None)
         if value is not None and value is not False:
             raise UsageError(
-                f"--{flag.replace('_', '-')} goes with --dry-run",
+                f"--{flag.replace('_', '-')} requires --dry-run",
                 next_step="Add --dry-run, or leave it out.",
             )
 
@@ -112,8 +112,8 @@ def up(
             lasting=False,
             next_commands=[
                 ("python -m provision up --dry-run --serve", "keep it running, and look around"),
-                ("python -m provision plan", "what a real `up` would do (reads only)"),
-                ("python -m provision up", "build it at AWS"),
+                ("python -m provision plan", "what `up` would do in your account (read-only)"),
+                ("python -m provision up", "build it on AWS"),
             ],
         )
 
@@ -166,21 +166,21 @@ def how_to_reach(run: Run, rehearsal: Rehearsal, *, reachable: bool) -> Iterator
     yield "The rehearsal runs until Ctrl-C. In a second terminal:"
     if reachable:
         yield f"  {program('provision')} --rehearsal status"
-        yield "      and so plan, check, doctor, logs, compare, timeline, up"
+        yield "      and likewise plan, check, doctor, logs, compare, timeline, up"
         yield f"  {program('teardown')} --rehearsal"
     else:
-        yield "  (`--rehearsal` does not reach it: another rehearsal of yours runs, or the folder"
-        yield f"  {folder()} is not yours alone)"
+        yield "  (`--rehearsal` cannot use it: you already run another rehearsal, or the folder"
+        yield f"  {folder()} is not private to you)"
     if run.url:
         yield f"  curl {run.url}/func1    # logs in with the password"
         yield f"  curl {run.url}/func2    # logs in with IAM"
     yield ""
-    yield "For the AWS CLI and boto3 (these keys are good for this rehearsal only):"
+    yield "For the AWS CLI and boto3 (these keys are valid for this rehearsal only):"
     yield f"  unset {' '.join(UNSET)}"
     environ = rehearsal.environ()
     for name in EXPORTED:
         yield f"  export {name}={environ[name]}"
     proxy = run.template.proxies["iam"].name
-    yield "Break something by hand, then run the doctor. For example:"
+    yield "Break something by hand, then run doctor. For example:"
     yield f"  aws rds modify-db-proxy --db-proxy-name {proxy} --no-require-tls"
     yield f"  {program('provision')} --rehearsal doctor"

@@ -31,13 +31,13 @@ def init(options: Options, output: Display) -> Summary:
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}", next_step="Choose another folder.") from None
-    output.note(f"wrote {path}: every key with its default, and what it means")
+    output.note(f"wrote {path}: every key with its default and a comment")
     return Summary(
         "init",
         ok=True,
         seconds=time.monotonic() - began,
         next_commands=[
             ("python -m provision up --dry-run", "rehearse it on this machine: no AWS, no bill"),
-            ("python -m provision plan", "what a real `up` would do (reads only)"),
+            ("python -m provision plan", "what `up` would do in your account (read-only)"),
         ],
     )

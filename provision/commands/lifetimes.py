@@ -19,7 +19,7 @@ def lifetime_notes(run: Run) -> Iterator[str]:
     if run.lifetime.ignored:
         after = run.lifetime.after
         yield (
-            f"environment.expires_after = {after!r} has no effect: the environment was made "
+            f"environment.expires_after = {after!r} has no effect: the environment was created "
             f"without an expiry. `python -m provision up --extend {after}` gives it one"
         )
     moment = run.lifetime.moment

@@ -40,5 +40,5 @@ def row(each: Existing) -> tuple[str, ...]:
         when = f"in {duration(left)}" if left > 0 else f"EXPIRED {duration(-left)} ago"
         expires = f"{ends:%Y-%m-%d %H:%M} UTC, {when}"
     price = "unknown" if each.usd_per_hour is None else dollars(each.usd_per_hour)
-    made = f"{each.resources}" if each.whole else f"{each.resources} of {each.of}: half made"
+    made = f"{each.resources}" if each.whole else f"{each.resources} of {each.of}: incomplete"
     return each.name, each.region, age, expires, price, made, each.state or "unknown"

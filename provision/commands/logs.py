@@ -97,8 +97,8 @@ def read(run: Run, readers: Mapping[Login, LogReader]) -> list[LoggedRequest]:
         groups = " and ".join(reader.group for reader in readers.values())
         raise ProvisionError(
             f"no log to read: no log group {groups} in the {run.about()}",
-            next_step="`python -m provision up` creates them. If they should exist: is this "
-            "the right account, region and environment.name?",
+            next_step="`python -m provision up` creates them. If they should exist, check the "
+            "account, the region and environment.name.",
         )
     return [request for requests in found for request in requests]
 

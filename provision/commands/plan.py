@@ -62,7 +62,7 @@ def not_counted(plan: Plan) -> list[str]:
     made_by_aws = [each.step for each in others if not isinstance(each, DataSource)]
     parts = [
         f"{', '.join(steps)} ({why})"
-        for steps, why in ((looked_up, "only read"), (made_by_aws, "AWS makes and we delete"))
+        for steps, why in ((looked_up, "only read"), (made_by_aws, "created by AWS"))
         if steps
     ]
     return [f"not counted: {', '.join(parts)}"] if parts else []

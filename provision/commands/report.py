@@ -30,8 +30,8 @@ RUNS = ("run", "region", "ended", "AWS's time", "calls", "refused", "differences
 DIFFERENCES = ("what", "where", "of it", "this AWS", "the rehearsal", "runs")
 ENDED = {True: "well", False: "with an error", None: "cut off"}
 MASKED = (
-    "It may be shown in public: numbers, AWS's own words and plain English in it, all else masked; "
-    "no account, id, name, address or secret"
+    "It is safe to publish: it has numbers, AWS's own words and plain English; everything else is "
+    "masked; no account, id, name, address or secret"
 )
 
 
@@ -45,7 +45,9 @@ def report(
     be written.
     """
     if out is not None and compare is not None:
-        raise UsageError("--out does not go with --compare", next_step="Leave one of them out.")
+        raise UsageError(
+            "--out cannot be combined with --compare", next_step="Leave one of them out."
+        )
     notes: list[str] = []
     if compare is not None:
         runs = files.read(compare)
@@ -53,7 +55,7 @@ def report(
         folder = folder_of(state_location(options, config := options.configuration),
                            config.environment.name)  # fmt: skip
         recorded, bad = files.runs_beside(folder)
-        notes += [f"left out, since it is no record of a run: {path}" for path in bad]
+        notes += [f"left out, since it is not a record of a run: {path}" for path in bad]
         if not recorded:
             raise StateError(
                 f"no run is recorded in {folder.parent}",
@@ -131,4 +133,6 @@ def after(out: Path | None, compare: Path | None) -> list[tuple[str, str]]:
     """Return the command that makes sense now."""
     if out is not None or compare is not None:
         return []
-    return [("python -m provision report --out report.json", "write what may be shown in public")]
+    return [
+        ("python -m provision report --out report.json", "write a file that is safe to publish")
+    ]

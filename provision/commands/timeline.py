@@ -43,7 +43,7 @@ def timeline(
     page that cannot be written, StateError when there is no run or the file cannot be read.
     """
     if live and html is None:
-        raise UsageError("--live goes with --html", next_step="Add --html FILE.")
+        raise UsageError("--live requires --html", next_step="Add --html FILE.")
     config = options.configuration
     settings = config.environment
     state = kept(options, config)

@@ -161,7 +161,7 @@ def engine_version(value: str) -> str | None:
     if major < (8, 4):
         return "8.4 or a patch version of it: it must be in standard support"
     if major > (8, 4):
-        return "8.4 or a patch version of it: RDS Proxy takes no newer MySQL"
+        return "8.4 or a patch version of it: RDS Proxy supports no newer MySQL"
     return None
 
 
@@ -169,7 +169,10 @@ def snapshot_name(value: str) -> str | None:
     """The name of a DB snapshot (CreateDBSnapshot, DBSnapshotIdentifier)."""
     if re.fullmatch(r"(?=.{1,255}\Z)[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*", value):
         return None
-    return "1 to 255 letters, digits and single hyphens, beginning with a letter, ending with none"
+    return (
+        "1 to 255 letters, digits and single hyphens, beginning with a letter and not ending with "
+        "a hyphen"
+    )
 
 
 def tags(value: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:
@@ -179,7 +182,8 @@ def tags(value: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:
     IAM takes keys that differ only in case for one and the same.
     """
     if len(value) > MOST_TAGS:
-        yield "", f"{len(value)} tags", f"at most {MOST_TAGS} tags (AWS takes 50, some are ours)"
+        expected = f"at most {MOST_TAGS} tags (AWS allows 50, and this program adds some)"
+        yield "", f"{len(value)} tags", expected
     seen = {key.lower(): key for key in OUR_TAG_KEYS}
     for key, text in value.items():
         where = "." + (key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key))
@@ -195,9 +199,9 @@ def tags(value: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:
 def tag_key(key: str, seen: Mapping[str, str]) -> str | None:
     """Return what a tag's key should be, or None. `seen` are keys that are taken, by lower case."""
     if (other := seen.get(key.lower())) in OUR_TAG_KEYS:
-        return f"under keys other than {', '.join(OUR_TAG_KEYS)}, in any case"
+        return f"under keys other than {', '.join(OUR_TAG_KEYS)}, in upper or lower case"
     if other is not None:
-        return f"under a key that differs from {other!r} in more than case: IAM takes them for one"
+        return f"under a key that differs from {other!r} in more than case: IAM ignores case"
     if key.lower().startswith(("aws:", "rds:")):
         return "under a key that does not begin with aws: or rds:"
     if not 1 <= len(key) <= 128 or not all(map(in_tags, key)):

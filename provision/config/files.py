@@ -35,7 +35,7 @@ def read_text(path: Path) -> str:
         with os.fdopen(handle, "rb") as file:
             kind = stat.S_IFMT(os.fstat(handle).st_mode)
             if kind != stat.S_IFREG:
-                what = KINDS.get(kind, "no regular file")
+                what = KINDS.get(kind, "a special file")
                 raise Unreadable(f"is {what}, not a file", "Write it to a file, and name that.")
             data = file.read(LARGEST + 1)
     except FileNotFoundError:

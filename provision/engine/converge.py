@@ -30,7 +30,7 @@ CREATE_ATTEMPTS = 5
 APPLY_ATTEMPTS = 5
 PATIENT_LOOKS = 10  # looks after which a change that AWS does not show is asked for again
 VISIBLE_SECONDS = 120.0  # how long what was made may stay hidden from a lookup (EC2: usually < 5)
-EXAMINE = "`python -m provision doctor` looks at each link of the chain and says what to do."
+EXAMINE = "`python -m provision doctor` checks each link of the chain and says what to do."
 # Parts of the codes with which AWS says that a name is taken.
 TAKEN = ("AlreadyExists", "Duplicate", "ResourceExists", "ResourceConflict", "Conflict")
 
@@ -199,7 +199,7 @@ class Convergence(Creation):
         if self._restful_looks < (
             self.resource.settles_unseen if unseen else self.resource.settles
         ):
-            return PollResult(Verdict.WAIT, status.status, "making sure that the change is done")
+            return PollResult(Verdict.WAIT, status.status, "confirming the change")
         return status
 
     def _apply(self, seen: Seen, changes: tuple[Change, ...]) -> PollResult:

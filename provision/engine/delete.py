@@ -18,9 +18,7 @@ from provision.waiting.transient_errors import passing
 
 LASTING_SECONDS = 60.0  # how long what does not go by itself is given, since AWS's lists lag
 NO_USE_ASKING = DENIED | THROTTLED
-LATER = (
-    "Run the same command again: it goes on with what is left; wait.timeout_minutes allows more."
-)
+LATER = "Run the same command again: it continues with what is left. Or raise wait.timeout_minutes."
 
 
 @dataclass

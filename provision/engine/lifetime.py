@@ -87,9 +87,9 @@ class Lifetime:
         if not (self.over and new):
             return plan
         refusal = Expired(
-            f"the environment expired at {self.expires}: nothing new is made ({', '.join(new)})",
-            next_step="`python -m provision up --extend 8h` gives it 8 hours from now, `--extend "
-            "never` takes the expiry away; `python -m teardown` deletes it.",
+            f"the environment expired at {self.expires}: nothing new is created ({', '.join(new)})",
+            next_step="`python -m provision up --extend 8h` extends it to 8 hours from now, "
+            "`--extend never` removes the expiry; `python -m teardown` deletes it.",
         )
         return dataclasses.replace(plan, refused=(refusal, *plan.refused))
 

@@ -215,18 +215,18 @@ def refusals(
 
 
 def mend(resource: Resource, seen: Seen) -> str:
-    """Return what makes it certain that a thing with our tags is ours."""
+    """Return what makes it certain that a resource with our tags is ours."""
     if seen.name:
         return f"rename it back to {resource.name}" if resource.name else "rename it back"
     if (seen.tags or {}).get(STEP) != resource.step:
         return f"set its tag {STEP} to {resource.step!r}"
-    return "take them off the others"
+    return "remove them from the others"
 
 
 def not_ours(
     aws: Aws, resource: Resource, seen: Seen, whose: Ownership, recorded: Mapping[str, str]
 ) -> ForeignResource:
-    """Return the error for something that stands where ours should and is not proven to be ours.
+    """Return the error for a resource in the place of ours that is not proven to be ours.
 
     `recorded` are the outputs that the state file has of the step.
     """
@@ -236,16 +236,16 @@ def not_ours(
     says = "; the state file says that it is ours" if in_state else ""
     if whose.owner is Owner.UNREADABLE:
         return ForeignResource(
-            f"{resource.step}: whose the {what} is cannot be said: it {whose.because}{says}. It "
-            "was not touched.",
-            next_step="Let the caller read its tags (`python -m provision policy` prints what that "
-            "takes), then run the same command again.",
+            f"{resource.step}: whether the {what} is this environment's cannot be determined: it "
+            f"{whose.because}{says}. It was not touched.",
+            next_step="Allow the caller to read its tags (`python -m provision policy` prints the "
+            "permissions), then run the same command again.",
         )
     if whose.owner is Owner.COPY:
         return ForeignResource(
             f"{resource.step}: the {what} {whose.because}: it may be this environment's. It was "
             "not touched.",
-            next_step="If it is not: take its tags provision:environment and provision:step off. "
+            next_step="If it is not, remove its tags provision:environment and provision:step. "
             f"If it is, {mend(resource, seen)}.",
         )
     marks = f", ours would have {aws.environment!r} and {resource.step!r}"
@@ -254,5 +254,5 @@ def not_ours(
         f"{resource.step}: the {what} exists and is not this environment's: it {whose.because}"
         f"{marks}{says}. It was not touched.",
         next_step="Choose another environment.name, or remove or rename the existing one"
-        + (", or put its tags back." if in_state and seen.tags is not None else "."),
+        + (", or restore its tags." if in_state and seen.tags is not None else "."),
     )

@@ -96,7 +96,7 @@ class Environment:
                     rehearsed(self._options, self._output, speed=self._speed, database=None)
                 )
             elif self._speed is not None:
-                raise UsageError("speed goes with dry_run")
+                raise UsageError("speed requires dry_run")
             else:
                 refuse_without_config(self._options)
             try:

@@ -121,7 +121,7 @@ def _fetch(wheel: Wheel) -> bytes:
                 env=_indexes_of_uv() | os.environ,
             )
         except subprocess.TimeoutExpired as error:
-            raise _not_had(wheel, f"pip gave no answer within {PIP_SECONDS:.0f} s") from error
+            raise _not_had(wheel, f"pip did not finish within {PIP_SECONDS:.0f} s") from error
         files = list(Path(folder).glob("*.whl"))
         if pip.returncode != 0 or len(files) != 1:
             raise _not_had(wheel, _last_error(pip.stderr) or f"pip ended with {pip.returncode}")

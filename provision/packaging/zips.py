@@ -56,7 +56,7 @@ class Package:
         content = self.build()
         if (built := code_sha256(content)) != self.sha256:
             raise PackageError(
-                f"{LAYER_HASH} pins the layer's zip as {self.sha256}, and it is {built}",
+                f"{LAYER_HASH} pins the layer's zip as {self.sha256}, but it is {built}",
                 next_step="Run `python -m provision.packaging.zips --pin`, which writes its hash.",
             )
         return content
@@ -76,7 +76,7 @@ def function_package(name: Literal["password", "iam"]) -> Package:
     for folder in (FUNCTIONS / "shared", FUNCTIONS / name):
         sources = sorted(folder.glob("*.py"))
         if not sources:
-            raise _missing(folder, "no code there")
+            raise _missing(folder, "it has no Python file")
         files |= {source.name: _text(source) for source in sources}
     return _package(_zipped(sorted(files.items())))
 

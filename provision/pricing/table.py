@@ -150,7 +150,7 @@ def note_of(what: Estimate) -> str:
         the = table if what.live else f"price {table}"
         everything = all(not part.per_hour for part in what.parts)
         which = "" if everything else f" for {', '.join(what.missing)}"
-        return f"cost unknown: the {the} has none in {what.region}{which}"
+        return f"cost unknown: the {the} has no price in {what.region}{which}"
     sure = any(part.verified for part in what.parts if part.per_hour)
     doubt = "" if what.verified else ", partly unverified" if sure else ", unverified"
     return (

@@ -146,7 +146,8 @@ class Resource:
     def ownership(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> Ownership:
         """Return whose what was seen is. `known` are the recorded outputs."""
         if seen.tags is None and not seen.unreadable:
-            return Ownership(Owner.OURS if seen.ours else Owner.FOREIGN, "is not part of ours")
+            because = "is not part of this environment's resources"
+            return Ownership(Owner.OURS if seen.ours else Owner.FOREIGN, because)
         evidence = Witnesses(
             seen.tags, seen.unreadable, self.same_id(seen, known), not seen.name, seen.rivals
         )

@@ -213,8 +213,8 @@ class AvailabilityZones(DataSource):
         bad = [zone for zone in zones if zone not in good]
         if bad or len(zones) < ZONES:
             raise ProvisionError(
-                f"{self.instance_class} with MySQL {self.engine_version} and RDS Proxy can stand "
-                f"in the zones {', '.join(good) or 'none'} of {aws.region}"
+                f"{self.instance_class} with MySQL {self.engine_version} and RDS Proxy are "
+                f"available in the zones {', '.join(good) or 'none'} of {aws.region}"
                 + (f"; network.availability_zones names {', '.join(bad)}" if bad else ""),
                 next_step="Set network.availability_zones to two of them, or choose another "
                 "database.instance_class or region. Nothing was created.",
@@ -245,7 +245,7 @@ class AvailabilityZones(DataSource):
             raise ProvisionError(
                 f"database.instance_class = {self.instance_class!r}: not offered in {aws.region} "
                 f"with MySQL {self.engine_version}",
-                next_step=f"Offered are {', '.join(classes[:12])}. Nothing was created.",
+                next_step=f"RDS offers {', '.join(classes[:12])}. Nothing was created.",
             )
         return {zone["Name"] for option in options for zone in option.get("AvailabilityZones", ())}
 

@@ -303,7 +303,7 @@ class Role(ManagedResource):
             return [
                 Blocker(
                     f"instance profile {each['InstanceProfileName']}",
-                    f"made {each['CreateDate']:%Y-%m-%d}, not of this environment",
+                    f"created {each['CreateDate']:%Y-%m-%d}, not part of this environment",
                     "aws iam remove-role-from-instance-profile --instance-profile-name "
                     f"{each['InstanceProfileName']} --role-name {self.role_name}",
                     lasts=True,

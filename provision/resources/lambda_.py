@@ -91,7 +91,7 @@ class LayerVersion(ManagedResource):
         if whose.ours:
             return whose
         others = "; ".join(self.others(seen))
-        return Ownership(whose.owner, f"has no version of this environment's, but {others}")
+        return Ownership(whose.owner, f"has no version of this environment, but {others}")
 
     def kept(self, seen: Seen) -> list[str]:
         """Return the versions that somebody else published under the layer's name."""

@@ -127,7 +127,8 @@ class LogGroup(ManagedResource):
         if writer == "ours" or (writer == "none" and not seen.tags and made_again(seen, known)):
             return Ownership(Owner.OURS)
         if writer == "foreign":
-            return Ownership(Owner.FOREIGN, f"{whose.because}, and what writes to it is not ours")
+            because = f"{whose.because}, and another function or proxy writes to it"
+            return Ownership(Owner.FOREIGN, because)
         return whose
 
     def has_writer(self, seen: Seen) -> bool:
@@ -137,8 +138,8 @@ class LogGroup(ManagedResource):
     def remedy(self) -> str:
         """Return what to do about a group that may be ours."""
         return (
-            "AWS may have made it for a late word of ours. To delete it: aws logs delete-log-group "
-            f"--log-group-name {self.log_group_name}"
+            "AWS may have created it for a late log line of this environment. To delete it: aws "
+            f"logs delete-log-group --log-group-name {self.log_group_name}"
         )
 
     def properties(self) -> dict[str, Any]:

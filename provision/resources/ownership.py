@@ -78,7 +78,7 @@ def judge(evidence: Witnesses, environment: str, step: str) -> Ownership:
 def by_tags(evidence: Witnesses) -> Ownership:
     """Return whose a thing with both of our tags is, where no recorded id says so."""
     if not evidence.own_name:
-        because = "has both of this environment's tags, and another name than it gives"
+        because = "has both of this environment's tags, but another name"
         return Ownership(Owner.COPY, because)
     if evidence.rivals:
         because = (

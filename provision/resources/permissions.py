@@ -38,15 +38,15 @@ class Statement:
 
 
 def tags_back(environment: str, tags: Mapping[str, str] | None, command: str) -> str:
-    """Return what to do about a thing that a policy no longer knows as ours: put its tags back.
+    """Return what to do about a resource that has lost the tags that a policy goes by.
 
     "" where its tags still name the environment.
     """
     if (tags or {}).get("provision:environment") == environment:
         return ""
     return (
-        "It has lost the tag provision:environment, by which the policy that `python -m provision "
-        f"policy` prints knows it. An administrator puts it back: {command}"
+        "It has lost the tag provision:environment, by which the policies that `python -m "
+        f"provision policy` prints identify it. An administrator restores it: {command}"
     )
 
 

@@ -169,7 +169,7 @@ def ours_or_expired(lease: Lease, found: Found) -> Holder | None:
     if theirs is None:
         raise StateError(
             f"{lease.where}: its lock object {lease.key} is not a lock of this program",
-            next_step="It was left as it is. Look at it; when no run is at work, delete it.",
+            next_step="It was left as it is. Check it; when no run is active, delete it.",
         )
     if theirs.nonce in lease.nonces:
         lease.confirm(found.version, theirs.nonce)
@@ -178,7 +178,7 @@ def ours_or_expired(lease: Lease, found: Found) -> Holder | None:
     if left > 0:
         raise Locked(
             f"{lease.where}: in use by {theirs.holder}",
-            next_step=f"{WAIT_OR_RETRY} If it was killed, its lease runs out in {left:.0f} s.",
+            next_step=f"{WAIT_OR_RETRY} If it was killed, its lease expires in {left:.0f} s.",
         )
     return theirs.holder
 
@@ -234,7 +234,7 @@ def who_holds(lease: Lease) -> Logic[str]:
         return held_by(look)
     if isinstance(look, Absent):
         return "nobody holds it now"
-    return f"who holds it now cannot be read ({no_answer(look).message})"
+    return f"its current holder cannot be read ({no_answer(look).message})"
 
 
 def held_by(found: Found) -> str:
@@ -249,6 +249,6 @@ def lease_lost(where: str, why: str, who: str = "") -> LeaseLost:
     return LeaseLost(
         f"{where}: this run lost its lock and changes nothing more: {why}{now}. The state is left "
         "to whoever holds the lock.",
-        next_step="Wait until nobody holds the lock, then run the same command again: it "
-        "looks at AWS, and continues from there.",
+        next_step="Wait until nobody holds the lock, then run the same command again: it reads "
+        "what exists, and continues from there.",
     )

@@ -163,7 +163,7 @@ def check_lock(handle: int, lock: Path) -> None:
 def not_a_lock(lock: Path) -> StateError:
     """Return the error for what stands in the lock file's place."""
     return StateError(
-        f"{lock}: is not a lock file of yours: a link, or somebody else's file",
+        f"{lock}: is not a lock file of yours: a link, or another user's file",
         next_step="Find out who created it, delete it, then run the same command again.",
     )
 
@@ -184,8 +184,8 @@ def unwritable(path: Path, error: OSError) -> StateError:
     """Return the error for a file that cannot be written."""
     return StateError(
         f"{path}: cannot be written: {error.strerror}",
-        next_step="Make room, or give a folder that can be written to with --state, then run the "
-        "same again: what is at AWS is found by its tags and names.",
+        next_step="Free some space, or name a writable folder with --state, then run the same "
+        "command again: it finds what exists at AWS by its tags and names.",
     )
 
 

@@ -218,8 +218,8 @@ class S3Store:
             if self._hold is not None:
                 self._hold.confirm()  # whoever has taken the lock over may have written it
             raise StateError(
-                f"{self._at}: somebody else has written it since this run read it; it was left as "
-                "it is",
+                f"{self._at}: another run has written it since this run read it; it was left as it "
+                "is",
                 next_step="Run the same command again: it reads the state again, and looks at AWS.",
             ) from None
 
@@ -286,7 +286,7 @@ class S3Hold:
         try:
             who = carry_out(lease.who_holds(self._lease), self._perform)
         except ProvisionError as error:
-            who = f"who holds it now cannot be read ({error})"
+            who = f"its current holder cannot be read ({error})"
         return lease_lost(self._where, why, who)
 
     def _renew(self) -> None:

@@ -23,13 +23,14 @@ WRONG_REGION = {
 NOT_SUPPORTED = {"NotImplemented", "MethodNotAllowed", "UnsupportedArgument"}
 DENIED = {"AccessDenied", "AllAccessDisabled", "Forbidden", "403"}
 DENIED_OWNED = (
-    "The caller may not do this, or the bucket is another account's: a state has to be in a bucket "
-    "of the account that it is about. `python -m provision policy` prints what the caller needs."
+    "The caller may not do this, or the bucket belongs to another account: the state has to be in "
+    "a bucket of the environment's account. `python -m provision policy` prints what the caller "
+    "needs."
 )
 DENIED_ANY = (
-    "The caller may not read it, or the bucket is somebody else's. `python -m provision policy` "
-    "prints what the caller needs; without s3:ListBucket S3 answers this also where there is no "
-    "state yet."
+    "The caller may not read it, or the bucket belongs to another account. `python -m provision "
+    "policy` prints what the caller needs; without s3:ListBucket, S3 also answers this when no "
+    "state exists yet."
 )
 LIFECYCLE = {
     "Rules": [
@@ -62,7 +63,7 @@ def explained(
     if code == "NoSuchBucket":
         return StateError(
             f"state {at}: there is no bucket {at.bucket}",
-            next_step="Make it, private, versioned and encrypted, and old versions deleted after "
+            next_step="Create it: private, versioned, encrypted, with old versions deleted after "
             "30 days:\n" + "\n".join(f"  {each}" for each in making(at.bucket, region)),
         )
     answer = replace(error.answer, message=error.answer.message.rstrip(".") + f" (state {at})")
@@ -81,14 +82,14 @@ def advice(error: AwsCallError, at: S3Location, owned: bool) -> str:
         return DENIED_OWNED if owned else DENIED_ANY
     if code in WRONG_REGION:
         return (
-            f"The bucket {at.bucket} is in another region, and S3 does not say which one to go to: "
-            f"`aws s3api get-bucket-location --bucket {at.bucket}`. Is AWS_ENDPOINT_URL_S3 or the "
-            "profile set to one region's endpoint?"
+            f"The bucket {at.bucket} is in another region, and S3's answer does not say in which: "
+            f"`aws s3api get-bucket-location --bucket {at.bucket}`. Check whether "
+            "AWS_ENDPOINT_URL_S3 or the profile sets the endpoint of one region."
         )
     if code in NOT_SUPPORTED:
         return "A state needs S3's conditional writes and deletes: use a general purpose bucket."
     if code == "InvalidObjectState":
-        return f"The object was archived: restore it, and take {at.key} out of that lifecycle rule."
+        return f"The object was archived: restore it, and exclude {at.key} from the lifecycle rule."
     return ""
 
 

@@ -34,7 +34,7 @@ NEIGHBOUR_GROWTH = 2.0  # a gap's part of the time since one of those changed
 GROWTH = 0.25  # a gap's part of what was waited: so much longer than needed a wait lasts at most
 
 
-LATE = "It may still get ready: run the same command again; wait.timeout_minutes allows more."
+LATE = "It may still become ready: run the same command again. Or raise wait.timeout_minutes."
 
 
 class Verdict(Enum):
@@ -112,8 +112,9 @@ class PollPolicy:
 def interrupted() -> Interrupted:
     """The error that ends a wait when the run is asked to stop."""
     return Interrupted(
-        "interrupted; what was made is recorded",
-        next_step="Run the same command again to go on, or `python -m teardown` to remove it all.",
+        "interrupted; what was created is recorded",
+        next_step="Run the same command again to continue, or `python -m teardown` to delete it "
+        "all.",
     )
 
 
@@ -305,6 +306,6 @@ def outlasted(known: NotYet, minutes: float) -> str:
     """Return what to do about a refusal that should have passed within `minutes`, and did not."""
     return (
         f"Usually this passes by itself ({known.because}); AWS has refused for {minutes:g} min. "
-        "Run the same command again, which goes on from here; if AWS's answer stays the same, "
-        "its words above name the cause."
+        "Run the same command again, which continues from here; if AWS's answer stays the same, "
+        "its message above names the cause."
     )

@@ -49,9 +49,15 @@ TABLE = (
         r"Invalid(Vpc|Subnet|Group|SecurityGroup)(ID|Id)?\.NotFound",
         "",
         2 * MINUTE,
-        "EC2 does not know the new id everywhere yet",
+        "the new id has not reached all of EC2 yet",
     ),
-    Passing("CreateTags", r"Invalid.*\.NotFound", "", 2 * MINUTE, "EC2 spreads the new id"),
+    Passing(
+        "CreateTags",
+        r"Invalid.*\.NotFound",
+        "",
+        2 * MINUTE,
+        "the new id has not reached all of EC2 yet",
+    ),
     Passing(
         "CreateDB(SubnetGroup|Instance|Proxy)",
         "InvalidSubnet|InvalidVPCNetworkStateFault",
@@ -71,7 +77,7 @@ TABLE = (
         "NoSuchEntity",
         "the role with name",  # a policy that does not exist has "role" in its ARN, and stays away
         2 * MINUTE,
-        "IAM does not know the new role everywhere yet",
+        "the new role has not reached all of IAM yet",
     ),
     # --- a new role is not assumable at once (IAM: seconds, rarely minutes) --------------------
     Passing(

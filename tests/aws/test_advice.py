@@ -121,7 +121,7 @@ def test_a_clock_that_is_right_is_not_blamed(commands: Commands, rehearsal: Remo
     words = "The request signature we calculated does not match the signature you provided."
     next_step = told(commands, rehearsal, "sts:*", "SignatureDoesNotMatch", message=words)
     assert "clock" not in next_step
-    assert "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID" in next_step
+    assert "AWS_SECRET_ACCESS_KEY does not match AWS_ACCESS_KEY_ID" in next_step
 
 
 # --- accounts -------------------------------------------------------------------------------------

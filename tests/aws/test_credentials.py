@@ -122,7 +122,7 @@ def test_who_never_had_any_is_told_how_to_log_in_and_not_to_log_in_again(nobody:
 
 def test_a_configuration_file_that_is_not_there_is_named(nobody: Commands) -> None:
     result = plan(with_variables(nobody, AWS_CONFIG_FILE="/nowhere/config"))
-    fails(result, "AWS_CONFIG_FILE=/nowhere/config is no file", "Log in:")
+    fails(result, "AWS_CONFIG_FILE=/nowhere/config is not a file", "Log in:")
 
 
 # --- the environment ------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_one_key_alone_is_a_setting_to_correct(nobody: Commands, part: str) -> N
         ("InvalidClientTokenId", "The security token included in the request is invalid.",
          "AWS does not know the keys in the environment"),
         ("SignatureDoesNotMatch", "The request signature we calculated does not match ...",
-         "AWS_SECRET_ACCESS_KEY is not that of AWS_ACCESS_KEY_ID"),
+         "AWS_SECRET_ACCESS_KEY does not match AWS_ACCESS_KEY_ID"),
     ],
 )  # fmt: skip
 def test_keys_of_the_environment_that_aws_refuses(
@@ -225,7 +225,7 @@ def test_a_role_that_does_not_trust_the_caller(
         Override("sts:AssumeRole", code="AccessDenied", message=words, status=403)
     )
     result = plan(with_config(nobody, assuming), "--profile", "adm")
-    fails(result, words, "Is role_arn of the profile adm right?")
+    fails(result, words, "Check role_arn of the profile adm.")
 
 
 def test_a_roles_source_that_has_expired(
@@ -317,7 +317,7 @@ def test_a_wrong_mfa_code(
     monkeypatch.setattr("provision.aws.credentials.has_terminal", lambda: True)
     monkeypatch.setattr("getpass.getpass", lambda prompt: "000000")
     result = plan(with_config(nobody, mfa), "--profile", "adm")
-    fails(result, "invalid MFA one time pass code", "with the MFA code that is shown then")
+    fails(result, "invalid MFA one time pass code", "with the next MFA code")
 
 
 # --- a process ------------------------------------------------------------------------------------
@@ -378,7 +378,9 @@ def test_a_web_identity(nobody: Commands, source: Source, rehearsal: Remote, key
 
 
 def test_a_web_identity_without_its_token(nobody: Commands) -> None:
-    fails(plan(web_identity(nobody, None)), "No such file", "Is AWS_WEB_IDENTITY_TOKEN_FILE")
+    fails(
+        plan(web_identity(nobody, None)), "No such file", "Check that AWS_WEB_IDENTITY_TOKEN_FILE"
+    )
 
 
 def test_a_web_identity_without_its_role(nobody: Commands) -> None:
@@ -504,7 +506,7 @@ def test_sso_without_a_login_or_with_one_that_has_ended(
     ("kind", "next_step"),
     [
         ("UnauthorizedException", "`aws sso login --profile work`"),
-        ("ForbiddenException", "sso_role_name) of the profile work right"),
+        ("ForbiddenException", "sso_role_name) of the profile work are right"),
     ],
 )
 def test_sso_that_gives_no_role(

@@ -20,7 +20,7 @@ from tests.support.commands import Commands
 from tests.support.names import NAME
 
 pytestmark = pytest.mark.sweep(part=10)
-PROMPT = "to go on: "
+PROMPT = "to continue: "
 
 
 @dataclass

@@ -76,16 +76,16 @@ BAD_USAGE = [
     (("provision", "up", "now"), "now"),
     (("provision", "up", "--output", "xml"), "xml"),
     (("provision", "up", "--set"), "--set"),
-    (("provision", "up", "--serve"), "--serve goes with --dry-run"),
-    (("provision", "up", "--speed", "10"), "--speed goes with --dry-run"),
-    (("provision", "up", "--rehearse-db", "localhost:3306"), "--rehearse-db goes with --dry-run"),
+    (("provision", "up", "--serve"), "--serve requires --dry-run"),
+    (("provision", "up", "--speed", "10"), "--speed requires --dry-run"),
+    (("provision", "up", "--rehearse-db", "localhost:3306"), "--rehearse-db requires --dry-run"),
     (("provision", "up", "--dry-run", "--speed", "0"), "not a number above 0"),
     (("provision", "up", "--dry-run", "--speed", "-1"), "not a number above 0"),
     (("provision", "up", "--dry-run", "--speed", "fast"), "'fast'"),
     (("provision", "up", "--dry-run", "--speed", "nan"), "not a number above 0"),
     (("provision", "up", "--dry-run", "--seed", "-1"), "not a whole number, 0 or more"),
     (("provision", "up", "--dry-run", "--seed", "x"), "'x'"),
-    (("provision", "up", "--seed", "0"), "--seed goes with --dry-run"),
+    (("provision", "up", "--seed", "0"), "--seed requires --dry-run"),
     (("provision", "plan", "--dry-run"), "--dry-run"),
     (("provision", "plan", "--yes"), "--yes"),
     (("provision", "status", "--exit-code"), "--exit-code"),
@@ -95,7 +95,7 @@ BAD_USAGE = [
     (("teardown", "--yes", "--final-snapshot", "9lives"), "beginning with a letter"),
     (("teardown", "--yes", "--final-snapshot", "ends-"), "'ends-'"),
     (("teardown", "--yes", "--final-snapshot", ""), "1 to 255 letters"),  # a variable not set
-    (("teardown", "--speed", "10", "--yes"), "--speed goes with --dry-run"),
+    (("teardown", "--speed", "10", "--yes"), "--speed requires --dry-run"),
     *(
         (("provision", "up", "--dry-run", "--rehearse-db", database), f"--rehearse-db {database}")
         for database in ("nonsense", "host:", ":3306", "host:0", "host:70000")
@@ -311,7 +311,7 @@ def test_up_asks_before_it_makes_what_costs(
 ) -> None:
     result = answered(commands, answer, "provision", "up", "--output", "plain")
     assert result.code == 1, result.stderr
-    assert "Type yes to go on" in result.stderr
+    assert "Type yes to continue" in result.stderr
     assert "nothing was changed" in result.stderr
     assert not [call for call in rehearsal.journal() if call.mutating]
     assert not commands.state_path().parent.exists()  # no lock either

@@ -49,7 +49,7 @@ def test_what_somebody_put_into_the_vpc_or_hung_on_a_role_is_named_and_the_rest_
     assert "(Name 'bastion', owner" in errors["vpc"]["message"]
     assert f"detach-internet-gateway --internet-gateway-id {first}" in errors["vpc"]["next"]
     assert contents(account, vpc) == before
-    assert "may still get ready" not in json.dumps(errors)
+    assert "may still become ready" not in json.dumps(errors)
     assert "instance profile bastion" in errors["role-api"]["message"]
     assert "must remove roles from instance profile" in errors["role-api"]["message"]
     assert "remove-role-from-instance-profile" in errors["role-api"]["next"]

@@ -515,7 +515,7 @@ def test_expired_token(environment: Environment) -> None:
     environment.set_proxy_clock_fast(timedelta(minutes=20))
     record = environment.cause("iam", *IMPATIENT)
     assert record["kind"] == "proxy-refuses"
-    assert "over its 15 minutes" in record["cause"]
+    assert "older than 15 minutes" in record["cause"]
     assert "1045" in record["proof"]
 
 

@@ -65,7 +65,7 @@ def test_a_name_in_the_state_file_proves_nothing(built: Built, step: str) -> Non
     assert ended.code == 1
     assert ended.error["type"] == "ForeignResource"
     assert "no tag of this program" in ended.error["message"]
-    assert "put its tags back" in ended.error["next"]
+    assert "restore its tags" in ended.error["next"]
     assert not [each for each in built.remote.journal()[before:] if each.mutating]
     status = built.commands.run("provision", "status", "--output", "plain")
     assert "⊘ not ours" in status.stdout
@@ -98,7 +98,7 @@ def test_tags_that_cannot_be_read_are_said_and_prove_nothing(built: Built, step:
     assert ended.code == 1
     assert "cannot be read" in ended.error["message"]
     assert "AccessDenied" in ended.error["message"]
-    assert "put its tags back" not in ended.error["next"]
+    assert "restore its tags" not in ended.error["next"]
     assert "? unproven (tags unreadable)" in status.stdout
     assert "not ours" not in status.stdout
 
@@ -226,7 +226,7 @@ def test_of_several_with_our_tags_and_no_state_none_is_touched_nor_what_is_in_it
     assert ended.code == 1, ended.stdout[-1500:]
     errors = {e["step"]: e["error"] for e in ended.of("step") if e["action"] == "failed"}
     assert second in errors["vpc"]["message"]
-    assert "take them off the others" in errors["vpc"]["next"]
+    assert "remove them from the others" in errors["vpc"]["next"]
     assert api in errors["api"]["message"]
     assert f"rename it back to {NAME}-iam" in errors["proxy-iam"]["next"]
     kept = account.everything()

@@ -120,7 +120,7 @@ def test_a_second_one_is_not_what_the_flag_reaches(up: Up) -> None:
     with up.commands.running("provision", *SERVE, "--no-check") as process:
         assert process.stdout is not None
         lines = iter(process.stdout.readline, "")
-        assert any("does not reach it" in line for line in lines)
+        assert any("cannot use it" in line for line in lines)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
     assert state.read_bytes() == before
@@ -132,7 +132,7 @@ def test_one_that_was_killed_is_not_reached(up: Up) -> None:
     up.process.wait()
     assert (up.commands.folder.parent / FILE).exists()
     result = up.second("provision", "--rehearsal", "status")
-    assert (result.code, result.error["message"]) == (2, "--rehearsal: no rehearsal is up")
+    assert (result.code, result.error["message"]) == (2, "--rehearsal: no rehearsal is running")
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_protected_instance_is_not_replaced_and_nothing_around_it_is_touched(
     for flags in (protect, ()):
         refused = built.commands.up("--replace", "db-instance", *flags)
         assert refused.code == 1
-        assert "protected from deletion" in refused.error["message"]
+        assert "has deletion protection" in refused.error["message"]
         assert "--no-deletion-protection" in refused.error["next"]
     assert mutating(built.remote, before) == []
     assert built.commands.up().changed == {"db-instance": "updated"}

@@ -293,7 +293,7 @@ def test_a_spoiled_record_is_left_out_and_said(commands: Commands) -> None:
     result = commands.run("provision", "report", "--output", "plain")
     assert result.code == 0
     assert (
-        f"no record of a run: {spoiled.relative_to(commands.folder)}"
+        f"not a record of a run: {spoiled.relative_to(commands.folder)}"
         in result.stderr + result.stdout
     )
 

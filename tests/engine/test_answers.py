@@ -246,7 +246,7 @@ def test_what_was_changed_has_to_look_ready_several_times_in_a_row(world: Engine
     world.up(Slow("network"))
     world.watcher.told.clear()
     world.up(Slow("network", size=2))
-    sure = "making sure that the change is done"
+    sure = "confirming the change"
     assert [reason for _, reason in waits(world)] == ["Size", sure, sure, ""]
 
 

@@ -130,7 +130,7 @@ def test_when_its_time_is_over_nothing_new_is_made(state: State) -> None:
     )  # fmt: skip
     (refusal,) = over.refuse_new(Plan(steps)).refused
     assert isinstance(refusal, Expired)
-    assert f"expired at {PAST}: nothing new is made (vpc, database)" in refusal.message
+    assert f"expired at {PAST}: nothing new is created (vpc, database)" in refusal.message
     assert "--extend 8h" in refusal.next_step
     assert over.refuse_new(Plan(steps[2:])).refused == ()
     young = settled(state, {"vpc": tagged("vpc", SOON)})

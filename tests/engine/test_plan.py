@@ -286,15 +286,16 @@ def test_what_the_state_knows_can_get_its_tags_back(state: State) -> None:
     theirs = seen(tags=TAGS | {"provision:environment": "theirs"})
     known = refused(recorded(state), BOX, theirs)
     assert "; the state file says that it is ours. It was not touched." in known.message
-    assert known.next_step.endswith(", or put its tags back.")
+    assert known.next_step.endswith(", or restore its tags.")
     another = refused(recorded(state, id="box-9"), BOX, theirs)
     assert "the state file" not in another.message
-    assert "tags back" not in another.next_step
+    assert "restore its tags" not in another.next_step
 
 
 def test_a_kind_without_tags_is_told_without_them(state: State) -> None:
     error = refused(recorded(state), BOX, seen(tags=None, ours=False))
-    assert "it is not part of ours; the state file says that it is ours." in error.message
+    because = "it is not part of this environment's resources; the state file says that it is ours."
+    assert because in error.message
     assert "ours would have" not in error.message
     assert error.next_step.endswith("the existing one.")
 
@@ -303,8 +304,8 @@ def test_what_cannot_be_read_is_no_proof(state: State) -> None:
     hidden = seen(tags=None, unreadable="ListTags answered AccessDenied")
     error = refused(state, BOX, hidden)
     assert error.message == (
-        "box: whose the box box-1 is cannot be said: it has tags that cannot be read: ListTags "
-        "answered AccessDenied. It was not touched."
+        "box: whether the box box-1 is this environment's cannot be determined: it has tags that "
+        "cannot be read: ListTags answered AccessDenied. It was not touched."
     )
     assert "policy" in error.next_step
     assert plan(recorded(state), (BOX, hidden)).refused == ()
@@ -316,7 +317,7 @@ def test_a_copy_is_named_with_what_to_do(state: State) -> None:
     assert "it may be this environment's. It was not touched." in renamed.message
     assert renamed.next_step.endswith("If it is, rename it back.")
     rival = refused(state, BOX, seen(rivals=("box-2",)))
-    assert rival.next_step.endswith("If it is, take them off the others.")
+    assert rival.next_step.endswith("If it is, remove them from the others.")
 
 
 @dataclass(frozen=True)
@@ -335,7 +336,7 @@ class NamedBox(Box):
         (BOX, {"name": "old-box"}, "rename it back"),
         (BOX, {"tags": None}, "set its tag provision:step to 'box'"),
         (BOX, {"tags": TAGS | {"provision:step": "vpc"}}, "set its tag provision:step to 'box'"),
-        (BOX, {}, "take them off the others"),
+        (BOX, {}, "remove them from the others"),
     ],
 )
 def test_what_makes_it_certain_that_a_thing_is_ours(

@@ -72,14 +72,14 @@ def test_a_region_that_is_not_in_the_table_has_no_price() -> None:
     found = estimate(config("eu-west-1"))
     assert (found.per_hour, found.per_30_days, found.verified) == (None, None, False)
     assert not any(part.per_hour for part in found.parts)
-    assert note_of(found) == "cost unknown: the price table of 2026-11-24 has none in eu-west-1"
+    assert note_of(found) == "cost unknown: the price table of 2026-11-24 has no price in eu-west-1"
 
 
 def test_a_class_that_is_not_in_the_table_has_no_price_nor_have_its_proxies() -> None:
     found = estimate(config(instance_class="db.r6g.large"))
     assert found.per_hour is None
     assert note_of(found) == (
-        "cost unknown: the price table of 2026-11-24 has none in us-east-1 for "
+        "cost unknown: the price table of 2026-11-24 has no price in us-east-1 for "
         "DB instance db.r6g.large, RDS Proxy proxy-password, RDS Proxy proxy-iam"
     )
 

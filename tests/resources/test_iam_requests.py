@@ -167,7 +167,7 @@ def test_an_instance_profile_holds_a_role() -> None:
     profiles = {"InstanceProfiles": [{"InstanceProfileName": "web", "CreateDate": made}]}
     with answering({"iam.list_instance_profiles_for_role": profiles}) as aws:
         (found,) = role().blocked_by(aws, Seen({}))
-    assert str(found) == "instance profile web (made 2026-01-02, not of this environment)"
+    assert str(found) == "instance profile web (created 2026-01-02, not part of this environment)"
     assert found.lasts
     assert found.command.endswith(f"--instance-profile-name web --role-name {ROLE_NAME}")
 

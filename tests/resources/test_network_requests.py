@@ -157,8 +157,8 @@ def test_two_zones_are_chosen_that_are_open_and_offer_the_class() -> None:
 @pytest.mark.parametrize(
     ("wanted", "offering", "words"),
     [
-        ((), ["a"], "can stand in the zones a of"),
-        ((), [], "can stand in the zones none of"),
+        ((), ["a"], "are available in the zones a of"),
+        ((), [], "are available in the zones none of"),
         (("a", "c"), ["a", "b"], "network.availability_zones names c"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_class_that_the_region_does_not_offer_is_refused_with_those_that_it_do
         pytest.raises(ProvisionError, match=r"'db\.t4g\.micro': not offered in") as caught,
     ):
         zones().look_up(aws)
-    assert "Offered are db.m6g.large, db.r6g.large." in caught.value.next_step
+    assert "RDS offers db.m6g.large, db.r6g.large." in caught.value.next_step
 
 
 # --- rules ----------------------------------------------------------------------------------------

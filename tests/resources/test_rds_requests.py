@@ -329,13 +329,13 @@ def test_what_aws_has_more_of_is_kept_and_said() -> None:
         in storage
     )
     assert "database.engine_version" in version
-    assert "goes to newer versions and to no older one" in version
+    assert "upgrades versions and never downgrades them" in version
 
 
 def test_an_instance_that_is_protected_is_not_deleted() -> None:
     each = database()
     with answering(described(instance(DeletionProtection=True))) as aws:
-        with pytest.raises(ProvisionError, match="is protected from deletion") as caught:
+        with pytest.raises(ProvisionError, match="has deletion protection") as caught:
             each.delete(aws, seen_of(each, aws))
         assert aws.changes() == []
     assert "--no-deletion-protection" in caught.value.next_step

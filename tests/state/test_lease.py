@@ -171,7 +171,7 @@ def test_another_takes_over_two_seconds_after_it_has_ended_by_the_clock_of_s3(
     if not taken:
         with pytest.raises(Locked, match="in use by teardown, process 1 on laptop, since") as told:
             script.run(acquire(mine))
-        assert f"its lease runs out in {62 - age:.0f} s." in told.value.next_step
+        assert f"its lease expires in {62 - age:.0f} s." in told.value.next_step
         return
     script.run(acquire(mine))
     last = script.sent[-1]
@@ -308,7 +308,7 @@ def test_who_holds_it_now_in_words() -> None:
     assert "teardown, process 1 on laptop" in Script(theirs(0)).run(who_holds(held()))
     assert Script(ALIEN).run(who_holds(held())) == "its object is not this program's"
     assert Script(Absent(0.0)).run(who_holds(held())) == "nobody holds it now"
-    cannot = "who holds it now cannot be read (timed out)"
+    cannot = "its current holder cannot be read (timed out)"
     assert Script(LOST).run(who_holds(held())) == cannot
     script = Script()
     script.answers = [Done(100.0, "v1"), echo(script, 0, "v1")]

@@ -61,7 +61,7 @@ def test_somebody_elses_file_is_refused(path: Path) -> None:
     lock = path.with_name("demo.json.lock")
     lock.write_text("theirs")
     os.chown(lock, 65534, 65534)
-    with pytest.raises(StateError, match="somebody else's"), locked(path, "up"):
+    with pytest.raises(StateError, match="another user's"), locked(path, "up"):
         pytest.fail("it is locked")
     assert lock.read_text() == "theirs"
 

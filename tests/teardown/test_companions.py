@@ -81,13 +81,13 @@ def test_a_persons_things_are_named_with_how_to_keep_them(built: Built) -> None:
 
 UNLISTED = {
     "AccessDeniedException": (
-        "perhaps something of somebody's: ListAliases was denied",
-        "`python -m provision policy` prints what looking takes.",
+        "perhaps a resource of somebody else's: ListAliases was denied",
+        "`python -m provision policy` prints the permissions to list it.",
     ),
     "InvalidRequestContentException": (
-        "perhaps something of somebody's, which cannot be listed: {step}: ListAliases answered "
-        "InvalidRequestContentException: no",
-        "Look at it before you go on.",
+        "perhaps a resource of somebody else's, which cannot be listed: {step}: ListAliases "
+        "answered InvalidRequestContentException: no",
+        "Check that before you continue.",
     ),
 }
 

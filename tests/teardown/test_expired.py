@@ -68,7 +68,7 @@ def test_list_names_each_environment(
     assert other["expires"] is None
     assert 0 < other["resources"] < one["resources"]
     person = commands.run("provision", "list", "--output", "plain")
-    assert "half made" in person.stdout
+    assert "incomplete" in person.stdout
     assert account.everything() == before
 
 

@@ -223,7 +223,7 @@ def test_a_secret_is_ours_by_its_tag_also_while_it_waits_for_its_deletion() -> N
     }
     assert left("secrets", answers) == [
         Leftover("secret", "new"),
-        Leftover("secret", "old", "waits for its deletion", SINCE),
+        Leftover("secret", "old", "scheduled for deletion", SINCE),
     ]
 
 
@@ -307,7 +307,7 @@ def test_a_log_group_is_ours_by_its_tag_or_may_be_where_it_has_none() -> None:
     for writer in (refusal("ResourceNotFoundException"), {"Tags": OURS}, refusal("AccessDenied")):
         (found,) = left("log groups", log_groups({"tags": {}}, writer))
         assert (found.kind, found.identity) == ("log group", LOGS)
-        assert found.why.startswith("it has no tags: AWS may have made it")
+        assert found.why.startswith("it has no tags: AWS may have created it")
         assert f"aws logs delete-log-group --log-group-name {LOGS}" in found.why
     assert left("log groups", log_groups({"tags": {}}, {"Tags": THEIRS})) == []
 
@@ -383,7 +383,7 @@ def test_what_is_left_is_an_error_that_names_all_of_it() -> None:
     assert "python -m teardown" in ended.value.next_step
     ((_, _, rows),) = told.tables
     assert [row for row in rows if row[1] != "0"] == [
-        ("secrets", "2", f"one; two waits for its deletion since {SINCE}"),
+        ("secrets", "2", f"one; two scheduled for deletion since {SINCE}"),
         ("VPCs", "2", "vpc-9; vpc-1"),
     ]
     links = [part.url for part in parts_of(rows[-1][2]) if part.url]

@@ -154,7 +154,7 @@ def test_a_copy_of_what_was_deleted_is_named_and_left(built: Built) -> None:
         assert {kind: told.counts()[kind] for kind in within} == dict.fromkeys(within, 0)
         assert told.counts()["DB instances"] == 1
         assert len(told.passed_over) == 1 + 3 + 3 + 1
-        assert all("is not what the environment was found to be" in m for m in told.passed_over)
+        assert all("another resource than the one that was deleted" in m for m in told.passed_over)
         assert "VPC" not in ended.message
 
 
@@ -360,7 +360,7 @@ def test_what_is_ours_is_found_kind_by_kind() -> None:
     assert missing == {}
     assert ours.identities.keys() == SWEEPS.keys()
     why = {each.identity: each.why for each in found["secrets"]}
-    assert why == {"deleted": "waits for its deletion", TEMPLATE.secret.name: ""}
+    assert why == {"deleted": "scheduled for deletion", TEMPLATE.secret.name: ""}
 
 
 @pytest.mark.slow

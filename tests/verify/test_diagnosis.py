@@ -224,7 +224,7 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
         differs("route-func2", "AuthorizationType", "AWS_IAM"),
         Answer(status=403, text='{"message":"Forbidden"}'),
         "route-wrong",
-        "asks for authorization",
+        "requires authorization",
         UP,
     ),
     "integration of another function": (
@@ -526,7 +526,7 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
         differs("role-function-iam", "Policies", policy("arn:aws:rds:eu-west-1:1:db-proxy:prx-1")),
         failed(DENIED), "may-not-connect", "not the ARN of a database user", UP,
     ),
-    "token refused": (nothing, failed(DENIED), "proxy-refuses", "over its 15 minutes", "-iam"),
+    "token refused": (nothing, failed(DENIED), "proxy-refuses", "older than 15 minutes", "-iam"),
     "no TLS": (
         nothing, failed("3159 (HY000): This RDS Proxy requires TLS connections."), "proxy-refuses",
         "connects without TLS", UP,
@@ -564,7 +564,7 @@ ROWS: dict[str, tuple[Break, Answer, str, str, str]] = {
     ),
     "no connection free": (
         nothing, BORROW,
-        "proxy-refuses", "no connection to the database comes free", CHECK,
+        "proxy-refuses", "no connection to the database becomes free", CHECK,
     ),
     "rate limit": (
         nothing, failed("1040: IAM authentication rate limit exceeded", http=503), "proxy-refuses",
@@ -936,4 +936,4 @@ def test_how_values_are_told() -> None:
     assert shown({"a": 1, "b": None}) == "a: 1, b: nothing"
     assert shown("${secret.password}") == "(hidden)"
     hidden = Change("Environment.DB_PASSWORD", "x", "y", sensitive=True)
-    assert differing("DB_PASSWORD", hidden) == "DB_PASSWORD is another one than it should be"
+    assert differing("DB_PASSWORD", hidden) == "DB_PASSWORD is not the expected one"

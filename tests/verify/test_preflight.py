@@ -181,7 +181,7 @@ def options(**option: Any) -> FakeRds:
 def test_storage_that_the_class_does_not_take(option: dict[str, Any], told: str) -> None:
     (found,) = storage(run(options(**option)), NEW)
     assert found.verdict is Grade.BAD
-    assert f"does not take {told}" in found.reason
+    assert f"does not support {told}" in found.reason
 
 
 def test_storage_that_it_takes() -> None:

@@ -95,7 +95,7 @@ class DBInstance(RdsResource):
     NOT_FOUND: ClassVar[str] = "DBInstanceNotFound"
     MINIMUMS: ClassVar[Mapping[str, str]] = {  # what RDS only ever raises
         "AllocatedStorage": "grows storage and never shrinks it",
-        "EngineVersion": "goes to newer versions and to no older one",
+        "EngineVersion": "upgrades versions and never downgrades them",
     }
     STORAGE: ClassVar[frozenset[str]] = frozenset({"AllocatedStorage", "StorageType"})
 
@@ -235,9 +235,9 @@ class DBInstance(RdsResource):
         if not seen.name:
             return ""
         return (
-            f"It was renamed from {self.name} to {seen.name}, and the policy that `python -m "
-            f"provision policy` prints allows this for db:{self.name} alone. It stays, and is "
-            "billed. An administrator renames it back, after which the same run can go on: "
+            f"It was renamed from {self.name} to {seen.name}, and the policies that `python -m "
+            f"provision policy` prints allow this for db:{self.name} alone. It still exists, and "
+            "is billed. An administrator renames it back, and then the same command can continue: "
             f"{self.rename_back(seen, aws.region)}; or deletes it, with its data: aws rds "
             f"delete-db-instance --region {aws.region} --db-instance-identifier {seen.name} "
             "--skip-final-snapshot"
@@ -321,9 +321,8 @@ class DBInstance(RdsResource):
         if not seen.properties.get("DeletionProtection"):
             return None
         return ProvisionError(
-            f"{self.step}: the DB instance {seen.outputs['id']} is protected from deletion, which "
-            "is respected",
-            next_step="To lift it: aws rds modify-db-instance --apply-immediately "
+            f"{self.step}: the DB instance {seen.outputs['id']} has deletion protection",
+            next_step="To turn it off: aws rds modify-db-instance --apply-immediately "
             f"--no-deletion-protection --db-instance-identifier {seen.outputs['id']}",
         )
 

@@ -195,7 +195,7 @@ class DBProxy(RdsResource):
             )
         if self.switched_off(seen):
             kept.append(
-                "debug logging is off: RDS switches it off after 24 hours. To have it on again: "
+                "debug logging is off: RDS switches it off after 24 hours. To turn it on again: "
                 "`up --set proxy.debug_logging=false`, then `up`"
             )
         wanted = {each for each in self.subnet_ids if not unresolved(each)}
@@ -243,7 +243,7 @@ class DBProxy(RdsResource):
             raise AwsCallError(
                 self.step,
                 answer,
-                next_step=f"RDS has to be able to assume {self.role_arn}: look at its trust policy "
+                next_step=f"RDS has to be able to assume {self.role_arn}: check its trust policy "
                 "and its policies (`python -m provision plan` shows what differs).",
                 final=not new,
             ) from error

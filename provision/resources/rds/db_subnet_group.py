@@ -84,10 +84,10 @@ class DBSubnetGroup(RdsResource):
         """
         ids = " ".join(sorted(self.subnet_ids))
         return (
-            "Somebody changed it by hand, and the policy that `python -m provision policy` prints "
-            "leaves undoing that to an administrator: aws rds modify-db-subnet-group --region "
-            f"{aws.region} --db-subnet-group-name {self.name} --db-subnet-group-description "
-            f"{shlex.quote(self.description)} --subnet-ids {ids}"
+            "Somebody changed it by hand, and the policies that `python -m provision policy` "
+            "prints leave undoing that to an administrator: aws rds modify-db-subnet-group "
+            f"--region {aws.region} --db-subnet-group-name {self.name} "
+            f"--db-subnet-group-description {shlex.quote(self.description)} --subnet-ids {ids}"
         )
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:

@@ -42,7 +42,7 @@ def api_unreachable(evidence: Evidence) -> Iterator[Cause]:
         yield Cause(
             "this machine does not reach the API",
             evidence.answered,
-            f"Is the network up, and a proxy between set right (HTTPS_PROXY)? Then: {CHECK}",
+            f"Check the network, and the HTTP proxy if there is one (HTTPS_PROXY). Then: {CHECK}",
             certain=False,
         )
 
@@ -67,12 +67,12 @@ def stage_not_deployed(evidence: Evidence) -> Iterator[Cause]:
     if not change or not answers(evidence, HTTPStatus.NOT_FOUND):
         return
     proof = f"{differing('AutoDeploy', change)}; {evidence.answered}"
-    sentence = "the stage $default does not deploy what the API has"
+    sentence = "the stage $default does not deploy the API's changes"
     stage, of = evidence.seen(evidence.template.stage), evidence.seen(evidence.template.api)
     if stage and of and stage.tags is not None and ENVIRONMENT not in stage.tags:
         delete = f"delete-stage --api-id {of.outputs['id']} --stage-name '$default'"
         next_step = f"aws apigatewayv2 {delete}; {UP}"
-        yield Cause(f"{sentence}: somebody else made it", proof, next_step)
+        yield Cause(f"{sentence}: somebody else created it", proof, next_step)
     yield Cause(sentence, proof)
 
 
@@ -121,7 +121,7 @@ def route_wrong(evidence: Evidence) -> Iterator[Cause]:
         sentence = f"{route} does not lead to the {evidence.login} function"
         yield Cause(sentence, differing("its target", change))
     if change := evidence.change(evidence.api_route, "AuthorizationType"):
-        yield Cause(f"{route} asks for authorization", differing("AuthorizationType", change))
+        yield Cause(f"{route} requires authorization", differing("AuthorizationType", change))
 
 
 def integration_wrong(evidence: Evidence) -> Iterator[Cause]:

@@ -32,7 +32,7 @@ def is_should(what: str, is_: Any, should: Any) -> str:
 def differing(what: str, change: Change) -> str:
     """Return the proof that a property is not as it should be; hidden values stay hidden."""
     if change.sensitive:
-        return f"{what} is another one than it should be"
+        return f"{what} is not the expected one"
     return is_should(what, change.is_, change.should)
 
 

@@ -90,8 +90,8 @@ class Symptom:
 
 
 OLD_OR_UNKNOWN = (
-    "the proxy refuses the token, though policy, user and endpoint are right: it is over its 15 "
-    "minutes or signed with expired credentials (a clock that is wrong?), or the policy has not "
+    "the proxy refuses the token, though policy, user and endpoint are right: the token is older "
+    "than 15 minutes or signed with expired credentials (is a clock wrong?), or the policy has not "
     "reached the proxy yet"
 )
 REFUSALS = (
@@ -123,7 +123,7 @@ REFUSALS = (
     ),
     Symptom(
         r"\b9501\b",
-        "no connection to the database comes free in time: the proxy warms up, the pool "
+        "no connection to the database becomes free in time: the proxy is warming up, the pool "
         "is used up, or the database is overloaded",
     ),
     Symptom(r"\b1040\b|rate limit exceeded", "too many new connections at once"),

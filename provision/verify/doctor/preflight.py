@@ -47,7 +47,7 @@ SOON_DAYS = 180
 DEFAULT_VPCS, DEFAULT_PROXIES = 5, 20
 POOLS = "connection pools"
 ALL = 100  # percent
-INCREASE = "Free some, or ask for more in Service Quotas, if that was not done before."
+INCREASE = "Delete some, or request an increase in Service Quotas if you have not done so."
 
 
 def preflight(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
@@ -247,11 +247,13 @@ def zones(run: Run, plan: Plan) -> Iterator[Finding]:
         yield bad(title, error.message, error.next_step)
         return
     name = run.config.database.instance_class
-    yield good(title, f"{chosen['first']} and {chosen['second']} offer {name} and take RDS Proxy")
+    yield good(
+        title, f"{chosen['first']} and {chosen['second']} offer {name} and support RDS Proxy"
+    )
 
 
 def storage(run: Run, plan: Plan) -> Iterator[Finding]:
-    """Whether the class takes encrypted gp3 of this size (DescribeOrderableDBInstanceOptions)."""
+    """Whether the class has encrypted gp3 of this size (DescribeOrderableDBInstanceOptions)."""
     if existing_instance(plan):
         return
     wanted = run.config.database
@@ -269,12 +271,12 @@ def storage(run: Run, plan: Plan) -> Iterator[Finding]:
         if each.get("MinStorageSize", size) <= size <= each.get("MaxStorageSize", size)
     ]
     if fitting:
-        yield good(title, f"{wanted.instance_class} takes {size} GiB of encrypted gp3")
+        yield good(title, f"{wanted.instance_class} supports {size} GiB of encrypted gp3")
         return
     what = "gp3 storage" if not gp3 else "encrypted storage" if not encrypted else f"{size} GiB"
     yield bad(
         title,
-        f"{wanted.instance_class} does not take {what} with MySQL {wanted.engine_version}",
+        f"{wanted.instance_class} does not support {what} with MySQL {wanted.engine_version}",
         "Choose another database.instance_class"
         + (" or database.allocated_storage_gib." if encrypted else "."),
     )
@@ -336,7 +338,7 @@ def oversubscribed(percent: int, proxies: int) -> tuple[str, str] | None:
     return (
         f"proxy.max_connections_percent = {percent} for each of {proxies} proxies: together they "
         f"may take {percent * proxies} % of the instance's max_connections",
-        f"AWS advises at most 100 % in all: {ALL // proxies} for each, if both are under load.",
+        f"AWS advises at most 100 % in total: {ALL // proxies} for each, if both are under load.",
     )
 
 

@@ -21,13 +21,13 @@ EVERYBODY = "http://acs.amazonaws.com/groups/global/"
 
 
 def state_bucket_findings(run: Run, at: S3Location) -> list[Finding]:
-    """Return what is found of the bucket of a state, good or bad.
+    """Return the findings about the bucket of a state, good or bad.
 
     Raises CredentialsError, UnreachableError or Interrupted.
     """
     if not is_ours(run, at.bucket):
-        reason = f"{at.bucket} is another account's, or cannot be read"
-        next_step = "Keep the state in a bucket of the account that it is about."
+        reason = f"{at.bucket} belongs to another account, or cannot be read"
+        next_step = "Keep the state in a bucket of the environment's account."
         return [bad(TITLE, reason, next_step)]
     checks = (versioned, private)
     reads = [lambda check=check: told(check, run, at) for check in checks]
@@ -63,7 +63,7 @@ def versioned(run: Run, at: S3Location) -> Iterator[Finding]:
         yield good(TITLE, f"{at.bucket} keeps earlier versions of the state")
         return
     _, _, versioning, *_ = making(at.bucket, run.aws.region)
-    reason = f"{at.bucket} is not versioned: a state that is spoiled by hand is lost"
+    reason = f"{at.bucket} is not versioned: a state that is damaged cannot be restored"
     yield warning(TITLE, reason, versioning)
 
 
@@ -88,7 +88,7 @@ def private(run: Run, at: S3Location) -> Iterator[Finding]:
     _, blocking, *_ = making(at.bucket, run.aws.region)
     if public:
         reason = (
-            f"{at.bucket} is public by {' and '.join(public)}: whoever writes the state decides "
+            f"{at.bucket} is public by {' and '.join(public)}: whoever can write the state decides "
         )
         reason += "what is deleted here"
     else:

@@ -87,7 +87,7 @@ def parse(text: str, where: str) -> list[Run]:
 
 def _runs(document: Any, where: str) -> Iterator[Run]:
     if not isinstance(document, Mapping) or document.get("report") != WHAT:
-        raise UsageError(f"{where}: is no report of this program", next_step=ASK)
+        raise UsageError(f"{where}: is not a report of this program", next_step=ASK)
     if type(document.get("version")) is not int or document["version"] != VERSION:
         raise UsageError(
             f"{where}: version {shown(document.get('version'))}; "
