@@ -1,6 +1,6 @@
 """A command as a process: signals, streams, exit codes.
 
-Exit codes: 0 done; 1 failed at AWS, locked, or a check failed; 2 bad usage or and
+Exit codes: 0 done; 1 failed at AWS, locked, or a check failed; 2 bad usage or configuration, and
 nothing was changed; 3 `plan --exit-code` found something to do; 130 interrupted, state saved.
 """
 

@@ -107,7 +107,7 @@ class Turnstile:
             sample.throttled += 1
             return PollResult(Verdict.WAIT, "throttled", str(answers[-1]))
 
-        until(look, what=f"GET {sample.route.path}", poll_policy=self._pace, report=quiet)
+        until(look, what=f"GET {sample.route.path}", poll_policy=self._pace, report=lambda *_: None)
         return answers[-1]
 
     def _pass(self) -> None:
@@ -115,10 +115,6 @@ class Turnstile:
         if self._stop.wait(max(0.0, self._next - time.monotonic())):
             raise interrupted()
         self._next = max(self._next, time.monotonic()) + self._seconds
-
-
-def quiet(status: str, reason: str = "") -> None:
-    """Report nothing: the calls are counted."""
 
 
 def no_answer(unheard: Sequence[Sample]) -> CheckFailed:
@@ -163,10 +159,10 @@ def in_a_sentence(password: Sample, iam: Sample) -> str:
     between = second.median - first.median
     wider = max(first.iqr, second.iqr)
     slower, faster = ("iam", "password") if between >= 0 else ("password", "iam")
-    where = "within" if abs(between) <= wider else "more than"
-    verdict = (
-        "no difference that these calls can prove" if where == "within" else "a real difference"
-    )
+    if abs(between) <= wider:
+        where, verdict = "within", "no difference that these calls can prove"
+    else:
+        where, verdict = "more than", "a real difference"
     return (
         f"the {slower} login is slower than the {faster} login by {abs(between):.1f} ms (medians, "
         f"warm), {where} the spread of {wider:.1f} ms: {verdict}"

@@ -76,11 +76,8 @@ class Proof:
 
     def _target(self, login: Login) -> PollResult:
         template = self.run.template
-        target, proxy, instance = (
-            template.targets[login],
-            template.proxies[login],
-            template.db_instance,
-        )
+        target, proxy = template.targets[login], template.proxies[login]
+        instance = template.db_instance
         names = {proxy.step: {"proxy": proxy.name}, instance.step: {"id": instance.name}}
         with calling(target.step):
             look = target.look(bind(target, names).find(self.run.aws, {}))
@@ -129,12 +126,7 @@ class Proof:
 
     def _wait(self, look: Callable[[], PollResult], what: str) -> None:
         try:
-            until(
-                look,
-                what=what,
-                poll_policy=self.run.poll_policy,
-                report=lambda *_: None,
-            )
+            until(look, what=what, poll_policy=self.run.poll_policy, report=lambda *_: None)
         except (ResourceFailed, WaitTimeout):
             pass  # what came of it is in `answers`, and why in the diagnosis
         finally:

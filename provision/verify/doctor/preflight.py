@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from provision.aws.account import absent, calling, pages
 from provision.aws.advice import not_offered
@@ -60,17 +61,14 @@ def preflight(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
     plan.refuse()
     if not costly(plan):
         return []
-    if not strict:
-        findings = account_findings(run, plan, strict=False)
-        return [replace(each, verdict=Grade.WARNING) if each.verdict is Grade.BAD else each
-                for each in findings]  # fmt: skip
-    findings = account_findings(run, plan)
-    if hopeless := of_grade(Grade.BAD, findings):
+    findings = account_findings(run, plan, strict=strict)
+    hopeless = of_grade(Grade.BAD, findings)
+    if hopeless and strict:
         raise ProvisionError(
             "this cannot succeed, so nothing was created:\n" + in_words(hopeless),
             next_step=next_steps(hopeless),
         )
-    return findings
+    return [replace(f, verdict=Grade.WARNING) if f in hopeless else f for f in findings]
 
 
 def costly(plan: Plan) -> bool:
@@ -87,15 +85,8 @@ def new(plan: Plan, kind: type) -> int:
 
 def existing_instance(plan: Plan) -> Seen | None:
     """Return the DB instance that exists and stays: what a new one may be says nothing of it."""
-    return next(
-        (
-            each.seen
-            for each in plan.steps
-            if isinstance(each.resource, DBInstance)
-            and each.action not in (Action.CREATE, Action.REPLACE)
-        ),
-        None,
-    )
+    (planned,) = (each for each in plan.steps if isinstance(each.resource, DBInstance))
+    return None if planned.action in (Action.CREATE, Action.REPLACE) else planned.seen
 
 
 def account_findings(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
@@ -103,14 +94,11 @@ def account_findings(run: Run, plan: Plan, *, strict: bool = True) -> list[Findi
 
     Raises CredentialsError or Interrupted, and with `strict` UnreachableError.
     """
-    reads = [lambda title=title, check=check: checked(title, check, run, plan, strict=strict)
-             for title, check in CHECKS.items()]  # fmt: skip
+    reads = [partial(checked, *each, run, plan, strict=strict) for each in CHECKS.items()]
     return [each for found in run.aws.together(*reads) for each in found]
 
 
-def checked(
-    title: str, check: Check, run: Run, plan: Plan, *, strict: bool = True
-) -> list[Finding]:
+def checked(title: str, check: Check, run: Run, plan: Plan, *, strict: bool) -> list[Finding]:
     """Return what a check finds; a warning where AWS does not say."""
     try:
         with calling(""):

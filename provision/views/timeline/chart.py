@@ -5,17 +5,27 @@ Each bar is a small SVG whose places are shares of its width, so that it fills t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from provision.views.condition import Condition
 from provision.views.timeline.markup import Markup, element
-from provision.views.timeline.model import Bar, Phase, Timeline, meaning, meanings, ticks, worded
+from provision.views.timeline.model import (
+    Bar,
+    Phase,
+    Span,
+    Timeline,
+    meaning,
+    meanings,
+    ticks,
+    worded,
+)
 from provision.views.timeline.terminal import gap_words, tick
 from provision.views.words import duration
 
 ROW, BAR = 18, 12  # pixels
 TOP = (ROW - BAR) / 2
 LEAST_SHARE = 0.15  # per cent of a bar's place: however short, it is seen
+WHOLE = {"x": "0.000%", "width": "100.000%"}
 MOST_SHARE = 96  # per cent: a time further right would stand half outside
 TICKS = 5  # so few that a narrow window has room for them
 HATCHES = {  # so that they differ without colour too
@@ -46,7 +56,7 @@ def legend(timeline: Timeline) -> Markup:
     items = [
         element(
             "li",
-            strip(*filled(look_of(statuses[0]), 0, 100), width=22, aria_hidden="true"),
+            strip(*filled(look_of(statuses[0]), WHOLE), width=22, aria_hidden="true"),
             element("span", f" {words}"),
         )
         for words, statuses in meanings(timeline.bars).items()
@@ -72,12 +82,12 @@ def strip(*parts: Markup, **attributes: object) -> Markup:
     return element("svg", *parts, **{"width": "100%", "height": ROW, **attributes})
 
 
-def filled(look: str, x: float, width: float, *words: Markup) -> Iterator[Markup]:
-    """Yield a box in the colour of a status, and its pattern over it; places in per cent."""
-    place = {"x": f"{x:.3f}%", "width": f"{max(LEAST_SHARE, width):.3f}%", "y": TOP, "height": BAR}
-    yield element("rect", *words, class_=f"fill-{look}", **place)
+def filled(look: str, place: Mapping[str, str], *words: Markup) -> Iterator[Markup]:
+    """Yield a box in the colour of a status, and its pattern over it."""
+    yield element("rect", *words, class_=f"fill-{look}", **place, y=TOP, height=BAR)
     if look in HATCHES:
-        yield element("rect", class_="over", fill=f"url(#hatch-{look})", **place)
+        over = {"class_": "over", "fill": f"url(#hatch-{look})"}
+        yield element("rect", **over, **place, y=TOP, height=BAR)
 
 
 def share(seconds: float, timeline: Timeline) -> float:
@@ -88,6 +98,12 @@ def share(seconds: float, timeline: Timeline) -> float:
 def percent(seconds: float, timeline: Timeline) -> str:
     """Return the same as an attribute's value."""
     return f"{share(seconds, timeline):.3f}%"
+
+
+def placed(span: Span, timeline: Timeline) -> dict[str, str]:
+    """Return where a stretch is, as attributes; however short it is, it is seen."""
+    width = max(LEAST_SHARE, share(span.seconds, timeline))
+    return {"x": percent(span.began, timeline), "width": f"{width:.3f}%"}
 
 
 def axis(timeline: Timeline) -> Markup:
@@ -115,15 +131,12 @@ def bar_row(timeline: Timeline, bar: Bar) -> Markup:
     failed = bar.action == "failed"
     parts = [*grid(timeline)]
     for phase in bar.phases:
-        began, took = share(phase.began, timeline), share(phase.seconds, timeline)
         words = element("title", f"{bar.step}: {phase_words(phase)}")
-        parts += filled(look_of(phase.status), began, took, words)
+        parts += filled(look_of(phase.status), placed(phase, timeline), words)
     if bar.on_chain or failed:
-        x, width = share(bar.began, timeline), share(bar.seconds, timeline)
-        parts.append(
-            element("rect", class_=f"outline{' bad' if failed else ''}", y=TOP, height=BAR,
-                    x=f"{x:.3f}%", width=f"{max(LEAST_SHARE, width):.3f}%")
-        )  # fmt: skip
+        outline = f"outline{' bad' if failed else ''}"
+        place = placed(bar, timeline)
+        parts.append(element("rect", class_=outline, y=TOP, height=BAR, **place))
     ended = f" {Condition.FAILED.sign} failed" if failed else ""
     said = "; ".join(map(phase_words, bar.phases))
     return element(
@@ -146,12 +159,9 @@ def chain_row(timeline: Timeline) -> Markup:
     """Return the longest chain as one row, its idle gaps dotted."""
     parts = [*grid(timeline)]
     for each in timeline.chain:
-        x, width = share(each.began, timeline), share(each.seconds, timeline)
         words = element("title", f"{each.step} added {duration(each.seconds)}")
-        parts.append(
-            element("rect", words, x=f"{x:.3f}%", width=f"{max(LEAST_SHARE, width):.3f}%",
-                    y=ROW / 2 - 3, height=6, class_="link")
-        )  # fmt: skip
+        place = placed(each, timeline)
+        parts.append(element("rect", words, **place, y=ROW / 2 - 3, height=6, class_="link"))
     for gap in timeline.gaps:
         ends = {"x1": percent(gap.began, timeline), "x2": percent(gap.ended, timeline)}
         words = element("title", f"idle: {gap_words(gap)}")
