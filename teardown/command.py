@@ -121,10 +121,10 @@ def refuse_taken_name(run: Run, seen: Mapping[str, Seen | None], name: str) -> N
             )
 
 
-def going(run: Run, seen: Mapping[str, Seen | None]) -> list[tuple[str, str]]:
-    """Return step and identity of each resource that exists and is to be deleted."""
+def going(run: Run, seen: Mapping[str, Seen | None]) -> list[tuple[Resource, str]]:
+    """Return each resource that exists and is to be deleted, with its identity."""
     return [
-        (each.step, each.identity(existing.outputs))
+        (each, each.identity(existing.outputs))
         for each in deletable(run, seen)
         if (existing := seen.get(each.step)) and isinstance(each, DeletableResource)
     ]
@@ -133,11 +133,8 @@ def going(run: Run, seen: Mapping[str, Seen | None]) -> list[tuple[str, str]]:
 def delete_all(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str) -> None:
     """Delete what was seen, prove that nothing is left, and forget all of it."""
     run.state.check_writable()
-    resources = deletable(run, seen)
-    run.output.removing(
-        [each for each in resources if seen.get(each.step) and isinstance(each, DeletableResource)]
-    )
-    run.engine.remove(resources, seen)
+    run.output.removing([resource for resource, _ in going(run, seen)])
+    run.engine.remove(deletable(run, seen), seen)
     delete_late_logs(run)
     check_nothing_left(run, seen, kept_snapshot=final_snapshot)
     run.state.forget(*list(run.state.steps))
@@ -204,13 +201,11 @@ def passed_over(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[ForeignRe
 def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Show what is going to be deleted."""
     rows, region = [], run.aws.region
-    for resource in reversed(deletable(run, seen)):
-        existing = seen.get(resource.step)
-        if existing is None or not isinstance(resource, DeletableResource):
-            continue
-        identity = resource.identity(existing.outputs)
+    for resource, identity in reversed(going(run, seen)):
+        existing = seen[resource.step]
+        known = {**vars(resource), **(existing.outputs if existing else {})}
         run.output.record("to-delete", step=resource.step, kind=resource.kind, id=identity)
-        page = console_url(resource.kind, identity, {**vars(resource), **existing.outputs}, region)
+        page = console_url(resource.kind, identity, known, region)
         rows.append((resource.step, resource.title, link(identity, page)))
     title = f"{len(rows)} to delete:" if rows else "nothing to delete"
     run.output.table(title, ("step", "what", "id or name"), rows)
@@ -220,7 +215,7 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
 
 def show_companions(run: Run, seen: Mapping[str, Seen | None]) -> None:
     """Say what somebody put into things of ours, and what goes with them."""
-    steps = {step for step, _ in going(run, seen)}
+    steps = {resource.step for resource, _ in going(run, seen)}
     for each in companions(run, seen, steps):
         run.output.record("goes-along", step=each.step, what=each.what, keep=each.keep)
         run.output.note(f"goes along: {each}")
