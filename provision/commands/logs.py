@@ -43,7 +43,11 @@ def logs(
                 shown += show(run, read(run, readers))
         left = [request for reader in readers.values() for request in reader.requests.rest()]
         shown += show(run, left)
-        return run.summary(notes=[] if shown else [nothing(since_minutes)])
+        nothing = (
+            f"nothing logged in the last {since_minutes:g} minutes; --since MINUTES looks further "
+            "back"
+        )
+        return run.summary(notes=[] if shown else [nothing])
 
 
 @dataclass
@@ -101,11 +105,6 @@ def read(run: Run, readers: Mapping[Login, LogReader]) -> list[LoggedRequest]:
             "account, the region and environment.name.",
         )
     return [request for requests in found for request in requests]
-
-
-def nothing(minutes: float) -> str:
-    """Return that there is nothing to show, and what to do about it."""
-    return f"nothing logged in the last {minutes:g} minutes; --since MINUTES looks further back"
 
 
 # --- what is shown --------------------------------------------------------------------------------

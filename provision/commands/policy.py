@@ -69,10 +69,7 @@ def attaching(name: str, documents: list[Document], number: int | None, flags: s
 def given(options: Options) -> str:
     """Return the flags that change what a policy says, as they were given."""
     flags = [f"--set={each}" for each in options.overrides]
-    if options.config is not None:
-        flags.append(f"--config={options.config}")
-    if options.state is not None:
-        flags.append(f"--state={options.state}")
-    if options.region is not None:
-        flags.append(f"--region={options.region}")
+    for name in ("config", "state", "region"):
+        if (value := getattr(options, name)) is not None:
+            flags.append(f"--{name}={value}")
     return "".join(f" {shlex.quote(flag)}" for flag in flags)

@@ -61,7 +61,8 @@ def bring_up(
         examine(run, plan, strict=preflight)
         asked = not yes and costs(plan) and can_ask(run.output)
         if asked:
-            ask(question(run), "yes", stop=run.poll_policy.stop, otherwise="nothing was changed")
+            question = f"Create this? {cost_note(run.config)}."
+            ask(question, "yes", stop=run.poll_policy.stop, otherwise="nothing was changed")
         with run.changing():
             again = look(recent=not asked)
             if again.same_as(plan) or not asked:
@@ -122,11 +123,6 @@ def costs(plan: Plan) -> bool:
         each.resource.costs and each.action in (Action.CREATE, Action.REPLACE)
         for each in plan.steps
     )
-
-
-def question(run: Run) -> str:
-    """Return what a person is asked before something costs."""
-    return f"Create this? {cost_note(run.config)}."
 
 
 def after_up() -> list[tuple[str, str]]:

@@ -61,9 +61,7 @@ class View:
     failed: tuple[str, ...]
     skipped: tuple[str, ...]
     left: tuple[float, float]  # seconds: at least, at most
-    chain: tuple[
-        str, ...
-    ]  # what the end of the run waits for: a step under way, then its dependents
+    chain: tuple[str, ...]  # what its end waits for: a step under way, then its dependents
 
 
 @dataclass

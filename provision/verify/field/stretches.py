@@ -93,7 +93,7 @@ def _in_episode(
     held_up = max([began[1], *_created(run, stretch.parallel)])
     yield Measured(
         stretch.duration,
-        f"{stretch.kind} {'/'.join(each[0] for each in statuses[first : first + 1])}",
+        f"{stretch.kind} {statuses[first][0]}",
         max(0.0, ended_from - held_up),
         at_most,
         stretch.instead,

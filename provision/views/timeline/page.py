@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from provision.resources.base import Resource
 from provision.resources.template import Template
 from provision.views.condition import Condition
 from provision.views.timeline.chart import chart, legend
 from provision.views.timeline.markup import Markup, element, joined, link
 from provision.views.timeline.model import Timeline
 from provision.views.timeline.terminal import chain_words, heading, idle_words
-from provision.views.timeline.things import Passage, Thing, Things, passages
+from provision.views.timeline.things import Passage, Things, passages
 from provision.views.timeline.topology import look, named, topology
 
 MEANS = {
@@ -61,7 +60,12 @@ def page(
     """
     allowed = list(passages(template, things))
     sections = [
-        section("glance", "Logins, cost and expiry", *glance_parts(glance)),
+        section(
+            "glance",
+            "Logins, cost and expiry",
+            element("div", *map(login_box, glance.logins), class_="logins"),
+            facts_list(glance.facts),
+        ),
         section("environment", "Environment", state_legend(), topology(template, things, allowed)),
         section("run", f"Run: {heading(run)}", *run_parts(run)),
         section("passages", "Allowed connections", passage_table(allowed, things)),
@@ -96,12 +100,6 @@ def section(name: str, title: str, *parts: Markup) -> Markup:
 
 
 # --- what a person opens it for -------------------------------------------------------------------
-
-
-def glance_parts(glance: Glance) -> Iterator[Markup]:
-    """Yield both logins, what the environment costs, and when it expires."""
-    yield element("div", *map(login_box, glance.logins), class_="logins")
-    yield facts_list(glance.facts)
 
 
 def login_box(login: LoginFacts) -> Markup:
@@ -176,16 +174,12 @@ def opened(state: Condition) -> str:
 
 def resource_table(things: Things) -> Markup:
     """Return every resource as a table."""
-    rows = [
-        (each.step, each.resource.title, id_or_none(each), stands(each.state, each.stands))
-        for each in things.values()
-    ]
+    rows = []
+    for each in things.values():
+        identity = named(each) if each.identity or each.console else "-"
+        state = stands(each.state, each.stands)
+        rows.append((each.step, each.resource.title, identity, state))
     return table(("Resource", "Kind", "Id or name", "State"), rows)
-
-
-def id_or_none(thing: Thing[Resource]) -> Markup:
-    """Return what leads to a resource in the console, or a dash."""
-    return named(thing) if thing.identity or thing.console else Markup("-")
 
 
 def stands(state: Condition, words: str) -> Markup:

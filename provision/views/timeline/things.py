@@ -67,15 +67,10 @@ class Things(dict[str, Thing[Resource]]):
         return cast("Thing[R]", self[resource.step])
 
 
-def drawn(resources: Sequence[Resource]) -> list[Resource]:
-    """Return the resources that are things: those that we make."""
-    return [each for each in resources if isinstance(each, CreatableResource)]
-
-
 def things_in_state(
     resources: Sequence[Resource], steps: Mapping[str, Mapping[str, Any]], region: str = ""
 ) -> Things:
-    """Return each declared resource as the state file's `steps` have it, in a region."""
+    """Return each resource that we make as the state file's `steps` have it, in a region."""
     known = {step: entry["outputs"] for step, entry in steps.items()}
 
     def thing(resource: Resource) -> Thing[Resource]:
@@ -89,7 +84,8 @@ def things_in_state(
         console = page_of(bound, identity, region)
         return Thing(bound, identity, STATES[phase], console=console)
 
-    return Things({each.step: thing(each) for each in drawn(resources)})
+    ours = (each for each in resources if isinstance(each, CreatableResource))
+    return Things({each.step: thing(each) for each in ours})
 
 
 def page_of(resource: Resource, identity: str, region: str) -> str:
