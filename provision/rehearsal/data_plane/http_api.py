@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from http.client import responses
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -39,14 +39,6 @@ BODY_LIMIT = 10 * 1024 * 1024  # bytes, of a request
 ACCOUNT_RATE, ACCOUNT_BURST = 10_000, 5_000  # requests per second; requests
 _IDLE_SECONDS = 30.0
 _PARALLEL = 64
-_MESSAGES = {
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-}
 _URI = re.compile(
     r"(?:arn:[^:]+:apigateway:[^:]+:lambda:path/2015-03-31/functions/)?"
     r"(arn:[^:]+:lambda:[^:]+:[^:]+:function:[^:/]+)(?:/invocations)?"
@@ -128,16 +120,16 @@ class Gateway:
 
     def _check_endpoint(self) -> None:
         """Raises GatewayError (404) when the API answers only under a domain name of its own."""
-        get_api = self._aws.client("apigatewayv2").get_api
         try:
-            api = self._aws.reads.get(("settings", self.api_id), lambda: get_api(ApiId=self.api_id))
+            api = self._aws.read("apigatewayv2", "get_api", ApiId=self.api_id)
         except ClientError as error:
             raise GatewayError(404, error.response["Error"]["Message"]) from error
         if api.get("DisableExecuteApiEndpoint"):
             raise GatewayError(404, "the API's execute-api endpoint is disabled")
 
     def _match(self, request: Request) -> Match:
-        stages, routes = self._aws.reads.get(("api", self.api_id), self._stages_and_routes)
+        stages = {stage["StageName"]: stage for stage in self._list("get_stages")}
+        routes = self._list("get_routes")
         first, _, rest = request.path[1:].partition("/")
         path = request.path
         stage = stages.get("$default")
@@ -153,11 +145,9 @@ class Gateway:
             raise GatewayError(404, f"no route for {request.method} {path}; there is {known}")
         return Match(stage, *found)
 
-    def _stages_and_routes(self) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-        everything = partial(self._aws.everything, "apigatewayv2", ApiId=self.api_id)
+    def _list(self, operation: str) -> list[dict[str, Any]]:
         try:
-            stages = {stage["StageName"]: stage for stage in everything("get_stages", "Items")}
-            return stages, everything("get_routes", "Items")
+            return self._aws.everything("apigatewayv2", operation, "Items", ApiId=self.api_id)
         except ClientError as error:
             raise GatewayError(404, error.response["Error"]["Message"]) from error
 
@@ -180,12 +170,9 @@ class Gateway:
     def _integration(self, route: Mapping[str, Any]) -> Mapping[str, Any]:
         target = route.get("Target") or ""
         integration_id = target.removeprefix("integrations/")
-        get_integration = self._aws.client("apigatewayv2").get_integration
+        names = {"ApiId": self.api_id, "IntegrationId": integration_id or "none"}
         try:
-            answer: Mapping[str, Any] = self._aws.reads.get(
-                ("integration", self.api_id, integration_id),
-                lambda: get_integration(ApiId=self.api_id, IntegrationId=integration_id or "none"),
-            )
+            answer = self._aws.read("apigatewayv2", "get_integration", **names)
         except ClientError as error:
             text = f"route {route['RouteKey']} has no integration {target!r}"
             raise GatewayError(500, text) from error
@@ -379,7 +366,7 @@ def _header_value(value: Any) -> str:
 
 
 def _plain(status: int) -> Response:
-    body = json.dumps({"message": _MESSAGES[status]}, separators=(",", ":")).encode()
+    body = json.dumps({"message": responses[status]}, separators=(",", ":")).encode()
     return Response(status, (("content-type", "application/json"),), body)
 
 

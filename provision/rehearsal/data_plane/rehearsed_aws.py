@@ -51,7 +51,7 @@ class RehearsedAws:
         self, clients: Clients, now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self._clients, self.now = clients, now
-        self.reads = SharedReads()
+        self._reads = SharedReads()
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._keys: dict[str, SessionKey] = {}  # by their ids
@@ -129,13 +129,13 @@ class RehearsedAws:
 
     def proxies(self) -> list[dict[str, Any]]:
         """Return every proxy, as DescribeDBProxies answers it."""
-        return self._list("rds", "describe_db_proxies", "DBProxies")
+        return self.everything("rds", "describe_db_proxies", "DBProxies")
 
     def proxy_settings(
         self, name: str, open_database: Callable[[Mapping[str, Any]], ProxiedDatabase]
     ) -> ServedProxy:
         """Return a proxy's settings. Raises LookupError when there is no such proxy."""
-        return self.reads.get(("proxy", name), lambda: self._proxy_settings(name, open_database))
+        return self._reads.get(("proxy", name), lambda: self._proxy_settings(name, open_database))
 
     def _proxy_settings(
         self, name: str, open_database: Callable[[Mapping[str, Any]], ProxiedDatabase]
@@ -238,19 +238,25 @@ class RehearsedAws:
 
     def security_groups(self) -> list[dict[str, Any]]:
         """Return every security group, as DescribeSecurityGroups answers it."""
-        return self._list("ec2", "describe_security_groups", "SecurityGroups")
+        return self.everything("ec2", "describe_security_groups", "SecurityGroups")
 
-    # Lists
+    # Shared reads
+
+    def read(self, service: str, operation: str, **parameters: str) -> dict[str, Any]:
+        """Return AWS's answer, shared by all who ask at this moment. Raises ClientError."""
+        call = getattr(self.client(service), operation)
+        return self._reads.get((operation, *parameters.values()), lambda: call(**parameters))
 
     def everything(
         self, service: str, operation: str, kind: str, **parameters: str
     ) -> list[dict[str, Any]]:
-        """Return what all pages of a list have under `kind`."""
-        pages = self.client(service).get_paginator(operation).paginate(**parameters)
-        return [item for page in pages for item in page[kind]]
+        """Return what all pages of a list have under `kind`; the same otherwise."""
 
-    def _list(self, service: str, operation: str, kind: str) -> list[dict[str, Any]]:
-        return self.reads.get(operation, lambda: self.everything(service, operation, kind))
+        def read() -> list[dict[str, Any]]:
+            pages = self.client(service).get_paginator(operation).paginate(**parameters)
+            return [item for page in pages for item in page[kind]]
+
+        return self._reads.get((operation, *parameters.values()), read)
 
 
 def _parsed_secret(answer: Mapping[str, Any]) -> ProxyCredentials:

@@ -20,7 +20,7 @@ import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -147,11 +147,9 @@ class Runner:
 
     def _configuration(self, function_name: str) -> tuple[Configuration, int | None]:
         """The function's configuration, and its reserved concurrency, if it has one."""
-        get_function = self._aws.client("lambda").get_function
+        name = {"FunctionName": function_name}
         try:
-            answer = self._aws.reads.get(
-                ("function", function_name), lambda: get_function(FunctionName=function_name)
-            )
+            answer = self._aws.read("lambda", "get_function", **name)
         except ClientError as error:
             given = error.response["Error"]
             raise InvokeError(given["Code"], given["Message"], 404) from error
@@ -162,10 +160,8 @@ class Runner:
                 f"following state: {configuration['State']}"
             )
             raise InvokeError("ResourceConflictException", text, 409)
-        read = self._aws.client("lambda").get_function_concurrency  # moto's GetFunction hides 0
-        reserved = self._aws.reads.get(
-            ("concurrency", function_name), lambda: read(FunctionName=function_name)
-        )
+        # moto's GetFunction hides 0.
+        reserved = self._aws.read("lambda", "get_function_concurrency", **name)
         return configuration, reserved.get("ReservedConcurrentExecutions")
 
     def _pool(self, arn: str) -> Pool:
@@ -192,7 +188,7 @@ class Runner:
         try:
             environment.failure, environment.init_seconds = process.wait_ready()
         except (ProcessTimeoutError, ProcessExitError) as error:
-            environment.failure = _init_failed(error)
+            environment.failure = _broken(error, "The function did not start in time")
         return environment
 
     def _unpack(self, configuration: Configuration) -> tuple[Path, list[Path]]:
@@ -343,13 +339,11 @@ class Invocation:
         arn = self._configuration["FunctionArn"]
         try:
             return environment.process.invoke(self._id, arn, self._payload, self._seconds, routes)
-        except ProcessTimeoutError:
-            text = f"RequestId: {self._id} Error: Task timed out after {self._seconds:.2f} seconds"
-            environment.failure = _failed("Sandbox.Timedout", text)
-        except ProcessExitError as error:
-            text = f"RequestId: {self._id} Error: Runtime exited with error: {error}"
-            environment.failure = _failed("Runtime.ExitError", text)
-        return environment.failure
+        except (ProcessTimeoutError, ProcessExitError) as error:
+            request = f"RequestId: {self._id} Error: "
+            late = f"{request}Task timed out after {self._seconds:.2f} seconds"
+            environment.failure = _broken(error, late, request)
+            return environment.failure
 
     def _report_refused(self, reply: Reply, closed: Mapping[str, str]) -> None:
         for host, port in reply.refused:
@@ -448,13 +442,14 @@ def _failed(kind: str, message: str) -> Reply:
     return Reply(payload, failed=True, refused=[], peak_mib=0)
 
 
-def _init_failed(error: Exception) -> Reply:
+def _broken(error: ProcessTimeoutError | ProcessExitError, late: str, request: str = "") -> Reply:
+    """What the caller of a process that broke hears; `late`: of one that did not answer in time."""
     if isinstance(error, ProcessTimeoutError):
-        return _failed("Sandbox.Timedout", "The function did not start in time")
-    return _failed("Runtime.ExitError", f"Runtime exited with error: {error}")
+        return _failed("Sandbox.Timedout", late)
+    return _failed("Runtime.ExitError", f"{request}Runtime exited with error: {error}")
 
 
 def _too_large(reply: Reply) -> Reply:
     text = f"Response payload size exceeded maximum allowed payload size ({ANSWER_LIMIT} bytes)."
     failed = _failed("Function.ResponseSizeTooLarge", text)
-    return Reply(failed.payload, True, reply.refused, reply.peak_mib)
+    return replace(failed, refused=reply.refused, peak_mib=reply.peak_mib)
