@@ -16,7 +16,7 @@ import re
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from http import HTTPStatus
+from http.client import responses
 from typing import BinaryIO
 from urllib.parse import unquote
 
@@ -236,7 +236,7 @@ class _HttpConnection:
 
     def _write(self, response: Response, *, keep_alive: bool, head_only: bool = False) -> None:
         bodiless = response.status < 200 or response.status in (204, 304)
-        lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}"]
+        lines = [f"HTTP/1.1 {response.status} {responses.get(response.status, 'Status')}"]
         lines += [f"{n}: {v}" for n, v in response.headers if n.lower() not in _FRAMING]
         lines += [] if bodiless else [f"content-length: {len(response.body)}"]
         lines += [] if keep_alive else ["connection: close"]
@@ -265,10 +265,3 @@ def _only(request: Request, name: str) -> str | None:
 def _refusal(refused: _Refused) -> Response:
     body = f'{{"message":"{refused}"}}'.encode()
     return Response(refused.status, (("content-type", "application/json"),), body)
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Status"

@@ -14,13 +14,10 @@ class Clock:
     """
 
     def __init__(self, speed: float = 1.0) -> None:
-        if speed <= 0:
-            raise ValueError(f"speed must be above 0, not {speed}")
         self._lock = threading.Lock()
-        self._speed = speed
-        self._since = time.monotonic()
-        self._passed = 0.0
+        self._speed, self._since, self._passed = 1.0, time.monotonic(), 0.0
         self._skipped = timedelta()
+        self.speed = speed
 
     @property
     def speed(self) -> float:

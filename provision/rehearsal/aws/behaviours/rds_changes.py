@@ -58,7 +58,7 @@ def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
         world.ask_as(call, NewDBInstanceIdentifier=None)
         if call.get("NewDBInstanceIdentifier"):
             _rename(world, call.region, instance, call.params["NewDBInstanceIdentifier"])
-        return _as_it_is(world, call.region, instance)
+        return described(world, call.region, instance)
     late = {k: v for k, v in call.params.items() if _differs(instance, k, v)}
     if "AllocatedStorage" in late:
         late["AllocatedStorage"] = _rounded(instance, int(late["AllocatedStorage"]))
@@ -74,13 +74,7 @@ def modify_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     if instance.waiting and (call.get("ApplyImmediately") or password):
         now = instance.waiting if call.get("ApplyImmediately") else {"MasterUserPassword": password}
         _apply(world, call.region, instance, dict(now))
-    return _as_it_is(world, call.region, instance)
-
-
-def _as_it_is(world: World, region: str, instance: Any) -> Answer:
-    """The instance under the name that it has by now."""
-    name = instance.db_instance_identifier
-    return described(world, Call("rds", "", {"DBInstanceIdentifier": name}, region, ""))
+    return described(world, call.region, instance)
 
 
 def _differs(instance: Any, name: str, value: Any) -> bool:

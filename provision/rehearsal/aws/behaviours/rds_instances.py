@@ -50,7 +50,7 @@ def create_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
         _place(world, call, instance, group)
     _start_states(world, call.region, instance)
     _start_backups(world, call.region, instance)
-    return described(world, call)
+    return described(world, call.region, instance)
 
 
 def _place(world: World, call: Call, instance: Any, group: Any) -> None:
@@ -277,7 +277,7 @@ def delete_db_instance(world: World, call: Call, proceed: Proceed) -> Answer:
     instance = find(world, call)
     if world.behaviours.refusals:
         _check_delete(world, call, instance)
-    answer = described(world, call)
+    answer = described(world, call.region, instance)
     snapshot = call.get("FinalDBSnapshotIdentifier")
     if snapshot and not call.get("SkipFinalSnapshot"):
         _snapshot(world, call.region, instance, snapshot)
@@ -407,9 +407,10 @@ def find(world: World, call: Call) -> Any:
     return found
 
 
-def described(world: World, call: Call) -> Answer:
-    name = call.get("DBInstanceIdentifier")
-    answer = world.ask("rds", "DescribeDBInstances", call.region, DBInstanceIdentifier=name)
+def described(world: World, region: str, instance: Any) -> Answer:
+    """The answer of the calls that tell about one instance, under the name that it has by now."""
+    name = instance.db_instance_identifier
+    answer = world.ask("rds", "DescribeDBInstances", region, DBInstanceIdentifier=name)
     _hide_endpoint(answer["DBInstances"][0])
     return {"DBInstance": answer["DBInstances"][0]}
 

@@ -89,10 +89,11 @@ def _new_target(world: World, proxy: str, instance: str) -> Target:
     return Target(registered, capacity, policy_seen, creating)
 
 
+_CREATING = "DBProxy Target is waiting for the database to be created"
 _WHILE_CREATING = (
-    ("REGISTERING", ""),
-    ("UNAVAILABLE", "PENDING_PROXY_CAPACITY"),
-    ("UNAVAILABLE", "CONNECTION_FAILED"),
+    {"State": "REGISTERING"},
+    unavailable("PENDING_PROXY_CAPACITY", _CREATING),
+    unavailable("CONNECTION_FAILED", _CREATING),
 )
 """What a target's health may be until its instance is there; nobody has shown one."""
 
@@ -139,7 +140,7 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
     now = world.clock.now()
     if world.behaviours.states:
         if instance.status == "creating":
-            return _while_creating(*known.creating)
+            return known.creating
         if now < known.registered:
             return {"State": "REGISTERING"}
         if now < known.capacity:
@@ -151,13 +152,6 @@ def _health(world: World, region: str, proxy: Any, instance: Any, target: Any) -
     elif not world.behaviours.consistency or now - known.troubled >= known.policy_seen:
         known.problem = None  # until then, what was repaired is not yet seen to be
     return known.problem or {"State": "AVAILABLE"}
-
-
-def _while_creating(state: str, reason: str) -> Answer:
-    if not reason:
-        return {"State": state}
-    text = "DBProxy Target is waiting for the database to be created"
-    return {"State": state, "Reason": reason, "Description": text}
 
 
 def _problem(world: World, region: str, proxy: Any, instance: Any) -> Answer | None:

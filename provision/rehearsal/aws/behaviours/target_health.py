@@ -18,7 +18,7 @@ class Target:
     registered: float
     capacity: float
     policy_seen: float
-    creating: tuple[str, str]  # state and reason for as long as the instance is `creating`
+    creating: Answer  # its health for as long as the instance is `creating`
     troubled: float = 0.0
     problem: Answer | None = None
 

@@ -10,7 +10,6 @@ password itself goes there encrypted, with the server's own public key, where it
 from __future__ import annotations
 
 import contextlib
-import hmac
 import selectors
 import socket
 import ssl
@@ -117,9 +116,10 @@ def log_in(
     if not login.database:
         flags &= ~Capability.CONNECT_WITH_DB
     answer = scramble(plugin, secret.password, nonce)
-    length = counted if flags & Capability.PLUGIN_AUTH_LENENC_DATA else _byte_counted
+    lenenc = flags & Capability.PLUGIN_AUTH_LENENC_DATA
     packet = struct.pack("<IIB23x", flags, MAX_PAYLOAD, login.charset)
-    packet += secret.username.encode() + b"\0" + length(answer)
+    packet += secret.username.encode() + b"\0"
+    packet += counted(answer) if lenenc else bytes([len(answer)]) + answer
     if flags & Capability.CONNECT_WITH_DB:
         packet += login.database.encode() + b"\0"
     stream.write(packet + plugin.encode() + b"\0")
@@ -176,18 +176,9 @@ def encrypted(password: str, nonce: bytes, public_key: bytes) -> bytes:
     return key.encrypt(mixed, oaep)
 
 
-def scramble_matches(plugin: str, password: str, nonce: bytes, answer: bytes) -> bool:
-    """Whether a client's answer proves that it knows the password."""
-    return hmac.compare_digest(scramble(plugin, password, nonce), answer)
-
-
 def _switched(reply: bytes) -> tuple[str, bytes]:
     plugin, _, nonce = reply[1:].partition(b"\0")
     return plugin.decode("ascii", "replace"), nonce.removesuffix(b"\0")
-
-
-def _byte_counted(data: bytes) -> bytes:
-    return bytes([len(data)]) + data
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

@@ -12,6 +12,7 @@ password mode, and the token is asked for by a switch to `mysql_clear_password`.
 from __future__ import annotations
 
 import contextlib
+import hmac
 import itertools
 import secrets
 import socket
@@ -28,7 +29,7 @@ from provision.rehearsal.data_plane.proxy.databases import (
     Session,
     Traits,
 )
-from provision.rehearsal.data_plane.proxy.server_database import NATIVE, SHA2, scramble_matches
+from provision.rehearsal.data_plane.proxy.server_database import NATIVE, SHA2, scramble
 from provision.rehearsal.data_plane.proxy.token import (
     Audience,
     SessionKey,
@@ -219,7 +220,8 @@ class Conversation:
             raise self._denied(bool(answer), _no_secret(settings, login.user))
         if not answer:
             raise self._denied(False, "the client sends no password")
-        if not scramble_matches(settings.plugin, secret.password, self._nonce, answer):
+        proof = scramble(settings.plugin, secret.password, self._nonce)
+        if not hmac.compare_digest(proof, answer):
             raise self._denied(True, "the password differs from the secret's")
         if settings.plugin == SHA2:
             self._stream.write(b"\x01\x03")  # fast path: the proxy knows the password
