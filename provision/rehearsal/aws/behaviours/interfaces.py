@@ -98,9 +98,10 @@ def _leave(world: World, region: str, name: str, role_arn: str, place: _Place, w
         _set_status(world, region, shared.interface, "available")
         world.later(world.takes("interface_available", shared.name), let_go, key)
 
-    def let_go() -> None:
+    def let_go() -> None:  # Lambda's own removal, with the function's role
         world.memory(Interfaces, region).shared.pop(place, None)
-        _let_go(world, region, shared.interface, role_arn)
+        if iam_roles.may(world, role_arn, "ec2:DeleteNetworkInterface").allowed:
+            world.backend("ec2", region).enis.pop(shared.interface, None)
 
     world.later(world.takes(wait, shared.name), release, key)
 
@@ -130,13 +131,6 @@ def change_groups(world: World, region: str, owner: str, groups: Iterable[str]) 
             ec2.enis[interface]._group_set = wanted
 
 
-def change_owner(world: World, region: str, owner: str, new: str) -> None:
-    """Lets the interfaces of `owner` be those of `new`, which it is called now."""
-    owned = world.memory(Interfaces, region).owned
-    if owner in owned:
-        owned[new] = owned.pop(owner)
-
-
 def release_service(world: World, region: str, owner: str) -> None:
     """Removes the interfaces of `owner`: they go with what they are for."""
     for interface in world.memory(Interfaces, region).owned.pop(owner, []):
@@ -155,8 +149,7 @@ def _make(
         subnet, "", group_ids=list(groups), description=description
     )
     belongs_to_aws(made, description, kind)
-    interface: str = made.id
-    return interface
+    return str(made.id)
 
 
 def belongs_to_aws(interface: Any, description: str, kind: str) -> None:
@@ -167,15 +160,6 @@ def belongs_to_aws(interface: Any, description: str, kind: str) -> None:
     requesters = {"lambda": "123456789012:aws-lambda", "interface": "amazon-rds"}
     interface.requester_id = requesters.get(kind, "amazon-aws")
     interface.interface_type = kind
-
-
-def _let_go(world: World, region: str, interface: str, role_arn: str) -> None:
-    """Lambda's own removal of an interface, with the function's role."""
-    enis = world.backend("ec2", region).enis
-    if interface not in enis:
-        return
-    if iam_roles.may(world, role_arn, "ec2:DeleteNetworkInterface").allowed:
-        del enis[interface]
 
 
 def _set_status(world: World, region: str, interface: str, status: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from botocore import xform_name
 
-from provision.rehearsal.aws.behaviours import interfaces, rds_catalogue
+from provision.rehearsal.aws.behaviours import rds_catalogue
 from provision.rehearsal.aws.behaviours.rds_instances import (
     Backups,
     check_password,
@@ -133,11 +133,10 @@ def _apply(world: World, region: str, instance: Any, changes: Answer) -> None:
 
 def _rename(world: World, region: str, instance: Any, name: str) -> None:
     """Gives it another name: its ARN and its endpoint change, its DbiResourceId and tags stay."""
-    rds, old, arn = world.backend("rds", region), instance.db_instance_identifier, instance.arn
+    rds, old = world.backend("rds", region), instance.db_instance_identifier
     del rds.databases[old]
     instance.db_instance_identifier = name
     rds.databases[name.lower()] = instance
-    interfaces.change_owner(world, region, arn, instance.arn)
     rename_target(world, region, old, name.lower())
     backup = world.memory(Backups, region).get(instance.dbi_resource_id)
     if backup is not None:
