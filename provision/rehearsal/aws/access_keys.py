@@ -58,28 +58,24 @@ class AccessKeys:
     def __init__(self, backend: Callable[[str], Any]) -> None:
         self._backend = backend
         self._lock = threading.Lock()
-        self._principals: dict[str, AccessKey] = {}
-        self._known: dict[str, AccessKey] = {}
+        self._keys: dict[str, AccessKey] = {}  # by principal
+        self._principals: dict[str, str] = {}  # by the key's id
 
     def of(self, principal: str) -> AccessKey:
         """The access key of a principal, made at first use."""
         with self._lock:
-            key = self._principals.get(principal)
-            if key is None:
-                key = self._principals[principal] = AccessKey.random()
-                self._known[key.id] = key
-            return key
+            if principal not in self._keys:
+                key = self._keys[principal] = AccessKey.random()
+                self._principals[key.id] = principal
+            return self._keys[principal]
 
     def principal(self, access_key_id: str) -> str:
         """Whose key this is; CALLER for one that the rehearsed AWS gave out."""
-        with self._lock:
-            names = {key.id: name for name, key in self._principals.items()}
-        return names.get(access_key_id, CALLER)
+        return self._principals.get(access_key_id, CALLER)
 
     def find(self, access_key_id: str) -> AccessKey | None:
         """The key with this id, if this account has it."""
-        with self._lock:
-            known = self._known.get(access_key_id)
+        known = self._keys.get(self._principals.get(access_key_id, ""))
         return known or self._of_session(access_key_id) or self._of_user(access_key_id)
 
     def _of_session(self, access_key_id: str) -> AccessKey | None:
