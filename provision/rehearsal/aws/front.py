@@ -162,8 +162,6 @@ class Front:
         behaviour = behaviour_for(call.service, call.operation)
         pages = world.behaviours.paging and paging.pages(call)
         watched = world.behaviours.consistency and consistency.watches(call)
-        if behaviour is None and not pages and not watched:
-            return world.moto.serve(environ, body)
         moto = _Asked(world, environ, body, call, pages)
         answer = behaviour(world, moto.call, moto.proceed) if behaviour else None
         if answer is None and not pages and not watched:

@@ -201,16 +201,16 @@ def _condition(statement: Document, context: Context) -> bool:
     """Whether all conditions of a statement are met."""
     known = {name.lower(): value for name, value in context.items()}
     return all(
-        _test(operator, name, [str(value) for value in _values(tests[name])], known)
+        _test(operator, name, _values(tests[name]), known)
         for operator, tests in statement.get("Condition", {}).items()
         for name in tests
     )
 
 
-def _values(given: Any) -> list[Any]:
+def _values(given: Any) -> list[str]:
     """A condition's values; JSON's true and false as IAM reads them."""
     values = given if isinstance(given, list | tuple) else [given]
-    return [str(value).lower() if isinstance(value, bool) else value for value in values]
+    return [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
 
 
 def _test(

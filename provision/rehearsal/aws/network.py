@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network
 from typing import Any
 
 Group = Mapping[str, Any]
@@ -61,12 +61,8 @@ def _lets(rule: Rule, other: Party, port: int) -> bool:
     if groups & set(other.group_ids):
         return True
     ranges = [IPv4Network(item["CidrIp"]) for item in rule.get("IpRanges", [])]
-    inside = [any(_covers(given, ip_network(cidr)) for given in ranges) for cidr in other.cidrs]
+    inside = [any(IPv4Network(cidr).subnet_of(given) for given in ranges) for cidr in other.cidrs]
     return any(given.prefixlen == 0 for given in ranges) or (bool(inside) and all(inside))
-
-
-def _covers(given: IPv4Network, cidr: Any) -> bool:
-    return isinstance(cidr, IPv4Network) and cidr.subnet_of(given)
 
 
 def _names(party: Party) -> str:

@@ -37,12 +37,9 @@ class SharedReads:
             with turn:  # one read of a kind at a time
                 with self._lock:
                     del self._gathering[key]
-                self._read(future, read)
+                try:
+                    future.set_result(read())
+                except BaseException as error:  # raised below, and for each that waits
+                    future.set_exception(error)
         answer: T = future.result()
         return answer
-
-    def _read(self, future: Future[T], read: Callable[[], T]) -> None:
-        try:
-            future.set_result(read())
-        except BaseException as error:
-            future.set_exception(error)

@@ -31,7 +31,8 @@ def delete_object(world: World, call: Call, proceed: Proceed) -> Answer | None:
     if wanted and _find(world, call) is None:
         name = ("s3_missing", call.get("Key", ""))
         if wanted == "*" or world.draws.happens(0.5, *name):
-            raise _precondition_failed()
+            message = "At least one of the pre-conditions you specified did not hold"
+            raise AwsError("PreconditionFailed", message, 412)
     if wanted == "*":  # any version, which moto takes for an ETag
         world.backend("s3").delete_object(call.get("Bucket"), call.get("Key"))
         return {}
@@ -40,17 +41,13 @@ def delete_object(world: World, call: Call, proceed: Proceed) -> Answer | None:
 
 def get_object(world: World, call: Call, proceed: Proceed) -> None:
     """Refused as denied, not as missing, to a caller that may not list the bucket."""
-    _check_may_know(world, call)
-
-
-head_object = get_object
-
-
-def _check_may_know(world: World, call: Call) -> None:
     bucket = call.get("Bucket", "")
     listable = allows(world, call, "s3:ListBucket", f"arn:aws:s3:::{bucket}")
     if not listable and _find(world, call) is None:
         raise AwsError("AccessDenied", "Access Denied", 403)
+
+
+head_object = get_object
 
 
 def _check_condition(world: World, call: Call) -> None:
@@ -64,11 +61,6 @@ def _check_condition(world: World, call: Call) -> None:
             "resource."
         )
         raise AwsError("ConditionalRequestConflict", message, 409)
-
-
-def _precondition_failed() -> AwsError:
-    message = "At least one of the pre-conditions you specified did not hold"
-    return AwsError("PreconditionFailed", message, 412)
 
 
 def _find(world: World, call: Call) -> Any:
