@@ -10,9 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+from unittest import mock
 
 import pytest
 
+from provision.cli.options import Options
+from provision.commands import compare as compare_command
 from provision.commands.compare import (
     ROUTES,
     Distribution,
@@ -20,12 +23,14 @@ from provision.commands.compare import (
     collect,
     facts,
     figures,
+    in_a_sentence,
     no_answer,
     spread,
 )
 from provision.config import ApiSettings, Config
 from provision.context import Run
-from provision.errors import Interrupted
+from provision.engine.events import Display, Summary
+from provision.errors import CheckFailed, Interrupted
 from provision.rehearsal import Behaviours, Rehearsal
 from provision.verify.http_client import Answer
 from provision.waiting.poll import PollPolicy
@@ -168,6 +173,81 @@ def test_a_login_that_never_works_is_an_error() -> None:
     error = no_answer([silent])
     assert "GET /func2 never worked: HTTP 500 no" in error.message
     assert "provision check" in error.next_step
+
+
+def of_login(route: int, *login_ms: float) -> Sample:
+    """The calls of a route: the first is cold, and these are warm."""
+    made = sample(900.0, *login_ms)
+    made.route = ROUTES[route]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("password", "iam", "words"),
+    [
+        (
+            [10.0, 11.0, 12.0],
+            [30.0, 31.0, 32.0],
+            "the iam login is slower than the password login by 20.0 ms (medians, warm), more than "
+            "the spread of 1.0 ms: a real difference",
+        ),
+        (
+            [30.0, 31.0, 32.0],
+            [10.0, 29.0, 40.0],
+            "the password login is slower than the iam login by 2.0 ms (medians, warm), within the "
+            "spread of 15.0 ms: no difference that these calls can prove",
+        ),
+        ([], [10.0], "too few warm calls for a comparison: --requests N makes more"),
+        ([10.0], [], "too few warm calls for a comparison: --requests N makes more"),
+    ],
+)
+def test_a_difference_is_real_when_it_is_more_than_the_spread(
+    password: list[float], iam: list[float], words: str
+) -> None:
+    assert in_a_sentence(of_login(0, *password), of_login(1, *iam)) == words
+
+
+def compared(respond: Respond, requests: int) -> tuple[Summary, mock.Mock]:
+    """What `compare` makes of an API; its summary, and the display."""
+    output = mock.Mock(spec=Display)
+    with api(respond) as (url, _):
+        environment = mock.Mock(spec=Run, config=run().config, poll_policy=run().poll_policy)
+        environment.summary = lambda **given: Summary("compare", ok=True, **given)
+        with (
+            mock.patch.object(
+                compare_command, "opened", return_value=contextlib.nullcontext(environment)
+            ),
+            mock.patch.object(compare_command, "api_endpoint", return_value=url),
+        ):
+            summary = compare_command.compare(Options(), output, requests=requests)
+        assert environment.url == url
+    return summary, output
+
+
+def test_a_table_shows_each_figure_of_both_and_the_difference() -> None:
+    summary, output = compared(lambda path, number: 200, 3)
+    _, columns, rows = output.table.call_args.args
+    assert columns == ("", "password", "iam", "iam - password")
+    cells = {row[0]: row[1:] for row in rows}
+    assert cells["first call (may be cold): login ms"] == ("1.0", "2.0", "+1.0")
+    assert cells["warm: login ms, median"] == ("4.0", "5.0", "+1.0")
+    assert cells["calls"] == ("2 warm, 0 failed", "2 warm, 0 failed", "")
+    assert [call.args for call in output.record.call_args_list] == [("compare",)] * 2
+    assert "3 calls of each of /func1 and /func2" in output.note.call_args.args[0]
+    assert len(summary.notes) == 1
+
+
+def test_calls_that_failed_are_said_and_a_figure_that_is_not_there_is_a_dash() -> None:
+    summary, output = compared(lambda path, number: 500 if number == 2 else 200, 2)
+    cells = {row[0]: row[1:] for row in output.table.call_args.args[2]}
+    assert cells["first call (may be cold): login ms"] == ("1.0", "-", "-")
+    assert cells["calls"] == ("1 warm, 0 failed", "1 warm, 1 failed", "")
+    assert list(summary.notes)[1].startswith("1 calls failed and are not counted")
+
+
+def test_a_route_that_never_works_is_a_failed_check_after_the_table() -> None:
+    with pytest.raises(CheckFailed, match="GET /func2 never worked: HTTP 500"):
+        compared(lambda path, number: 500 if path == "/func2" else 200, 2)
 
 
 # --- through the command --------------------------------------------------------------------------
