@@ -583,7 +583,7 @@ def test_a_long_message_is_cut(
         ("DB_TABLENAME", "t` (x INT); DROP TABLE t; --", "must be 1 to 64"),
         ("DB_TABLENAME", "t" * 65, "must be 1 to 64"),
         ("SSLCERTIFICATE", "missing.pem", "names missing.pem"),
-        ("SSLCERTIFICATE", "", "which is not here"),
+        ("SSLCERTIFICATE", "", "which is missing"),
     ],
 )
 def test_a_bad_setting_is_named_before_anyone_logs_in(

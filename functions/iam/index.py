@@ -1,4 +1,4 @@
-"""Log in to RDS Proxy with a token of the function's own role; no password is kept anywhere here.
+"""Log in to RDS Proxy with a token of the function's own role; no password is stored here.
 
 The proxy checks the token's signature and the role's `rds-db:connect` (IAMAuth REQUIRED).
 """
@@ -10,14 +10,15 @@ import boto3
 import http_api
 from database import Database
 
-# The C connector sends a token in clear, inside TLS, only with this; the pure one needs no leave.
+# The C connector sends a token in clear text, inside TLS, only if this is set; the pure connector
+# does not need it.
 os.environ["LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN"] = "1"
 
 rds = boto3.client("rds", region_name=os.environ.get("REGION"))  # once, while the function starts
 
 
 def password(database: Database) -> str:
-    """Return a token, good for 15 minutes; it is signed here, without a call to AWS."""
+    """Return a token that is valid for 15 minutes; it is signed here, without a call to AWS."""
     return rds.generate_db_auth_token(
         DBHostname=database.host,
         Port=database.port,

@@ -8,7 +8,7 @@ from database import Database, setting
 
 
 def password(_database: Database) -> str:
-    """Return the password as it stands in the function's environment."""
+    """Return the password from the function's environment variables."""
     return setting("DB_PASSWORD")
 
 

@@ -1,4 +1,4 @@
-"""The database behind RDS Proxy: what the environment says of it, and the way in over TLS."""
+"""The database behind RDS Proxy: its settings from the environment, and the connection over TLS."""
 
 import os
 import re
@@ -41,7 +41,7 @@ class Database:
         """Return the settings; raises SettingError which names the variable to correct."""
         certificate = FOLDER / os.environ.get("SSLCERTIFICATE", "AmazonRootCA1.pem")
         if not certificate.is_file():
-            raise SettingError("SSLCERTIFICATE", f"names {certificate.name}, which is not here")
+            raise SettingError("SSLCERTIFICATE", f"names {certificate.name}, which is missing")
         return cls(
             host=setting("DB_PROXY_ENDPOINT_ADDRESS"),
             port=_port("DB_ENDPOINT_PORT"),
@@ -54,7 +54,7 @@ class Database:
 
 
 def setting(variable: str) -> str:
-    """Return an environment variable's value; raises SettingError when it is missing or empty."""
+    """Return an environment variable's value; raises SettingError if it is missing or empty."""
     value = os.environ.get(variable, "")
     if not value:
         raise SettingError(variable, "is not set")
@@ -76,13 +76,13 @@ def _identifier(variable: str) -> str:
 
 
 def connect(database: Database, password: str, deadline: Deadline) -> Any:
-    """Log in and return the connection; raises mysql.connector.Error when that fails.
+    """Log in and return the connection; raises mysql.connector.Error if that fails.
 
     `ssl_ca` alone verifies nothing. Only with both `ssl_verify_` options does the connector refuse
-    a server that is not the proxy, before the password or the token is sent to it.
+    a server that is not the proxy, before it sends the password or the token.
     """
-    # The connector adds the system's roots, which we do not want to trust here and which take
-    # longer to load than all the rest of the login. OpenSSL looks for them where these say.
+    # The connector also loads the system's root certificates, which must not be trusted here and
+    # take longer than the rest of the login. These variables tell OpenSSL where to look for them.
     os.environ["SSL_CERT_FILE"] = str(database.certificate)
     os.environ["SSL_CERT_DIR"] = str(FOLDER)
     seconds = deadline.socket_timeout()
@@ -106,8 +106,8 @@ def connect(database: Database, password: str, deadline: Deadline) -> Any:
 def tls_version(connection: Any) -> str:
     """Return the connection's TLS version, such as `TLSv1.3`, or `none`.
 
-    The connector tells it nowhere, and the server's `Ssl_version` is that of the connection from
-    the proxy to the database; so this asks the connector's own socket.
+    The connector does not report it, and the server's `Ssl_version` is that of the connection from
+    the proxy to the database; so this reads it from the connector's own socket.
     """
     sock = getattr(getattr(connection, "_socket", None), "sock", None)
     return (sock.version() or "none") if isinstance(sock, ssl.SSLSocket) else "none"

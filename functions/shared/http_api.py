@@ -1,6 +1,6 @@
-"""What both functions answer to the HTTP API, whichever way they log in.
+"""The response of both functions to the HTTP API, however they log in.
 
-Events and answers have payload format 2.0:
+Events and responses have payload format 2.0:
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 """
 
@@ -38,17 +38,17 @@ Answer = dict[str, Any]
 
 
 class BadRequest(Exception):
-    """The request asks for something that there is not."""
+    """The request has a parameter with a bad value."""
 
     code = "limit"
 
 
 def handler(login: str, password: Callable[[Database], str]) -> Callable[[Event, Any], Answer]:
-    """Return a Lambda handler that logs in with what `password` returns; `login` names the way.
+    """Return a Lambda handler that logs in with what `password` returns; `login` names the method.
 
-    The work is done in a thread, so that the handler answers in time whatever hangs (a name that
-    does not resolve, a port that drops packets, a lock). A thread left behind starts no new
-    statement once the deadline has passed, and its sockets time out.
+    The work is done in a thread, so that the handler answers in time even if something hangs (a
+    name that does not resolve, a port that drops packets, a lock). A thread that is left behind
+    starts no new statement once the deadline has passed, and its sockets time out.
     """
 
     def lambda_handler(event: Event, context: Any) -> Answer:
@@ -67,7 +67,7 @@ def handler(login: str, password: Callable[[Database], str]) -> Callable[[Event,
 
 
 class Request:
-    """One request: what is known of it so far, and its answer."""
+    """One request: what is known about it so far, and its response."""
 
     def __init__(self, login: str, deadline: Deadline, request_id: str) -> None:
         self.deadline = deadline
@@ -82,7 +82,7 @@ class Request:
         }
 
     def answer(self, event: Event, password: Callable[[Database], str]) -> Answer:
-        """Log in, store the time, and return the answer with all times, or with what failed."""
+        """Log in, store the time, and return the response with all times, or with the error."""
         try:
             limit = requested_limit(event)
             database = Database.from_environment()
@@ -110,10 +110,10 @@ class Request:
         self.timings.append(f"{stage};dur={(time.perf_counter() - started) * 1000:.1f}")
 
     def failure(self, error: Exception) -> Answer:
-        """Return the answer that tells the client what failed, and log it for the operator.
+        """Return the response for an error, and log it for the operator.
 
-        The API is public, and a server's words name users and addresses: they go to the log alone,
-        where the request's id finds them. What is wrong with the request itself is told.
+        The API is public, and a server's messages name users and addresses: they go only to the
+        log, where the request id finds them. The message of a bad request is returned.
         """
         body = {
             "error": type(error).__name__,
@@ -129,20 +129,20 @@ class Request:
         return self.reply(status, body if status >= SERVER_ERROR else body | words)
 
     def message(self, error: Exception) -> str:
-        """Return an error's words: one line, without secrets."""
+        """Return an error's message: one line, without secrets."""
         if isinstance(error, LATE):
             waited = self.deadline.seconds - self.deadline.left
             return f"no answer after {waited:.1f} s, during {self.stage}"
         return self.safe(" ".join(str(error).split()))[:MESSAGE_CHARACTERS]
 
     def safe(self, text: str) -> str:
-        """Return `text` without the password or token, should a server have echoed it."""
+        """Return `text` without the password or token, in case a server has echoed it."""
         for secret in filter(None, {self.secret, quote(self.secret), repr(self.secret)[1:-1]}):
             text = text.replace(secret, "***")
         return text
 
     def reply(self, status: int, body: object) -> Answer:
-        """Return an answer of payload format 2.0."""
+        """Return a response of payload format 2.0."""
         headers = dict(self.headers)
         if self.timings:
             headers["Server-Timing"] = ", ".join(self.timings)
@@ -151,7 +151,7 @@ class Request:
 
 
 def requested_limit(event: Event) -> int | None:
-    """Return what `?limit=` asks for, or None without it; raises BadRequest."""
+    """Return the value of `?limit=`, or None without it; raises BadRequest."""
     value = (event.get("queryStringParameters") or {}).get("limit")
     if value is None:
         return None
@@ -161,7 +161,7 @@ def requested_limit(event: Event) -> int | None:
 
 
 def status_of(error: Exception) -> int:
-    """Return 400 for a bad request, 503 when the database may answer later, otherwise 500."""
+    """Return 400 for a bad request, 503 if the database may answer later, otherwise 500."""
     if isinstance(error, BadRequest):
         return 400
     busy = getattr(error, "errno", None) in (TOO_MANY_CONNECTIONS, NO_CONNECTION_FREE)

@@ -1,22 +1,22 @@
-"""The table of times: made when it is missing, one row more with each request."""
+"""The table of times: created if it is missing; each request inserts one row."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from deadline import Deadline
 
-# A Lambda answer holds 6 MB. In it the body is a JSON string, so each time, quotes escaped, takes
-# the bytes of the pattern below; 4 KiB are left for headers and the rest.
+# A Lambda response holds 6 MB. Its body is a JSON string, so each time takes the bytes of the
+# pattern below, with escaped quotes; 4 KiB are reserved for headers and the rest.
 ANSWER_BYTES = 6 * 1024 * 1024
 ROW_BYTES = len(r"\"YYYY-MM-DD HH:MM:SS\",")
 MOST_ROWS = (ANSWER_BYTES - 4096) // ROW_BYTES
 
-BATCH_ROWS = 1000  # read between two looks at the clock
-SECONDS_TO_ANSWER = 1.5  # kept back from reading, to put the answer together
+BATCH_ROWS = 1000  # read between two checks of the clock
+SECONDS_TO_ANSWER = 1.5  # reserved for building the response
 
 
 def store(connection: Any, table: str, deadline: Deadline) -> None:
-    """Store the current time, UTC, whole seconds, in `table`, which is created when missing."""
+    """Store the current time (UTC, whole seconds) in `table`, which is created if it is missing."""
     _execute(
         connection,
         f"CREATE TABLE IF NOT EXISTS `{table}` "
@@ -33,8 +33,8 @@ def newest(
 ) -> tuple[list[str], bool]:
     """Return the newest `limit` times, oldest first, and whether some had to be left out.
 
-    Without a limit that is all of them. They are left out, the oldest first, when they do not fit
-    into Lambda's answer, or cannot all be read in time.
+    Without a limit, all times are returned. The oldest are left out if they do not all fit into
+    Lambda's response, or cannot all be read in time.
     """
     asked = MOST_ROWS + 1 if limit is None else limit
     cursor = _execute(
@@ -54,7 +54,7 @@ def newest(
 
 
 def _execute(connection: Any, sql: str, deadline: Deadline, *values: object) -> Any:
-    """Execute one statement; return its cursor, which gives raw bytes (half the work)."""
+    """Execute one statement; return its cursor, which returns raw bytes (half the work)."""
     connection.read_timeout = deadline.socket_timeout()
     cursor = connection.cursor(raw=True)
     cursor.execute(sql, values)

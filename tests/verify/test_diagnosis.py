@@ -186,7 +186,7 @@ IMPORT_ERROR = FunctionError(
 CERTIFICATE_ERROR = (
     "2055: Lost connection: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"
 )
-NO_FILE = failed("SSLCERTIFICATE names x.pem, which is not here", "SettingError", "SSLCERTIFICATE")
+NO_FILE = failed("SSLCERTIFICATE names x.pem, which is missing", "SettingError", "SSLCERTIFICATE")
 LATE = failed("no answer after 9.0 s, during login", "TimeoutError", http=503)
 BORROW = failed("9501 (HY000): Timed-out waiting to acquire database connection", http=503)
 ENDPOINT = "Environment.DB_PROXY_ENDPOINT_ADDRESS"
