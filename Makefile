@@ -6,7 +6,7 @@ SWEEPS ?=
 UPGRADE ?= --upgrade
 VENV := .venv
 BIN := $(VENV)/bin
-# Each worker and server would compile everything anew where that variable is set, as in many images.
+# With that variable set, as in many images, each worker and server would compile everything anew.
 PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n auto --dist worksteal
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
@@ -17,30 +17,30 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 help:  ## List the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-dry-run: $(VENV)/.rehearsal packages  ## Rehearse it all here: up, both logins, teardown; no AWS
+dry-run: $(VENV)/.rehearsal packages  ## Rehearse everything here: up, both logins, teardown; no AWS
 	@$(BIN)/python -m teardown --dry-run --yes $(ARGS)
 
-playground: $(VENV)/.rehearsal packages  ## Rehearse `up`, and keep it up to look around in
+playground: $(VENV)/.rehearsal packages  ## Rehearse `up` and keep the rehearsal running, to look around
 	@$(BIN)/python -m provision up --dry-run --serve $(ARGS)
 
-test: $(VENV)/.dev packages  ## Run the tests, of each sweep a sample; ARGS="-k token" picks some
+test: $(VENV)/.dev packages  ## Run the tests, with a sample of each sweep; ARGS="-k token" selects some
 	@$(PYTEST) $(ARGS)
 
-test-aws: $(VENV)/.dev packages  ## Run a whole life on your account, and write a report; says first what it costs, and asks
+test-aws: $(VENV)/.dev packages  ## Run a whole lifecycle in your account and write a report; shows the cost first, and asks
 	@$(BIN)/python -m tests.field.at_aws $(ARGS)
 
-sweeps: $(VENV)/.dev packages  ## Run every test of the sweeps, and record their figures; SWEEPS=0.3 takes a share
+sweeps: $(VENV)/.dev packages  ## Run all tests of the sweeps, and record their figures; SWEEPS=0.3 runs a share
 	@$(PYTEST) -m sweep --sweeps $(or $(SWEEPS),all) --figures docs/figures/sweeps.json $(ARGS)
 	@$(BIN)/python -m docs.write_figures
 
 # The same tests on each day, so that the figure moves with the code alone.
-coverage: $(VENV)/.dev packages  ## Run the fast tests, and see that they cover enough of the two programs
+coverage: $(VENV)/.dev packages  ## Run the fast tests, and check that they cover enough of the two programs
 	@$(PYTEST) -m "not slow" --ignore=tests/rehearsal --cov --cov-report=term --cov-report=html $(ARGS)
 
 rehearsed: $(VENV)/.dev packages  ## Record what the rehearsal plays, for `report` to compare AWS with (minutes)
 	@$(BIN)/python -m tests.field.record
 
-mutants: $(VENV)/.dev  ## Put small faults into what must not fail, and see that tests notice (ARGS=MODULE)
+mutants: $(VENV)/.dev  ## Put small faults into critical modules, and check that tests fail (ARGS=MODULE)
 	@$(BIN)/python -m tests.mutants $(ARGS)
 	@$(BIN)/python -m docs.write_figures
 
@@ -51,7 +51,7 @@ lint: $(VENV)/.dev  ## Check style and types
 	@$(BIN)/mypy functions/shared functions/password
 	@$(BIN)/mypy functions/iam
 
-format: $(VENV)/.dev  ## Put the code into the project's style
+format: $(VENV)/.dev  ## Format the code
 	@$(BIN)/ruff check --fix --quiet
 	@$(BIN)/ruff format
 
@@ -63,7 +63,7 @@ bench: $(VENV)/.dev packages  ## Measure up and teardown against their limits, a
 bench-login: $(VENV)/.dev packages  ## Measure both logins through the stand-in proxy
 	@$(BIN)/python -m benchmarks.login $(ARGS)
 
-screenshots: $(VENV)/.dev packages  ## Take the pictures in docs/screenshots/ anew (a minute)
+screenshots: $(VENV)/.dev packages  ## Retake the pictures in docs/screenshots/ (a minute)
 	@$(BIN)/python -m docs.take_screenshots
 
 # The layer's wheel comes from the package index once; after that nothing here needs a network.
@@ -83,7 +83,7 @@ constraints:  ## Pin the newest versions that pyproject.toml allows; UPGRADE= on
 	@rm -rf $(VENV)-uv
 	@git --no-pager diff --stat -- constraints
 
-clean:  ## Remove what the targets made; the state in .provision/ stays
+clean:  ## Remove what the targets created; the state in .provision/ stays
 	rm -rf $(VENV) $(VENV)-uv layer/.cache build dist *.egg-info bench.json
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -48,7 +48,7 @@ def sweeps(record: Record) -> str:
 def spread(drawn: Record) -> str:
     """Return the table of how long AWS took where its durations were drawn."""
     lines = [
-        f"AWS's time in {drawn['seeds']} lives whose durations a seed drew:",
+        f"AWS's time in {drawn['seeds']} lifecycles whose durations a seed drew:",
         "",
         "| command | least | median | most | most of the longest chain was |",
         "| --- | --- | --- | --- | --- |",
@@ -93,8 +93,8 @@ def behaviours(record: Record) -> str:
     shown = {name: each for name, each in rows.items() if each["shown"]}
     missed = [f"`{name}`" for name, each in shown.items() if not each["named"]]
     text = (
-        f"Of {len(rows)} behaviours, {len(shown)} are such that a run must show them; a report of "
-        f"a life without one names {len(shown) - len(missed)} of them "
+        f"Of {len(rows)} behaviours, every run must show {len(shown)}; with one of these switched "
+        f"off, the report names it in {len(shown) - len(missed)} cases "
         f"({1 - len(missed) / len(shown):.1%})"
     )
     return textwrap.fill(text + (f"; not {', '.join(missed)}." if missed else "."), WIDTH)

@@ -1,4 +1,4 @@
-"""The errors that a person sees: what failed, what AWS said, and what to do next.
+"""The errors that a user sees: what failed, what AWS said, and what to do next.
 
 Each class knows the exit code that the command ends with: 1 for a failure at AWS, 2 for bad usage
 or configuration (then nothing was changed), 130 for an interruption.
@@ -12,10 +12,10 @@ from typing import Any
 
 
 class ProvisionError(Exception):
-    """Something a person has to know. `next_step` says what to do; it may be empty."""
+    """The base of all errors for the user. `next_step` says what to do; it may be empty."""
 
     exit_code = 1
-    summary: object | None = None  # how far the command had come, where it had begun
+    summary: object | None = None  # what the command had done so far, if it had begun
 
     def __init__(self, message: str, *, next_step: str = "") -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class ProvisionError(Exception):
 
 
 class UsageError(ProvisionError):
-    """A bad flag, or flags that do not go together. Nothing was changed."""
+    """A bad flag, or flags that cannot be combined. Nothing was changed."""
 
     exit_code = 2
 
@@ -80,11 +80,11 @@ class Locked(ProvisionError):
 
 
 class Declined(ProvisionError):
-    """A person was asked, and did not say yes. Nothing was changed."""
+    """The user was asked, and did not say yes. Nothing was changed."""
 
 
 class LeaseLost(Locked):
-    """This run held the lock, and lost it: it changes nothing more."""
+    """This run lost its lock: it changes nothing more."""
 
 
 class CredentialsError(ProvisionError):
@@ -96,7 +96,7 @@ class RegionNotEnabled(CredentialsError):
 
 
 class ClockWrong(CredentialsError):
-    """This machine's clock is so wrong that AWS takes no signature of it."""
+    """This machine's clock is so wrong that AWS rejects its signatures."""
 
 
 class NotSignedUp(CredentialsError):
@@ -109,7 +109,7 @@ class UnreachableError(ProvisionError):
 
 @dataclass
 class AwsAnswer:
-    """An error as AWS worded it."""
+    """AWS's error: the operation, and AWS's own code and message."""
 
     operation: str
     code: str
@@ -120,7 +120,7 @@ class AwsAnswer:
 class AwsCallError(ProvisionError):
     """AWS refused a call. Carries the step, the operation, AWS's own code and message.
 
-    `final`: it does not pass by itself, although others with the same words do.
+    `final`: it is permanent, although others with the same message are temporary.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class AwsCallError(ProvisionError):
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the error as the JSON summary shows it, with AWS's own words apart."""
+        """Return the error as the JSON summary shows it, with AWS's own code and message."""
         return super().as_dict() | {
             "step": self.step,
             "operation": self.answer.operation,
@@ -150,31 +150,31 @@ class UnsureError(AwsCallError):
 
 
 class ForeignResource(ProvisionError):
-    """What stands at AWS under the wanted name or id is not this environment's."""
+    """The resource that has the wanted name or id is not this environment's."""
 
 
 class Expired(ProvisionError):
-    """The environment's time is over: nothing new is made in it."""
+    """The environment has expired: nothing new is created in it."""
 
 
 class ReplacementRefused(ProvisionError):
-    """A resource would have to be replaced, and nobody said `--replace`."""
+    """A resource would have to be replaced, and `--replace` does not name it."""
 
 
 class ResourceFailed(ProvisionError):
-    """A resource reached a state from which it does not become good by itself."""
+    """A resource reached a status that it does not leave by itself."""
 
 
 class WaitTimeout(ProvisionError):
-    """A resource did not get ready in time; it may still."""
+    """A resource did not become ready in time; it still may."""
 
 
 class UnforeseenError(ProvisionError):
-    """Something that the program did not foresee: a bug of its own, or an odd answer of AWS."""
+    """An unexpected error: a bug of this program, or an unexpected answer of AWS."""
 
 
 class OddAnswer(UnforeseenError):
-    """An answer of AWS's that this program does not understand."""
+    """An answer of AWS that this program does not understand."""
 
     def __init__(self, step: str, error: Exception) -> None:
         where = f"{step}: " if step else ""
@@ -189,8 +189,8 @@ class OddAnswer(UnforeseenError):
 class CheckFailed(ProvisionError):
     """At least one of the two logins does not work.
 
-    `verdict` says in a few words what was found, for the summary. `tabled`: a table has shown each
-    failure with its reason, and a person does not need the message as well.
+    `verdict` says in a few words what was found, for the summary. `tabled`: a table has already
+    shown each failure with its reason, so the message is not shown to a person again.
     """
 
     def __init__(
@@ -202,10 +202,10 @@ class CheckFailed(ProvisionError):
 
 
 class LeftBehind(ProvisionError):
-    """The teardown ended, and something of the environment is still at AWS."""
+    """The teardown ended, and part of the environment still exists."""
 
 
 class Interrupted(ProvisionError):
-    """The run was ended by Ctrl-C or SIGTERM; the state file is true."""
+    """The run was ended by Ctrl-C or SIGTERM; the state file is correct."""
 
     exit_code = 130

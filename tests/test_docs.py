@@ -83,7 +83,7 @@ def test_the_spread_of_what_was_drawn_is_a_table(records: Path) -> None:
     record = document(Counter(scenarios=3, inventories=9), lives)
     (records / "sweeps.json").write_text(json.dumps(record))
     written = figures.written("<!-- figures: sweeps -->\n<!-- end of figures -->")
-    assert "AWS's time in 3 lives" in written
+    assert "AWS's time in 3 lifecycles" in written
     assert "\n| `up` | 420 s | 500 s | 901 s | proxy (2), DB instance (1) |\n" in written
     assert "\n| `teardown` | 300 s | 300 s | 300 s | VPC (3) |\n" in written
 

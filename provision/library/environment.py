@@ -1,7 +1,7 @@
 """The environment as a library: `with Environment("config.toml", dry_run=True) as environment: …`.
 
-What the commands do, for a program or a test run that needs the environment for a while. The names
-exported by `provision` itself are all that other programs should rely on.
+For a program or a test run that needs the environment for a while. Other programs should rely only
+on the names that `provision` itself exports.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from provision.verify.http_client import LOGIN_ROUTES
 
 
 class Environment:
-    """The environment of a configuration, up for as long as a `with` block lasts.
+    """The environment of a configuration; it exists for as long as a `with` block lasts.
 
-    `config` is a path (default: config.toml where there is one, else every default); `settings` are
-    laid over it, by dotted key: `{"database.name": "shop"}`. With `dry_run` all of it is rehearsed
-    on this machine, `speed` times faster than AWS (default 300); else it is made in the account
-    that boto3 finds (`profile`), and billed. `keep` leaves it at the end.
-    With `progress` the commands' own lines go to stderr.
+    `config` is a path (default: config.toml if it exists, else every default); `settings` override
+    its keys: `{"database.name": "shop"}`. With `dry_run`, everything is rehearsed on this machine,
+    `speed` times faster than AWS (default 1000). Without it, the environment is created in the
+    account that boto3 finds (`profile`), and billed. `keep` leaves it in place at the end. With
+    `progress`, the commands' own output goes to stderr.
 
-    Entering makes AWS match the configuration and, with `check`, proves both logins; leaving
-    deletes everything and proves that nothing is left, also after an exception or Ctrl-C. After a
-    kill the state file knows what was made: the next block with the same configuration goes on with
-    it, and deletes it.
+    Entering makes AWS match the configuration and, with `check`, proves both logins. Leaving
+    deletes everything and proves that nothing is left, even after an exception or Ctrl-C. If the
+    process is killed, the state file records what was created: the next block with the same
+    configuration continues with it, and deletes it.
 
     Raises UsageError before anything is called, and the other subclasses of ProvisionError.
     """
@@ -84,7 +84,7 @@ class Environment:
         return urls
 
     def check(self) -> None:
-        """Call both routes. Raises CheckFailed, with cause and proof, when a login fails."""
+        """Call both routes. Raises CheckFailed, with cause and proof, if a login fails."""
         with opened(self._options, "check", self._output, looks=False) as run:
             run.url = self.url
             prove_logins(run)

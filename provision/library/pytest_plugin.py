@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--provision-aws",
         action="store_true",
-        help="make the environment of `provision_environment` in the AWS account that boto3 finds: "
+        help="create the environment of `provision_environment` in the AWS account of boto3: "
         "it takes about 20 minutes and costs money until the run ends",
     )
     group.addoption(
@@ -43,7 +43,7 @@ def provision_environment(pytestconfig: pytest.Config) -> Iterator[Environment]:
     real = pytestconfig.getoption("--provision-aws")
     if real and "PYTEST_XDIST_WORKER" in os.environ:
         raise pytest.UsageError(
-            "--provision-aws makes one environment, which pytest-xdist's workers cannot share: "
+            "--provision-aws creates one environment, which pytest-xdist's workers cannot share: "
             "run these tests with `-n 0`"
         )
     config = pytestconfig.getoption("--provision-config")

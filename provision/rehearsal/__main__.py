@@ -1,8 +1,8 @@
-"""`python -m provision.rehearsal`: a rehearsed AWS of its own process, until it is stopped.
+"""`python -m provision.rehearsal`: a rehearsed AWS in a process of its own.
 
 Prints one line of JSON, `{"endpoint_url", "pid", "seed", "environ", "unset", "somebody_else",
-"control_url", "protection"}`, and serves until SIGTERM or SIGINT. When its standard input is a
-pipe, it also ends with that, so that it never outlives the program that started it.
+"control_url", "protection"}`, and serves until SIGTERM or SIGINT. If its standard input is a
+pipe, it also ends when that closes, so that it never outlives the program that started it.
 docs/rehearsal.md says how to use it from a script.
 """
 
@@ -104,20 +104,22 @@ def _until_closed(over: threading.Event) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m provision.rehearsal", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1; 0 (default) = any free")
+    parser.add_argument(
+        "--port", type=int, default=0, help="on 127.0.0.1; 0 (default) = any free port"
+    )
     parser.add_argument("--region", default="ap-northeast-1", help="default: %(default)s")
     parser.add_argument("--speed", type=float, help="AWS seconds that pass in a second")
     parser.add_argument(
         "--seed",
         type=int,
         metavar="N",
-        help="what is left to chance, durations above all, is drawn by it (default: a new one)",
+        help="the seed of random choices, such as durations (default: a new one)",
     )
     parser.add_argument(
-        "--typical", action="store_true", help="nothing is left to chance, durations are typical"
+        "--typical", action="store_true", help="no random choices: durations are typical"
     )
     parser.add_argument("--latency-ms", type=float, default=0.0, help="added to every answer")
-    parser.add_argument("--plain", action="store_true", help="moto alone, without AWS's behaviours")
+    parser.add_argument("--plain", action="store_true", help="only moto, without AWS's behaviours")
     parser.add_argument(
         "--overrides",
         type=Path,
@@ -125,18 +127,18 @@ def _parser() -> argparse.ArgumentParser:
         help="JSON rules that change AWS's answers; read again whenever the file changes",
     )
     parser.add_argument(
-        "--shell", action="store_true", help="print lines for a shell to eval instead of JSON"
+        "--shell", action="store_true", help="instead of JSON, print commands for a shell"
     )
     parser.add_argument(
         "--control",
         action="store_true",
-        help="take orders (faults, policy, time, ...) from whoever knows the printed control_url",
+        help="accept control requests (faults, policy, time, ...) at the printed control_url",
     )
     parser.add_argument(
         "--no-data-plane",
         dest="data_plane",
         action="store_false",
-        help="no function can be invoked, no HTTP API called",
+        help="start faster: no function can be invoked, and no HTTP API called",
     )
     return parser
 
