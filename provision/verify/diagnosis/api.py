@@ -13,7 +13,7 @@ from http import HTTPStatus
 from provision.resources.ownership import ENVIRONMENT
 from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, lower
 from provision.verify.diagnosis.evidence import Evidence
-from provision.verify.diagnosis.roles import missing_role, not_allowed, not_assumed
+from provision.verify.diagnosis.policies import missing_role, not_allowed, not_assumed
 
 API_SERVICE = "apigateway.amazonaws.com"
 INVOKE = "lambda:InvokeFunction"

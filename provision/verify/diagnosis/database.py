@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from provision.verify.diagnosis.cause import CHECK, RESET_PASSWORD, UP, Cause, differing, is_should
 from provision.verify.diagnosis.evidence import Evidence
-from provision.verify.diagnosis.roles import missing_role, not_allowed, not_assumed
+from provision.verify.diagnosis.policies import missing_role, not_allowed, not_assumed
 
 RDS_SERVICE = "rds.amazonaws.com"
 READ_SECRET = "secretsmanager:GetSecretValue"  # noqa: S105 - an action

@@ -14,7 +14,7 @@ from provision.resources.template import LOGINS
 from provision.verify.diagnosis.api import answers
 from provision.verify.diagnosis.cause import CHECK, UP, Cause, differing, lower
 from provision.verify.diagnosis.evidence import Evidence
-from provision.verify.diagnosis.roles import missing_role, not_assumed
+from provision.verify.diagnosis.policies import missing_role, not_assumed
 
 LAMBDA_SERVICE = "lambda.amazonaws.com"
 ENDPOINT = "Environment.DB_PROXY_ENDPOINT_ADDRESS"
