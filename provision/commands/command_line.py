@@ -138,15 +138,10 @@ def up(options: Options, output: Display, arguments: argparse.Namespace) -> tupl
 
 def plan(options: Options, output: Display, arguments: argparse.Namespace) -> tuple[Summary, int]:
     """`provision plan`."""
-    from provision.commands.plan import plan as show
+    from provision.commands.plan import plan as look
 
-    summary, to_do = show(
-        options,
-        output,
-        replace=arguments.replace,
-        explain=arguments.explain,
-        prices=arguments.prices,
-    )
+    settings = {"replace": arguments.replace, "explain": arguments.explain}
+    summary, to_do = look(options, output, **settings, prices=arguments.prices)
     return summary, CHANGES_FOUND if to_do and arguments.exit_code else 0
 
 

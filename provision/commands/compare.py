@@ -22,13 +22,12 @@ from provision.errors import CheckFailed
 from provision.verify.http_client import LOGIN_ROUTES, Answer, LoginRoute, call
 from provision.waiting.poll import PollResult, Verdict, interrupted, until
 
-REQUESTS = 50
 ROUTES = tuple(route for route in LOGIN_ROUTES if route.path != "/")  # one for each login
 ROWS_ASKED = 1  # so that a call costs the same however many rows there are
 COLUMNS = ("", "password", "iam", "iam - password")
 
 
-def compare(options: Options, output: Display, *, requests: int = REQUESTS) -> Summary:
+def compare(options: Options, output: Display, *, requests: int) -> Summary:
     """Call each route `requests` times, in turn, and show how the logins compare.
 
     Returns the summary. Raises CheckFailed when a route never answered as it should, ProvisionError

@@ -15,7 +15,7 @@ from provision.views.words import duration
 COLUMNS = ("name", "region", "age", "expires", "an hour", "resources", "state")
 
 
-def list_environments(options: Options, output: Display, *, all_regions: bool = False) -> Summary:
+def list_environments(options: Options, output: Display, *, all_regions: bool) -> Summary:
     """Show every environment of the account: in the configured region, or in all. Reads only.
 
     Returns the summary. Raises ProvisionError when AWS does not answer.

@@ -21,13 +21,10 @@ from provision.resources.template import LOGINS, Login
 from provision.verify.request_log import LoggedRequest, Requests, parsed
 
 LATE_MS = 60_000  # by how much an event may arrive after a later one
-MINUTES = 10.0
 NOT_FOUND = "ResourceNotFoundException"
 
 
-def logs(
-    options: Options, output: Display, *, since_minutes: float = MINUTES, follow: bool = False
-) -> Summary:
+def logs(options: Options, output: Display, *, since_minutes: float, follow: bool) -> Summary:
     """Show the functions' logs of the last minutes; with `follow`, until Ctrl-C.
 
     Returns the summary. Raises ProvisionError when neither function has a log.

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from provision.cli.options import Options
 from provision.commands.costs import priced, show_costs
 from provision.commands.lifetimes import lifetime_notes
+from provision.commands.up import show
 from provision.context import opened
 from provision.engine.events import Display, Summary
 from provision.engine.plan import Plan
@@ -18,12 +19,7 @@ from provision.views.words import plan_result
 
 
 def plan(
-    options: Options,
-    output: Display,
-    *,
-    replace: Collection[str] = (),
-    explain: bool = False,
-    prices: str = "table",
+    options: Options, output: Display, *, replace: Collection[str], explain: bool, prices: str
 ) -> tuple[Summary, int]:
     """Show what has to be done. Returns the summary and how many steps have something to do.
 
@@ -33,11 +29,7 @@ def plan(
     with opened(options, "plan", output) as run:
         run.start()
         found = run.plan(replace=replace)
-        output.planned(found)
-        if explain:
-            from provision.views.explain import explain_plan
-
-            explain_plan(run.aws, found, output)
+        show(run, found, explain=explain)
         found.refuse()
         unchanged = len(found.counted) - len(found.to_do)
         costs = priced(run, prices)

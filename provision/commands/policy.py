@@ -13,7 +13,7 @@ from provision.errors import UsageError
 from provision.state.location import S3Location
 
 
-def policy(options: Options, output: Display, *, number: int | None = None) -> Summary:
+def policy(options: Options, output: Display, *, number: int | None) -> Summary:
     """Print the policy document, as a JSON array where it takes several.
 
     `number` chooses one, counted from 1. How to attach them goes to stderr. Returns the summary,

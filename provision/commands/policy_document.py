@@ -37,9 +37,7 @@ PROOF = (
 Document = dict[str, Any]
 
 
-def policies(
-    config: Config, account: str = "*", *, state: S3Location | None = None
-) -> list[Document]:
+def policies(config: Config, *, state: S3Location | None = None) -> list[Document]:
     """Return the policy documents that the caller of every command needs, all of them together.
 
     `state` is where the state is kept, when that is S3. Calls nothing: without an account's number
@@ -48,7 +46,7 @@ def policies(
     region = config.environment.region
     known: dict[str, Mapping[str, str]] = {
         "aws": {
-            "account": account,
+            "account": "*",
             "region": region,
             "partition": partition_of(region),
             "environment": config.environment.name,

@@ -35,9 +35,7 @@ MASKED = (
 )
 
 
-def report(
-    options: Options, output: Display, *, out: Path | None = None, compare: Path | None = None
-) -> Summary:
+def report(options: Options, output: Display, *, out: Path | None, compare: Path | None) -> Summary:
     """Show how AWS differed from the rehearsal in the recorded runs, or in those of a file.
 
     `out` also writes the file that may be shown in public; `compare` reads somebody's. Returns the

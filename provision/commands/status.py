@@ -80,7 +80,7 @@ class Standing:
         return "" if plain else status
 
 
-def status(options: Options, output: Display, *, prices: str = "table") -> Summary:
+def status(options: Options, output: Display, *, prices: str) -> Summary:
     """Show the environment as AWS has it now. Returns the summary; drift is no failure.
 
     `prices` are "table" or "live" (costs.py). Raises ProvisionError when AWS does not answer.

@@ -32,9 +32,9 @@ def timeline(
     options: Options,
     output: Display,
     *,
-    run_number: int | None = None,
-    html: Path | None = None,
-    live: bool = False,
+    run_number: int | None,
+    html: Path | None,
+    live: bool,
 ) -> Summary:
     """Show a run, the newest unless `run_number` (1 = newest) says another; needs no AWS.
 
