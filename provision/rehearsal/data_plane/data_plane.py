@@ -19,7 +19,7 @@ from provision.rehearsal.data_plane.proxy.databases import ProxiedDatabase
 from provision.rehearsal.data_plane.proxy.mariadbd import MariaDb
 from provision.rehearsal.data_plane.proxy.server_database import ServerDatabase
 from provision.rehearsal.data_plane.proxy.sqlite_database import SqliteDatabase
-from provision.rehearsal.data_plane.proxy.stand_in import Authorizer, Limits, StandIn
+from provision.rehearsal.data_plane.proxy.stand_in import Authorizer, StandIn
 from provision.rehearsal.data_plane.rehearsed_aws import (
     MYSQL_PORT,
     Clients,
@@ -27,7 +27,7 @@ from provision.rehearsal.data_plane.rehearsed_aws import (
     instance_secret,
 )
 from provision.rehearsal.data_plane.report import Report
-from provision.rehearsal.data_plane.runner import ENVIRONMENTS, Runner
+from provision.rehearsal.data_plane.runner import Runner
 
 OWN_SERVER = "mariadbd"
 
@@ -58,20 +58,13 @@ class DataPlane:
     from this host) and the DB instance's schema; nothing is cleaned up there.
     """
 
-    def __init__(
-        self,
-        rehearsal: Clients,
-        database: str | None = None,
-        environments: int = ENVIRONMENTS,
-        limits: Limits | None = None,
-    ) -> None:
+    def __init__(self, rehearsal: Clients, database: str | None = None) -> None:
         self.clock = ProxyClock()
         self.report = Report()
         self.aws = RehearsedAws(rehearsal, self.clock.now)
         self.authority = CertificateAuthority()
         self._database = checked_database(database)
-        self._limits = limits
-        self._runner = Runner(self.aws, self.report, self.authority, self._reachable, environments)
+        self._runner = Runner(self.aws, self.report, self.authority, self._reachable)
         # AWS is never asked while this is held: the rehearsal may hold its own, and wait for it.
         self._lock = threading.RLock()
         self._stand_ins: dict[str, StandIn] = {}
@@ -120,12 +113,6 @@ class DataPlane:
             for api in apis.values():
                 closing.callback(api.close)
 
-    def __enter__(self) -> DataPlane:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _made(self, kept: dict[str, T], key: str, make: Callable[[], T]) -> T:
         """What is kept under this key, made at first use."""
         with self._lock:
@@ -161,7 +148,6 @@ class DataPlane:
                 Authorizer(self.aws.find_key, self.aws.may_connect, self.clock.now),
                 self.authority.server_context,
                 self.report.login,
-                self._limits,
             )
 
         return self._made(self._stand_ins, name, make)

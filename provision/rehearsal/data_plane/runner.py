@@ -92,10 +92,9 @@ class Runner:
         report: Report,
         authority: CertificateAuthority,
         network: Network,
-        environments: int = ENVIRONMENTS,
     ) -> None:
         self._aws, self._report, self._authority = aws, report, authority
-        self._network, self._most = network, environments
+        self._network = network
         self._folder = tempfile.TemporaryDirectory(prefix="rehearsal-functions-")
         self._lock = threading.Lock()
         self._pools: dict[str, Pool] = {}
@@ -168,7 +167,7 @@ class Runner:
         with self._lock:
             if self._closed:
                 raise InvokeError("ServiceException", "The rehearsal has ended", 500)
-            return self._pools.setdefault(arn, Pool(self._most))
+            return self._pools.setdefault(arn, Pool())
 
     def _start(self, configuration: Configuration, wanted: Wanted) -> ExecutionEnvironment:
         name, role = configuration["FunctionName"], configuration["Role"]
@@ -225,8 +224,7 @@ class Runner:
 class Pool:
     """The environments of one function: at most so many, each for one request at a time."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._free: list[ExecutionEnvironment] = []
         self._all: list[ExecutionEnvironment] = []
         self._starting = 0
@@ -265,7 +263,7 @@ class Pool:
                     self._drop(stale)
                 if self._free:
                     return self._free.pop()
-                if len(self._all) + self._starting < self._most:
+                if len(self._all) + self._starting < ENVIRONMENTS:
                     self._starting += 1
                     return None
                 self._changed.wait()

@@ -6,6 +6,7 @@ One environment serves all tests of this file; each test breaks one thing, and m
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import json
 import socket
@@ -95,7 +96,7 @@ def test_nothing_secret_is_in_log_or_report(environment: Environment) -> None:
 @pytest.mark.realdb
 def test_both_logins_on_a_real_server(environment: Environment, rehearsal: Rehearsal) -> None:
     need_mariadbd()
-    with DataPlane(rehearsal, "mariadbd") as plane:
+    with contextlib.closing(DataPlane(rehearsal, "mariadbd")) as plane:
         url = plane.api_endpoint(environment.region, environment.api_id)
         answers = [fetch(url + path) for path in ("/func1", "/func2", "/func1")]
     assert [answer.status for answer in answers] == [200] * 3

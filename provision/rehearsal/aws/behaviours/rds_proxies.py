@@ -36,11 +36,9 @@ def create_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     proxy.idle_client_timeout = call.get("IdleClientTimeout", 1800)
     subnets = proxy.vpc_subnet_ids
     interfaces.for_service(world, call.region, proxy.arn, subnets, proxy.vpc_security_group_ids)
-    takes = world.takes("proxy_create", proxy.db_proxy_name)
-    _busy(world, call.region, proxy, "creating", takes)
+    wait = _busy(world, call.region, proxy, "creating", "proxy_create")
     if world.behaviours.leftovers:
         name = f"/aws/rds/proxy/{proxy.db_proxy_name}"
-        wait = takes if world.behaviours.states else 0.0
         key = _key(call.region, proxy)
         world.later(wait, lambda: make_log_group(world, call.region, name), key)
     return _described(world, call)
@@ -61,11 +59,9 @@ def modify_db_proxy(world: World, call: Call, proceed: Proceed) -> Answer:
     proxy.auth = [_completed(auth) for auth in call.get("Auth", proxy.auth)]
     if "SecurityGroups" in call.params:
         interfaces.change_groups(world, call.region, proxy.arn, call.params["SecurityGroups"])
-    takes = world.takes("proxy_modify", proxy.db_proxy_name)
-    _busy(world, call.region, proxy, "modifying", takes)
+    wait = _busy(world, call.region, proxy, "modifying", "proxy_modify")
     answer = _described(world, call)
     if new != proxy.db_proxy_name:
-        wait = takes if world.behaviours.states else 0.0
         world.later(wait, lambda: _rename(world, call.region, proxy, new), _key(call.region, proxy))
     return answer
 
@@ -259,11 +255,14 @@ def check_state(world: World, proxy: Any) -> None:
         raise AwsError("InvalidDBProxyStateFault", message, 400)
 
 
-def _busy(world: World, region: str, proxy: Any, status: str, aws_seconds: float) -> None:
-    if world.behaviours.states:
-        proxy.status = status
-        key = _key(region, proxy)
-        world.later(aws_seconds, lambda: setattr(proxy, "status", "available"), key)
+def _busy(world: World, region: str, proxy: Any, status: str, what: str) -> float:
+    """Lets the proxy be in this state for as long as `what` takes; how long, in AWS seconds."""
+    takes = world.takes(what, proxy.db_proxy_name)
+    if not world.behaviours.states:
+        return 0.0
+    proxy.status = status
+    world.later(takes, lambda: setattr(proxy, "status", "available"), _key(region, proxy))
+    return takes
 
 
 def _key(region: str, proxy: Any) -> tuple[str, str, str]:

@@ -1,10 +1,10 @@
 """The rehearsal's certificate authority: it stands where Amazon Root CA 1 stands at AWS.
 
 Made anew for each rehearsal, its key only in memory but for the moment in which Python's `ssl`
-reads it from a private file. A function trusts it only because `trust_instead_of` puts it in the
-place of the genuine Amazon root, in the rehearsal's own copy of the function's code. In one point
-this is stricter than AWS: a client that also trusts the system's roots finds Amazon's among them,
-so at AWS it may get by without the right file.
+reads it from a private file. A function trusts it only because `trust_instead_of_amazon` puts it
+in the place of the genuine Amazon root, in the rehearsal's own copy of the function's code. In one
+point this is stricter than AWS: a client that also trusts the system's roots finds Amazon's among
+them, so at AWS it may get by without the right file.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ class CertificateAuthority:
                 self._contexts[name] = self._make_context(name)
             return self._contexts[name]
 
-    def trust_instead_of(self, pem: bytes, fingerprint: str = AMAZON_ROOT_CA_1) -> bytes:
-        """Return PEM text in which this root stands where one with that fingerprint stood.
+    def trust_instead_of_amazon(self, pem: bytes) -> bytes:
+        """Return PEM text in which this root stands where Amazon Root CA 1 stood.
 
         Anything else, a wrong or damaged certificate for one, is left as it is, so that it fails
         here as it would at AWS.
         """
 
         def swap(found: re.Match[bytes]) -> bytes:
-            return self.pem if _fingerprint(found[0]) == fingerprint else found[0]
+            return self.pem if _fingerprint(found[0]) == AMAZON_ROOT_CA_1 else found[0]
 
         return _PEM.sub(swap, pem)
 
@@ -85,10 +85,10 @@ class CertificateAuthority:
 
 
 def trust_in_folder(folder: Path, authority: CertificateAuthority) -> None:
-    """Do `trust_instead_of` to each .pem file below an unpacked function's folder."""
+    """Do `trust_instead_of_amazon` to each .pem file below an unpacked function's folder."""
     for path in folder.rglob("*.pem"):
         before = path.read_bytes()
-        after = authority.trust_instead_of(before)
+        after = authority.trust_instead_of_amazon(before)
         if after != before:
             path.write_bytes(after)
 
