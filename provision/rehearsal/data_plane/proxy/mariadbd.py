@@ -17,13 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from provision.rehearsal.data_plane.proxy.databases import (
-    DatabaseDownError,
-    ProxyCredentials,
-    Traits,
-)
-from provision.rehearsal.data_plane.proxy.server_database import ServerDatabase, ServerSession
-from provision.rehearsal.data_plane.proxy.wire import Login
+from provision.rehearsal.data_plane.proxy.databases import DatabaseDownError, ProxyCredentials
+from provision.rehearsal.data_plane.proxy.server_database import ServerDatabase
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -33,7 +28,7 @@ _ENVIRON = {"PATH": os.defpath, "LANG": "C.UTF-8"}  # nothing of ours
 _SYSTEM_TABLES = "mysql_system_tables.sql"
 
 
-class MariaDb:
+class MariaDb(ServerDatabase):
     """A server process with one schema and one user, who may do everything."""
 
     def __init__(self, schema: str, user: ProxyCredentials) -> None:
@@ -55,18 +50,11 @@ class MariaDb:
         self._process: subprocess.Popen[bytes] | None = None
         try:
             self._bootstrap(share, schema, user)
-            self._relay = self._start(folder)
+            super().__init__("127.0.0.1", _free_port())
+            self._start(folder)
         except BaseException:
             self.close()
             raise
-
-    def traits(self) -> Traits:
-        """Return what the server greets with. Raises DatabaseDownError."""
-        return self._relay.traits()
-
-    def open(self, login: Login, secret: ProxyCredentials) -> ServerSession:
-        """See ServerDatabase.open."""
-        return self._relay.open(login, secret)
 
     def close(self) -> None:
         """Stop the server and throw its data away. Twice is once."""
@@ -106,8 +94,7 @@ class MariaDb:
         if done.returncode:
             raise DatabaseDownError(f"mariadbd cannot make its tables: {done.stderr[-500:]}")
 
-    def _start(self, folder: Path) -> ServerDatabase:
-        port = _free_port()
+    def _start(self, folder: Path) -> None:
         log = (folder / "log").open("wb")
         with log:
             self._process = subprocess.Popen(
@@ -118,7 +105,7 @@ class MariaDb:
                     "sh",
                     *self._arguments,
                     "--bind-address=127.0.0.1",
-                    f"--port={port}",
+                    f"--port={self._address[1]}",
                     f"--socket={folder / 's'}",
                     "--skip-name-resolve",
                     "--skip-log-bin",
@@ -130,17 +117,16 @@ class MariaDb:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for us; we end it ourselves
             )
-        return self._wait(ServerDatabase("127.0.0.1", port), folder / "log")
+        self._wait(self._process, folder / "log")
 
-    def _wait(self, relay: ServerDatabase, log: Path) -> ServerDatabase:
-        assert self._process is not None  # noqa: S101
+    def _wait(self, process: subprocess.Popen[bytes], log: Path) -> None:
         end = time.monotonic() + START_SECONDS
         while True:
             try:
-                relay.traits()
-                return relay
+                self.traits()
+                return
             except DatabaseDownError as error:
-                ended = self._process.poll() is not None
+                ended = process.poll() is not None
                 if ended or time.monotonic() > end:
                     words = log.read_text(errors="replace")[-500:]
                     raise DatabaseDownError(f"mariadbd does not start: {words}") from error

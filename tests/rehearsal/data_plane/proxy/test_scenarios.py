@@ -418,7 +418,7 @@ def test_the_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
         "from tests.rehearsal.data_plane.proxy.proxies import SCHEMA, SECRET\n"
         "from provision.rehearsal.data_plane.proxy.mariadbd import MariaDb\n"
         "server = MariaDb(SCHEMA, SECRET)\n"
-        "print(server._relay._address[1], flush=True)\n"
+        "print(server._address[1], flush=True)\n"
         "input()"
     )
     parent = subprocess.Popen(
