@@ -122,8 +122,8 @@ class DataPlane:
                 kept[key] = make()
             return kept[key]
 
-    def _reachable(self, configuration: Mapping[str, Any]) -> tuple[Routes, dict[str, str]]:
-        """Return where a function can connect to, and for each closed endpoint why."""
+    def _reachable(self, configuration: Mapping[str, Any]) -> Routes:
+        """Return where a function can connect to."""
         open_routes, closed = {}, {}
         groups = self.aws.security_groups()
         vpc = configuration.get("VpcConfig") or {}
@@ -138,7 +138,7 @@ class DataPlane:
                 port = self._stand_in(proxy["DBProxyName"]).port
                 open_routes[f"{endpoint}:{MYSQL_PORT}"] = port
                 closed[endpoint] = f"a proxy listens on {MYSQL_PORT} only"
-        return Routes(open_routes, list(closed)), closed
+        return Routes(open_routes, closed)
 
     def _stand_in(self, name: str) -> StandIn:
         def make() -> StandIn:

@@ -59,10 +59,13 @@ class Reply:
 
 @dataclass(frozen=True)
 class Routes:
-    """Where a function can connect to: `endpoint:port` to a loopback port, and all endpoints."""
+    """Where a function can connect to: `endpoint:port` to a loopback port.
+
+    `closed`: why it reaches no other port of an endpoint, by endpoint; all of them are in it.
+    """
 
     open: Mapping[str, int]
-    endpoints: Iterable[str]
+    closed: Mapping[str, str]
 
 
 class FunctionProcess:
@@ -124,7 +127,7 @@ class FunctionProcess:
                 "event": event,
                 "seconds": seconds,
                 "routes": dict(routes.open),
-                "endpoints": list(routes.endpoints),
+                "endpoints": list(routes.closed),
             }
         )
         return _reply(self._receive(seconds))

@@ -48,8 +48,8 @@ LOG_TAIL = 4096  # bytes, in LogResult
 _DEFAULT_TIMEOUT, _DEFAULT_MEMORY = 3, 128  # seconds, MiB
 
 Configuration = Mapping[str, Any]
-Network = Callable[[Configuration], tuple[Routes, Mapping[str, str]]]
-"""Says where a function can connect to, and for each closed endpoint why."""
+Network = Callable[[Configuration], Routes]
+"""Says where a function can connect to."""
 
 
 class InvokeError(AwsError):
@@ -112,12 +112,12 @@ class Runner:
         call = Invocation(self._aws, self._report, configuration, payload)
         pool = self._pool(configuration["FunctionArn"])
         with self._counted(configuration["FunctionArn"], reserved):
-            routes, closed = self._network(configuration)
+            routes = self._network(configuration)
             ports, until = frozenset(routes.open.values()), self._aws.now() + REFRESH
             wanted = Wanted(_version(configuration), ports, until)
             start = functools.partial(self._start, configuration, wanted)
             with pool.environment(wanted, start) as environment:
-                return call.run(environment, routes, closed)
+                return call.run(environment, routes)
 
     @contextlib.contextmanager
     def _counted(self, arn: str, reserved: int | None) -> Iterator[None]:
@@ -307,9 +307,7 @@ class Invocation:
         self._name = configuration["FunctionName"]
         self._seconds = configuration.get("Timeout") or _DEFAULT_TIMEOUT
 
-    def run(
-        self, environment: ExecutionEnvironment, routes: Routes, closed: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def run(self, environment: ExecutionEnvironment, routes: Routes) -> dict[str, Any]:
         """Return what Invoke answers; a broken environment has its `failure` set afterwards."""
         started = time.monotonic()
         failure = environment.failure  # of the start, which took the handler's place
@@ -317,7 +315,7 @@ class Invocation:
         seconds = time.monotonic() - started
         if not reply.failed and len(reply.payload.encode()) > ANSWER_LIMIT:
             reply = _too_large(reply)
-        self._report_refused(reply, closed)
+        self._report_refused(reply, routes)
         log = self._log(environment, reply, seconds)
         self._write(environment.stream, log)
         answer = {
@@ -343,9 +341,9 @@ class Invocation:
             environment.failure = _broken(error, late, request)
             return environment.failure
 
-    def _report_refused(self, reply: Reply, closed: Mapping[str, str]) -> None:
+    def _report_refused(self, reply: Reply, routes: Routes) -> None:
         for host, port in reply.refused:
-            reason = closed.get(host) or "nothing in its VPC leads there"
+            reason = routes.closed.get(host) or "nothing in its VPC leads there"
             where = f"function {self._name}"
             self._report.refused(where, "ETIMEDOUT", f"{host}:{port} is out of reach: {reason}")
 

@@ -65,7 +65,7 @@ def function(tmp_path: Path) -> Iterator[Make]:
 
 def ask(process: FunctionProcess, event: Any = None, ports: tuple[int, ...] = ()) -> Any:
     """What the handler returned. Raises AssertionError with its error."""
-    routes = Routes({f"proxy{port}:3306": port for port in ports}, ["proxy"])
+    routes = Routes({f"proxy{port}:3306": port for port in ports}, {"proxy": ""})
     reply = process.invoke("id", "arn", json.dumps(event), SECONDS, routes)
     assert not reply.failed, reply.payload
     return json.loads(reply.payload)
@@ -260,7 +260,7 @@ def test_nothing_that_it_started_outlives_it(function: Make, how: str) -> None:
         "killed": "os.kill(os.getpid(), 9)",
     }[how]
     process = function(f"{CHILDREN}print(pids, flush=True)\n{last}")
-    routes = Routes({}, [])
+    routes = Routes({}, {})
     with contextlib.suppress(ProcessTimeoutError, ProcessExitError) as ended:
         process.invoke("id", "arn", "null", 2.0 if how == "timeout" else SECONDS, routes)
     assert ended is None
@@ -290,9 +290,9 @@ from pathlib import Path
 from provision.rehearsal.data_plane.function_process import FunctionProcess, Routes
 process = FunctionProcess(Path({str(tmp_path / "task")!r}), [], "index.handle", {ENVIRON!r})
 process.wait_ready()
-reply = process.invoke("id", "arn", "null", 20, Routes({{}}, []))
+reply = process.invoke("id", "arn", "null", 20, Routes({{}}, {{}}))
 print(reply.payload, flush=True)
-process.invoke("id", "arn", "null", 20, Routes({{}}, []))
+process.invoke("id", "arn", "null", 20, Routes({{}}, {{}}))
 sys.stdin.read()
 """
     with subprocess.Popen(
