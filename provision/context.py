@@ -31,7 +31,7 @@ from provision.state.open import store_at
 from provision.state.state import State
 from provision.waiting.poll import PollPolicy, interrupted
 
-RECENT_SECONDS = 10.0  # for which a look counts as made a moment ago
+RECENT_SECONDS = 10.0  # for which a discovery counts as recent
 KEPT_EVERY = 30.0  # seconds
 
 
@@ -53,7 +53,7 @@ class Keeper(Watcher):
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at AWS found, when it began, and with which version of the state."""
+    """What a discovery found, when it began, and with which version of the state."""
 
     seen: dict[str, Seen | None]
     version: object
@@ -81,7 +81,7 @@ class Run:
     changes: bool = False  # whether it ever held the lock
     began: float = field(default_factory=time.monotonic)
     url: str | None = None
-    begun: Discovery | None = None  # a look that was begun when the run was opened
+    begun: Discovery | None = None  # a discovery that was begun when the run was opened
     lifetime: Lifetime = field(default_factory=Lifetime)
     _last_look: Look | None = None
 

@@ -104,7 +104,7 @@ def staying(run: Run, seen: Mapping[str, Seen | None]) -> list[str]:
 def refuse_taken_name(run: Run, seen: Mapping[str, Seen | None], name: str) -> None:
     """Raise UsageError when a snapshot of this name exists: RDS would refuse, halfway through.
 
-    Once the DB instance is being deleted, the snapshot is the one that was asked for.
+    Once the DB instance is being deleted, the snapshot is the requested one.
     """
     instance = run.template.db_instance
     existing = seen.get(instance.step)
@@ -172,7 +172,7 @@ def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
 
 
 def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:
-    """Return whether what stands under our name was never ours: then it is none of our business."""
+    """Return whether the resource with our name was never ours; then it is left alone."""
     if seen is None or not isinstance(resource, ManagedResource):
         return False
     recorded = run.state.known().get(resource.step, {})
@@ -189,7 +189,7 @@ def show_passed_over(run: Run, seen: Mapping[str, Seen | None]) -> None:
 
 
 def passed_over(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[ForeignResource]:
-    """Yield, in words, what stands under our names and is left alone since it is not ours."""
+    """Yield, in words, the resources with our names that are left alone, as others own them."""
     for resource in run.template:
         existing = seen.get(resource.step)
         if existing is not None and is_foreign(run, resource, existing):

@@ -65,7 +65,7 @@ class Leftover:
     identity: str
     why: str = ""
     since: str = ""
-    foreign: bool = False  # proven to be somebody else's: worth a word, and no failure
+    foreign: bool = False  # proven to be another owner's: a warning, not a failure
 
 
 def check_nothing_left(

@@ -73,7 +73,7 @@ def _read(path: Path) -> Any:
 
 
 class Models(Loader):
-    """Finds models in these folders, without a look at each file of all of AWS's services.
+    """Finds models in these folders, without listing the files of all of AWS's services.
 
     `kept_at` is a file for what is left of the models of REDUCED: reading it takes a tenth of the
     time. A run that changes something writes it (`to_keep`); it counts while botocore is the same.

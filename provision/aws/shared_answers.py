@@ -2,7 +2,7 @@
 
 AWS counts calls per account, and everybody in the account shares the count. An answer is shared
 
-- within one look at a whole environment: for as long as the look lasts;
+- during one discovery of a whole environment: until the discovery ends;
 - at any other time: while the question is on its way, and for a moment afterwards, so that two who
   wait for a proxy each ask once, and nobody who asks again gets what he has seen before.
 
@@ -27,9 +27,9 @@ MOMENT = 0.5  # AWS's seconds for which an answer counts as new; less than the l
 
 @dataclass
 class _Answer:
-    """What was asked when, and what AWS answered."""
+    """A read, when it was sent, and what AWS answered."""
 
-    changes: int  # of the service, before it was asked
+    changes: int  # of the service, before the read was sent
     asked_at: float
     future: Future[Any] = field(default_factory=Future)
 
@@ -44,7 +44,7 @@ class SharedAnswers:
         self._changes: Counter[str] = Counter()
         self._members: dict[str, set[str]] = defaultdict(set)
         self.looking = False  # at a whole environment, now
-        self._from = 0.0  # what was asked before is too old for the look
+        self._from = 0.0  # reads sent before are too old for the discovery
 
     def ask(
         self, service: str, question: Hashable, read: Callable[[], T], *, lasting: bool = False
@@ -88,7 +88,7 @@ class SharedAnswers:
             self._changes[service] += 1
 
     def look_again(self) -> None:
-        """Within a look: ask everything anew from now on."""
+        """During a discovery: send every read again from now on."""
         self._from = time.monotonic()
 
     # --- one look at a whole environment ----------------------------------------------------------

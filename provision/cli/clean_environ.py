@@ -1,6 +1,6 @@
 """A rehearsal's process holds nothing that a rehearsed function should not read.
 
-A process shows its first environment under /proc for as long as it lives, whatever it deletes from
+A process shows its first environment under /proc until it ends, whatever it deletes from
 `os.environ`. So a command that rehearses starts over, in the same process, with a clean one.
 """
 

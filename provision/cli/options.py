@@ -84,7 +84,7 @@ def state_location(options: Options, config: Config) -> Location:
 def refuse_without_config(options: Options) -> None:
     """Raise UsageError where a command would change an environment that nobody has named.
 
-    The defaults have a name too: whoever stands in the wrong folder must not meet that one.
+    The defaults have a name too, and a command in the wrong folder must not change that one.
     """
     named = any(each.partition("=")[0].strip() == "environment.name" for each in options.overrides)
     if config_path(options) is None and not named:

@@ -25,7 +25,7 @@ EXPORTED = (
     "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "NO_PROXY",
 )  # fmt: skip
 UNSET = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
-SPEED = 1000.0  # how many times faster than AWS, when nothing else is asked for
+SPEED = 1000.0  # how many times faster than AWS, by default
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ def cost_of(costs: Estimate, left: datetime.timedelta) -> Decimal | None:
 
 
 def lifetime_words(moment: datetime.datetime, costs: Estimate) -> str:
-    """Return in a line until when an environment lives, and what that costs."""
+    """Return in a line when an environment expires, and what it costs until then."""
     left = moment - lifetime.now()
     at = f"{moment:%Y-%m-%d %H:%M} UTC"
     if left <= datetime.timedelta():

@@ -1,6 +1,6 @@
 """`provision report`: how the AWS of the runs differed from the rehearsal. Needs no AWS.
 
-Reads the records that runs leave beside the state (state/observed.py), or somebody else's file.
+Reads the records that runs leave beside the state (state/observed.py), or another user's file.
 """
 
 from __future__ import annotations

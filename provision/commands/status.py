@@ -173,7 +173,7 @@ def linked(each: Standing, known: Mapping[str, Mapping[str, str]], run: Run) -> 
 
 
 def findings(run: Run, plan: Plan, standings: Sequence[Standing]) -> Iterator[str]:
-    """Yield how many resources exist, are missing, differ or are somebody else's, in words."""
+    """Yield how many resources exist, are missing, differ or are another owner's, in words."""
     ours = [each for each in standings if isinstance(each.resource, ManagedResource)]
     exist = sum(each.exists for each in ours)
     differing = sum(bool(each.drift) for each in standings)

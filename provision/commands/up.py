@@ -41,7 +41,7 @@ def bring_up(
 
     `extend` moves the moment at which the environment ends: "8h" from now, or "never". `replace`
     names steps to replace; `explain` shows each step's calls; `yes` does not ask before what
-    costs; without `preflight` what the look at account and region finds stops nothing. Returns the
+    costs; without `preflight` the checks of account and region stop nothing. Returns the
     summary. Raises ProvisionError; Declined when a person says no.
 
     Looks, asks, takes the lock, and looks again: nobody has to wait for a person who thinks. Where

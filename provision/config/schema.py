@@ -210,7 +210,7 @@ def checked(document: Document | dict[str, Any], *, source: str) -> Config:
 
 
 def by_line(problem: Problem) -> tuple[int, int]:
-    """Return what problems are sorted by: as they stand in the file, flags behind."""
+    """Return the sort key of a problem: its line in the file; flags come last."""
     word, _, number = problem.place.partition(" ")
     return (0, int(number)) if word == "line" else (1, 0)
 

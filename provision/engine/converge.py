@@ -28,7 +28,7 @@ Publish = Callable[[Mapping[str, str]], None]
 
 CREATE_ATTEMPTS = 5
 APPLY_ATTEMPTS = 5
-PATIENT_LOOKS = 10  # looks after which a change that AWS does not show is asked for again
+PATIENT_LOOKS = 10  # polls after which a change that AWS does not show is sent again
 VISIBLE_SECONDS = 120.0  # how long what was made may stay hidden from a lookup (EC2: usually < 5)
 EXAMINE = "`python -m provision doctor` checks each link of the chain and says what to do."
 # Parts of the codes with which AWS says that a name is taken.
@@ -68,7 +68,7 @@ class Creation:
     def create(self) -> dict[str, str]:
         """Create the resource. Returns its outputs; they are on disk before anybody uses them.
 
-        Raises AwsCallError when AWS refuses it, ForeignResource when its name is somebody else's.
+        Raises AwsCallError when AWS refuses it, ForeignResource when another resource has its name.
         """
         step = self.resource.step
         self.state.begin(step, phases.CREATING)
@@ -119,7 +119,7 @@ class Creation:
 
 @dataclass
 class Convergence(Creation):
-    """Brings one managed resource to what it should be, once it is there."""
+    """Brings one managed resource to what it should be, once it exists."""
 
     resource: ManagedResource
     updated: bool = field(default=False, init=False)

@@ -73,7 +73,7 @@ class Remover:
             refused = self._delete(seen, known)
             if refused is not None:
                 return refused
-            seen = self._find(known)  # most are gone at once
+            seen = self._find(known)  # most are deleted at once
         if seen is None:
             return PollResult(Verdict.READY, "gone")
         return PollResult(Verdict.WAIT, seen.status or "deleting", seen.reason)
@@ -86,7 +86,7 @@ class Remover:
         return seen
 
     def _delete(self, seen: Seen, known: Mapping[str, str]) -> PollResult | None:
-        """Ask for the deletion. Returns what stands in its way for now, if anything does."""
+        """Send the delete call. Returns what prevents the deletion for now, if anything does."""
         whose = self.resource.ownership(self.aws, seen, known)
         if not whose.ours:
             recorded = self.state.known().get(self.resource.step, {})

@@ -87,19 +87,19 @@ class Discovery:
         known = self._outputs.known()
         fields = [substitute(getattr(resource, name), known) for name in resource.find_by]
         if unresolved(fields):
-            return None  # its container is not there
+            return None  # its container does not exist
         if guessed and fields == [getattr(trusted, name) for name in resource.find_by]:
             return seen
         return self._patiently(bind(resource, known), last)
 
     def _patiently(self, bound: Resource, last: Mapping[str, str]) -> Seen | None:
-        """Find; look again for a while when it was asked for a moment ago and does not show."""
+        """Find it; poll for a while if its create was just sent and AWS does not show it."""
         return find_patiently(
             bound, self.aws, last, poll_policy=self.poll_policy, fresh=self._fresh(bound.step)
         )
 
     def _fresh(self, step: str) -> bool:
-        """Return whether a create of this step was asked for lately, its outcome unknown."""
+        """Return whether a create of this step was sent lately, with an unknown outcome."""
         entry = self.state.steps.get(step)
         if entry is None or entry.phase != CREATING:
             return False

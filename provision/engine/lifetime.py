@@ -1,4 +1,4 @@
-"""How long an environment lives: what its tags, its configuration and `--extend` say together.
+"""When an environment expires: by its tags, its configuration and `--extend` together.
 
 The first `up` fixes the moment, and every resource carries it from its create call on. Later runs
 take it from the tags, whatever the configuration says by then.
@@ -41,7 +41,7 @@ class Lifetime:
     extend: str = ""
     began: datetime.datetime | None = None  # from when on lengths count; one for all of a run
     expires: str = ""  # the tag's value that is wanted; "" = never
-    ignored: bool = False  # whether `after` comes too late: what is there was made without
+    ignored: bool = False  # whether `after` comes too late: the environment was created without
 
     def settle(
         self, aws: Aws, resources: Sequence[Resource], seen: Mapping[str, Seen | None], state: State

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from provision.waiting.poll import interrupted
 
-STOP_LOOK_SECONDS = 0.2  # how often those who wait look whether the run is asked to stop
+STOP_LOOK_SECONDS = 0.2  # how often waiting threads check whether the run should stop
 
 
 class Blocked(Exception):

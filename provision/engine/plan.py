@@ -192,7 +192,7 @@ def one(
 def refusals(
     aws: Aws, planned: Planned, state: State, replace: Collection[str]
 ) -> Iterable[ProvisionError]:
-    """Yield what stands against a step: what is there is not ours, or holds data."""
+    """Yield the objections to a step: what exists is not ours, or holds data."""
     resource, seen = planned.resource, planned.seen
     if seen is None or not isinstance(resource, ManagedResource):
         return

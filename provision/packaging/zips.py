@@ -41,7 +41,7 @@ MODE = 0o100644 << 16  # Lambda runs the code as another user, who has to be abl
 
 @dataclass(frozen=True)
 class Package:
-    """A zip as Lambda takes it: its hash at once, its bytes when they are asked for."""
+    """A zip as Lambda takes it: its hash is known at once, its bytes are built on demand."""
 
     sha256: str  # base64, as Lambda's CodeSha256
     build: Callable[[], bytes] = field(repr=False, compare=False)
@@ -86,7 +86,7 @@ def layer_package() -> Package:
 
     https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html
     Raises PackageError when the wheel cannot be had or is not the pinned one: now, where no hash is
-    pinned for this wheel, else when the content is asked for.
+    pinned for this wheel, else when the content is built.
     """
     wanted = wheel.pinned()
     if pinned := _pinned_hash(wanted):

@@ -46,7 +46,7 @@ class Estimate:
     parts: tuple[Part, ...]
     dated: datetime.date  # of the prices
     source: str
-    live: bool = False  # whether AWS was asked, and not the table
+    live: bool = False  # whether AWS's price list was used, not the table
 
     @property
     def per_hour(self) -> Decimal | None:

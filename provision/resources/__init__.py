@@ -1,1 +1,1 @@
-"""One class per kind of resource: how AWS is asked to find, create, change and delete it."""
+"""One class per kind of resource: the calls that find, create, change and delete it."""

@@ -86,7 +86,7 @@ class Resource:
     kind: ClassVar[str]  # CloudFormation's name of the type: AWS::EC2::VPC
     title: ClassVar[str]  # in words
     named_by: ClassVar[str] = ""  # the field with its name at AWS, where it has one
-    ready: ClassVar[frozenset[str]] = frozenset()  # statuses; none = ready as soon as it is there
+    ready: ClassVar[frozenset[str]] = frozenset()  # statuses; none = ready as soon as it exists
     failed: ClassVar[frozenset[str]] = frozenset()  # statuses from which it does not recover
     # Reason codes that may pass, each with its grace in AWS's seconds.
     suspect: ClassVar[Mapping[str, float]] = {}
@@ -205,7 +205,7 @@ class DeletableResource(Resource):
     """What a teardown deletes."""
 
     def delete(self, aws: Aws, seen: Seen) -> None:
-        """Ask AWS to delete what was seen; already gone counts as deleted."""
+        """Delete what was seen; a resource that no longer exists counts as deleted."""
         raise NotImplementedError
 
     def deletable(self, seen: Seen) -> bool:

@@ -132,7 +132,7 @@ KINDS = (
         own_id="GroupId",
     ),
 )
-# What a caller needs to be told what holds a VPC.
+# The permissions to list what keeps a VPC from being deleted.
 LISTS = tuple(sorted(f"ec2:Describe{kind.noun}s" for kind in KINDS))
 
 

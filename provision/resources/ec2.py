@@ -427,7 +427,7 @@ class SecurityGroupRules(ManagedResource):
                 self.revoke(aws, raw)
 
     def authorize(self, aws: Aws, rule: str, direction: str) -> None:
-        """Add one rule; a rule that is there already counts as added."""
+        """Add one rule; a rule that already exists counts as added."""
         protocol, port, peer = rule.split()
         permission: Any = {
             "IpProtocol": protocol,
@@ -443,7 +443,7 @@ class SecurityGroupRules(ManagedResource):
             )
 
     def revoke(self, aws: Aws, rule: Mapping[str, Any]) -> None:
-        """Take one rule away; one that is gone already counts as taken away."""
+        """Revoke one rule; one that no longer exists counts as revoked."""
         direction = "egress" if rule["IsEgress"] else "ingress"
         with absent("InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound"):
             getattr(aws.ec2, f"revoke_security_group_{direction}")(
@@ -526,7 +526,7 @@ class FunctionInterfaces(AwsMadeResource):
 
 
 def delete_interface(aws: Aws, interface_id: str) -> None:
-    """Delete an interface that is not attached; gone, or still held, is left to the next look."""
+    """Delete an unattached interface; one that is deleted or in use is left to the next poll."""
     held = "InvalidNetworkInterface.InUse", "InvalidParameterValue", "OperationNotPermitted"
     a_services = "AuthFailure"  # EC2's word for an interface that a service owns
     with absent("InvalidNetworkInterfaceID.NotFound", a_services, *held):

@@ -88,7 +88,7 @@ class LogGroup(ManagedResource):
         return [group for group in groups if group["logGroupName"] == self.log_group_name]
 
     def tags_at_aws(self, aws: Aws) -> Tags:
-        """Return the group's tags, or why they cannot be read; none when it is not there."""
+        """Return the group's tags, or why they cannot be read; none if it does not exist."""
         arn = aws.arn("logs", f"log-group:{self.log_group_name}")
         with absent("ResourceNotFoundException"):
             return read_tags(lambda: aws.logs.list_tags_for_resource(resourceArn=arn)["tags"])

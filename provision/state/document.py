@@ -65,7 +65,7 @@ def _by_line(value: Any) -> str:
 
 
 def parse(text: str, where: str) -> dict[str, Any]:
-    """Return the document of a text that stands at `where`. Raises StateError for a bad one."""
+    """Return the document of a text that was read at `where`. Raises StateError for a bad one."""
     keep = (
         "It was left as it is. Restore it from a copy, or move it away: then everything is found "
         "again at AWS by its tags and names."

@@ -49,7 +49,7 @@ class GroupCommit:
             error: BaseException | None = None
             try:
                 self._write()
-            except BaseException as raised:  # told to each that waits for it
+            except BaseException as raised:  # raised in each thread that waits for it
                 error = raised
             with self._changed:
                 self._tried.append(number)

@@ -161,7 +161,7 @@ def check_lock(handle: int, lock: Path) -> None:
 
 
 def not_a_lock(lock: Path) -> StateError:
-    """Return the error for what stands in the lock file's place."""
+    """Return the error for a file in the lock file's place that is no lock file."""
     return StateError(
         f"{lock}: is not a lock file of yours: a link, or another user's file",
         next_step="Find out who created it, delete it, then run the same command again.",
@@ -190,7 +190,7 @@ def unwritable(path: Path, error: OSError) -> StateError:
 
 
 def same_file(handle: int, path: Path) -> bool:
-    """Return whether the open file is still the one that stands at `path`."""
+    """Return whether the open file is still the one at `path`."""
     with contextlib.suppress(FileNotFoundError):
         return os.path.samestat(os.fstat(handle), path.stat())
     return False

@@ -3,7 +3,7 @@
 Follows the Amazon S3 User Guide, "How to prevent object overwrites with conditional writes" and
 "Conditional deletes". Requests have short time-outs and are sent once: what to make of a lost
 answer is decided by lease.py and conditional_write.py, never by botocore, which would send a
-conditional write again and report its own first write as somebody else's.
+conditional write again and report its own first write as another run's.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ class S3Store:
             raise StateError(
                 f"{self._at}: another run has written it since this run read it; it was left as it "
                 "is",
-                next_step="Run the same command again: it reads the state again, and looks at AWS.",
+                next_step="Run the same command again: it reads the state and AWS again.",
             ) from None
 
     @contextlib.contextmanager

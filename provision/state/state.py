@@ -159,7 +159,7 @@ class State:
         """Have what is in memory written, together with what others change meanwhile.
 
         What announces a call is waited for. What records an answer is not, where that costs a round
-        trip: a run that is killed before it is written looks at AWS, as after a lost answer.
+        trip: after a kill before it is written, the next run reads AWS, as after a lost answer.
         """
         if not self.writes:
             return

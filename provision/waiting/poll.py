@@ -110,7 +110,7 @@ class PollPolicy:
 
 
 def interrupted() -> Interrupted:
-    """The error that ends a wait when the run is asked to stop."""
+    """The error that ends a wait when the run has to stop."""
     return Interrupted(
         "interrupted; what was created is recorded",
         next_step="Run the same command again to continue, or `python -m teardown` to delete it "

@@ -19,7 +19,7 @@ MINUTE = 60.0
 
 @dataclass(frozen=True)
 class Passing:
-    """A refusal that passes: `operation` and `code` match whole, `words` stand in the message.
+    """A temporary refusal: `operation` and `code` match whole, `words` occur in the message.
 
     AWS may refuse for `seconds`, and usually stops after `usual` (0 = soon).
     """

@@ -10,7 +10,7 @@
      "orders": [["rds:RegisterDBProxyTargets", "DBInstance", "creating", 2]],
      "members": {"rds:DescribeDBProxies": {"available": ["DBProxies", "DBProxies.DBProxyArn"]}}}
 
-`calls` counts answers by error code ("" = accepted). A status is [status, when the look before it
+`calls` counts answers by error code ("" = accepted). A status is [status, when the poll before it
 was, first seen, last seen]. All times are AWS's seconds since the run began. There is no id, no
 name and no date in it.
 """

@@ -40,7 +40,7 @@ ThingKey = tuple[str, tuple[str, ...]]  # the kind, and what tells a thing from 
 class Episode:
     """What a thing went through since a call began it; times in seconds since the run began.
 
-    `statuses` are (status, when the look before was, first seen, last seen).
+    `statuses` are (status, time of the poll before it, first seen, last seen).
     """
 
     def __init__(self, trigger: str, at: float) -> None:
@@ -243,7 +243,7 @@ class Observer:
         found: set[ThingKey],
         now: float,
     ) -> None:
-        """Add a page up; with the last one, what was listed before and is no more is gone."""
+        """Add a page up; after the last one, what is no longer listed counts as deleted."""
         key = (threading.get_ident(), listing)  # a thread reads one list after another
         earlier = self._pages.pop(key, set())
         if asked.get("Marker") or asked.get("NextToken"):

@@ -83,7 +83,7 @@ RELATED: Mapping[str, str] = {
     "rds:DeleteDBSubnetGroup": INSTANCE.name,
 }
 BEGINS = {call: kind for kind in KINDS for call in kind.begun_by}
-GONE = "(gone)"  # AWS finds the thing no more
+GONE = "(gone)"  # AWS no longer has the resource
 
 
 def is_read(call: str) -> bool:

@@ -80,7 +80,7 @@ def find_proxy(aws: Aws, name: str) -> dict[str, Any] | None:
 
 
 def tags_of(aws: Aws, arn: str, *, lasting: bool = False) -> Tags:
-    """Return the tags of an RDS resource, or why they cannot be read; none when it is not there.
+    """Return the tags of an RDS resource, or why they cannot be read; none if it does not exist.
 
     `lasting`: those that were read before will do, unless we have changed something since.
     """

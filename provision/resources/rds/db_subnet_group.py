@@ -1,4 +1,4 @@
-"""The subnets that the DB instance may stand in."""
+"""The subnets that RDS may place the DB instance in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from provision.resources.references import Output
 
 @dataclass(frozen=True)
 class DBSubnetGroup(RdsResource):
-    """The subnets that the DB instance may stand in (CreateDBSubnetGroup)."""
+    """The subnets that RDS may place the DB instance in (CreateDBSubnetGroup)."""
 
     subnet_group_name: str
     description: str

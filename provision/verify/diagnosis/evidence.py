@@ -206,7 +206,7 @@ def steps_of(aws: Aws, plan: Plan) -> dict[str, Step]:
 
 
 def actual_rules(aws: Aws, resource: Resource) -> Seen | None:
-    """Return the rules of a group that has none of ours: somebody else's may do as well."""
+    """Return the rules of a group that has none of ours: another rule may allow the traffic."""
     if not isinstance(resource, SecurityGroupRules) or "${" in resource.group_id:
         return None
     with calling(resource.step):

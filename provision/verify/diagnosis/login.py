@@ -66,7 +66,7 @@ def parts(arn: str) -> dict[str, str] | None:
 
 
 def what_is(evidence: Evidence, given: str) -> str:
-    """Return in words what stands where a policy should have the proxy's id."""
+    """Return in words what a policy has in the place of the proxy's id."""
     if given == evidence.name(evidence.proxy):
         return "the proxy's name"
     if given.startswith("db-") or given == evidence.name(evidence.template.db_instance):

@@ -58,7 +58,7 @@ def closed(evidence: Evidence, source: Tier, target: Tier) -> Iterator[Cause]:
 
 
 def cidrs(evidence: Evidence, tier: Tier) -> list[str]:
-    """Return the address ranges of a tier's subnets: the proxies stand in the database's."""
+    """Return the address ranges of a tier's subnets: the proxies are in the database's."""
     template = evidence.template
     subnets = [template.function_subnet] if tier == "function" else template.database_subnets
     found = [evidence.is_(subnet, "CidrBlock") for subnet in subnets]

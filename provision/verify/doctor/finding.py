@@ -1,4 +1,4 @@
-"""What a look at an account, or at a link of the chain, has found."""
+"""What a check of the account, or of a link of the chain, has found."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def preflight(run: Run, plan: Plan, *, strict: bool = True) -> list[Finding]:
     """Look at account and region when a DB instance or a proxy is to be made; else read nothing.
 
     Returns what was found. Without `strict` nothing of it stops `up`: what is bad becomes a
-    warning. Raises ForeignResource or ReplacementRefused for what stands in the way,
+    warning. Raises ForeignResource or ReplacementRefused for what prevents the plan,
     ProvisionError with everything else that makes it certain that AWS will refuse.
     """
     plan.refuse()
@@ -129,7 +129,7 @@ def credentials(run: Run, _plan: Plan) -> Iterator[Finding]:
 
 
 def names(_run: Run, plan: Plan) -> Iterator[Finding]:
-    """Whether somebody else's resource stands where ours should, a deleted secret included."""
+    """Whether another resource has one of our names, including a deleted secret."""
     for refusal in plan.refused:
         yield bad("names", refusal.message, refusal.next_step)
     if not plan.refused:
@@ -225,7 +225,7 @@ def support_at_aws(run: Run, major: str) -> datetime.date | None:
 def zones(run: Run, plan: Plan) -> Iterator[Finding]:
     """Whether two zones offer the instance class and take RDS Proxy, as `up` looks them up."""
     if existing_instance(plan) and not new(plan, Subnet):
-        return  # what stands in its zones stays there
+        return  # what exists in its zones stays in them
     title = "zones and instance class"
     try:
         chosen = run.template.availability_zones.look_up(run.aws)

@@ -1,7 +1,7 @@
 """What the rehearsal plays, as records of rehearsed runs show it: rehearsed.json.
 
-`make rehearsed` plays lives of many seeds, and writes the file from what was recorded of them, as
-any run is recorded (tests/field/). Durations are not in it: those are `Durations`, from which they
+`make rehearsed` plays lifecycles with many seeds, and writes the file from their records, which are
+those of any run (tests/field/). Durations are not in it: those are `Durations`, from which they
 are drawn.
 """
 

@@ -1,4 +1,4 @@
-"""How long AWS took for what the rehearsal has a duration for, between a look and the next."""
+"""How long AWS took for what the rehearsal has a duration for, to within one poll."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def measured(run: Run) -> Iterator[Measured]:
 def _in_episode(
     run: Run, stretch: Stretch, episode: dict[str, Any], *, last: bool
 ) -> Iterator[Measured]:
-    """Yield how long the stretch lasted in an episode, if it is there."""
+    """Yield how long the stretch lasted in an episode, if the episode has it."""
     if stretch.trigger and episode["trigger"] != stretch.trigger:
         return
     statuses = episode["statuses"]
