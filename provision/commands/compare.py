@@ -193,8 +193,8 @@ def show(output: Display, samples: Sequence[Sample]) -> None:
 
 FIGURES = {
     "median": "median",
-    "5 % are below": "p5",
-    "95 % are below": "p95",
+    "5th percentile": "p5",
+    "95th percentile": "p95",
     "interquartile range": "iqr",
 }
 

@@ -39,7 +39,7 @@ def show_costs(output: Display, costs: Estimate) -> None:
     """Show each part with its price, and the sum; report the sum to a program."""
     record_costs(output, costs)
     rows = [(part.what, *amounts(part.per_hour)) for part in costs.parts]
-    rows.append(("together", *amounts(costs.per_hour)))
+    rows.append(("total", *amounts(costs.per_hour)))
     columns = ("what costs", "an hour", "in 30 days")
     output.table(f"what it costs in {costs.region}, in US dollars:", columns, rows)
 

@@ -27,7 +27,7 @@ from provision.verify.field.public import public
 from provision.views.words import duration
 
 RUNS = ("run", "region", "ended", "AWS's time", "calls", "refused", "differences")
-DIFFERENCES = ("what", "where", "of it", "this AWS", "the rehearsal", "runs")
+DIFFERENCES = ("what", "where", "detail", "this AWS", "the rehearsal", "runs")
 ENDED = {True: "well", False: "with an error", None: "cut off"}
 MASKED = (
     "It is safe to publish: it has numbers, AWS's own words and plain English; everything else is "
@@ -123,7 +123,7 @@ def verdict(runs: Sequence[Run], found: Sequence[Sequence[Difference]]) -> str:
     if not together:
         return f"report: as rehearsed, in {ran}"
     sorts = Counter(each.sort for each in together)
-    words = ", ".join(f"{count} of {sort}" for sort, count in sorted(sorts.items()))
+    words = ", ".join(f"{sort} {count}" for sort, count in sorted(sorts.items()))
     return f"report: {len(together)} differences from the rehearsal in {ran}: {words}"
 
 

@@ -245,7 +245,7 @@ def test_a_member_that_is_left_out_is_named(unheard: Commands, played: dict[str,
     (found,) = (each for each in result.of("difference") if each["sort"] == "member")
     assert found["where"] == "rds:DescribeDBProxies"
     assert found["what"].startswith("DBProxies.Status")
-    assert found["rehearsal"] == "always there, and relied on"
+    assert found["rehearsal"] == "always present, and needed"
 
 
 def test_an_order_that_was_never_seen_is_named(unheard: Commands, played: dict[str, Any]) -> None:

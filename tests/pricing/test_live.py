@@ -39,7 +39,7 @@ def test_plan_asks_aws_and_shows_each_part(commands: Commands) -> None:
         "RDS Proxy proxy-password",
         "RDS Proxy proxy-iam",
         "Extended Support: opted out of",
-        "together",
+        "total",
         "AWS price list of 2026-11-20",
     ):
         assert words in shown

@@ -134,7 +134,7 @@ def names(_run: Run, plan: Plan) -> Iterator[Finding]:
         yield bad("names", refusal.message, refusal.next_step)
     if not plan.refused:
         named = sum(bool(each.resource.name) for each in plan.steps)
-        yield good("names", f"none of the {named} names is taken by anything that is not ours")
+        yield good("names", f"no other resource has one of the {named} names")
     for each in plan.steps:
         if each.seen and each.seen.properties.get("DeletedDate") and not plan.refused:
             yield warning(

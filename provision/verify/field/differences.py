@@ -170,7 +170,7 @@ def members(run: Run) -> Iterator[Difference]:
     for (call, path), status in missing.items():
         relied = path in rehearsed()["relied_on"].get(call, ())
         at = f" while {status}" if status and not status.startswith("(") else ""
-        does = "always there, and relied on" if relied else "always there"
+        does = "always present, and needed" if relied else "always present"
         yield Difference(MEMBER, call, f"{path}{at}", "left out", does)
 
 
