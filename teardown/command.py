@@ -42,12 +42,8 @@ def teardown(
     shows each step's calls. Raises UsageError when it should ask and there is no terminal,
     LeftBehind when something is left.
     """
-    if not yes and not can_ask(output):
-        raise UsageError(
-            "teardown asks before it deletes, but there is no terminal",
-            next_step="`python -m teardown --yes` does not ask; `--plan` shows what would be "
-            "deleted.",
-        )
+    if not yes:
+        refuse_without_terminal(output, "python -m teardown")
     with opened(options, "teardown", output, packed=False, final_snapshot=final_snapshot) as run:
         run.start()
         seen = run.look()
@@ -56,6 +52,15 @@ def teardown(
         if explain:
             show_calls(run, seen)
         return take_down(run, seen, yes=yes, final_snapshot=final_snapshot)
+
+
+def refuse_without_terminal(output: Display, command: str) -> None:
+    """Raise UsageError where there is nobody to ask."""
+    if not can_ask(output):
+        raise UsageError(
+            "teardown asks before it deletes, but there is no terminal",
+            next_step=f"`{command} --yes` does not ask; `--plan` shows what would be deleted.",
+        )
 
 
 def take_down(

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from provision.cli.options import Options
-from provision.commands.asking import ask, can_ask
+from provision.commands.asking import ask
 from provision.commands.environments import Existing, existing
 from provision.commands.list import COLUMNS, row
 from provision.context import Run, opened
@@ -23,10 +23,9 @@ from provision.errors import (
     ProvisionError,
     StateError,
     UnreachableError,
-    UsageError,
 )
 from provision.state.location import location_of
-from teardown.command import delete_all, show_passed_over
+from teardown.command import delete_all, refuse_without_terminal, show_passed_over
 
 
 def teardown_expired(
@@ -38,12 +37,8 @@ def teardown_expired(
     fails keeps none of the others: at the end LeftBehind names those that failed. Raises UsageError
     when it should ask and there is no terminal.
     """
-    if not (plan or yes or can_ask(output)):
-        raise UsageError(
-            "teardown asks before it deletes, but there is no terminal",
-            next_step="`python -m teardown --expired --yes` does not ask; `--plan` shows what "
-            "would be deleted.",
-        )
+    if not (plan or yes):
+        refuse_without_terminal(output, "python -m teardown --expired")
     began, command = time.monotonic(), "teardown --expired"
     region = options.configuration.environment.region
     due = [each for each in existing(options, region, output) if each.over(lifetime.now())]
