@@ -73,12 +73,6 @@ class Live(Plain):
         super().start(command, resources, about, pace)
         self._changed.set()
 
-    def began(self, resource: Resource, doing: str) -> None:
-        if not self._animated:
-            return super().began(resource, doing)
-        self._progress.began(resource, doing)
-        return self._changed.set()
-
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
         reason = reason.removeprefix(f"{resource.step}: ")
         if not self._animated:
@@ -96,11 +90,11 @@ class Live(Plain):
             self._progress.finished(resource, action)
         return self._changed.set()
 
-    def activity(self, text: str) -> None:
-        if not self._animated:
-            return super().activity(text)
-        self._progress.active(text)
-        return self._changed.set()
+    def _went_on(self, text: str) -> None:
+        if self._animated:  # the table has it
+            self._changed.set()
+        else:
+            super()._went_on(text)
 
     def _print_whole(self, step: str, status: str, reason: str) -> None:
         """Print a reason above the table, once, when the table would fold a word or cut lines."""

@@ -110,8 +110,8 @@ class Plain(Display):
         self._under_way = PartsUnderWay(resources, self._parts)
 
     def began(self, resource: Resource, doing: str) -> None:
-        if self._progress.began(resource, doing) and not self._brief:
-            self._stamped(f"{resource.step}: {doing}")
+        if self._progress.began(resource, doing):
+            self._went_on(f"{resource.step}: {doing}")
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
         reason = reason.removeprefix(f"{resource.step}: ")  # the line begins with it
@@ -140,8 +140,7 @@ class Plain(Display):
 
     def activity(self, text: str) -> None:
         self._progress.active(text)
-        if text and not self._brief:
-            self._stamped(text)
+        self._went_on(text)
 
     def failed(self, resource: Resource, error: ProvisionError) -> None:
         self._progress.failed(resource)
@@ -195,6 +194,11 @@ class Plain(Display):
         """Work on a thread of its own until the output is closed."""
         while not self._ended.wait(HEARTBEAT_SECONDS):
             self.beat()
+
+    def _went_on(self, text: str) -> None:
+        """Say what has begun, if anything; in brief, only ends are worth a line."""
+        if text and not self._brief:
+            self._stamped(text)
 
     def _stamped(self, text: str) -> None:
         line = Styled(Piece(f"{duration(self._progress.seconds):>7}", Meaning.ROUTINE), "  ", text)
