@@ -17,7 +17,7 @@ TAG = "Tags."  # how the property of a tag's change begins
 
 
 def portions(resource: ManagedResource, changes: Iterable[Change]) -> Iterator[tuple[Change, ...]]:
-    """Yield the changes in the portions in which AWS takes them: what is urgent before the rest."""
+    """Yield the changes in the batches in which they are sent: urgent ones first."""
     changes = tuple(changes)
     urgent = tuple(each for each in changes if each.property in resource.urgent)
     rest = tuple(each for each in changes if each not in urgent)
@@ -25,7 +25,7 @@ def portions(resource: ManagedResource, changes: Iterable[Change]) -> Iterator[t
 
 
 def apply(aws: Aws, resource: ManagedResource, seen: Seen, portion: Iterable[Change]) -> None:
-    """Make one portion of changes. Raises what AWS refuses.
+    """Send one batch of changes. Raises what AWS refuses.
 
     Tags come last: a secret that waits for its deletion takes none before it is restored.
     """

@@ -66,7 +66,7 @@ class Creation:
     neighbours: Neighbours | None = None
 
     def create(self) -> dict[str, str]:
-        """Create the resource. Returns its outputs; they are on disk before anybody uses them.
+        """Create the resource. Returns its outputs; they are on disk before another step uses them.
 
         Raises AwsCallError when AWS refuses it, ForeignResource when another resource has its name.
         """
@@ -97,7 +97,7 @@ class Creation:
         return outputs
 
     def _created_after_all(self, error: AwsCallError) -> Seen | None:
-        """Return what a create with this answer left; None to ask again. Raises what is final."""
+        """Return what a create with this error left; None to send it again. Raises final errors."""
         unsure = isinstance(error, UnsureError)
         if not unsure and not any(part in error.answer.code for part in TAKEN):
             self.state.forget(self.resource.step)
@@ -132,7 +132,7 @@ class Convergence(Creation):
     _restful_looks: int = field(default=0, init=False)
 
     def see_gone(self, known: Mapping[str, str]) -> None:
-        """Wait until AWS has deleted what it is deleting under the name that we want.
+        """Wait until AWS has deleted the earlier resource of the same name.
 
         Raises WaitTimeout, Interrupted, or what AWS refuses.
         """
@@ -149,7 +149,7 @@ class Convergence(Creation):
         until(look, what=what, poll_policy=self.poll_policy, report=self.report, usual=usual)
 
     def settle(self, known: Mapping[str, str], write_only: tuple[Change, ...] = ()) -> Seen:
-        """Change what differs, in place, and wait until it is ready. Returns it as it then is.
+        """Change what differs, in place, and wait until it is ready. Returns it as AWS then has it.
 
         `write_only` are changes to make once though they cannot be seen. Raises ResourceFailed,
         WaitTimeout, Interrupted, or what AWS refuses.
@@ -189,7 +189,7 @@ class Convergence(Creation):
         return self._apply(seen, next(portions(self.resource, changes)))
 
     def _at_rest(self, status: PollResult) -> PollResult:
-        """Return `status` when what was changed is done: AWS may look ready before it begins."""
+        """Return `status` once the change is done: AWS may report ready before it begins."""
         if not self._asked or status.verdict is not Verdict.READY:
             self._restful_looks = 0
             return status

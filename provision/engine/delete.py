@@ -38,7 +38,7 @@ class Remover:
     _existed: bool = field(default=False, init=False)
 
     def remove(self, known: Mapping[str, str]) -> bool:
-        """Delete the resource. `known` has its outputs, so that nothing else is taken for it.
+        """Delete the resource. `known` has its outputs, so that no other is mistaken for it.
 
         Returns, when AWS finds it no more, whether it existed. Raises ForeignResource,
         ProvisionError for one that is protected, WaitTimeout, Interrupted, or what AWS refuses.
@@ -79,7 +79,7 @@ class Remover:
         return PollResult(Verdict.WAIT, seen.status or "deleting", seen.reason)
 
     def _find(self, known: Mapping[str, str]) -> Seen | None:
-        """Return the very thing that is to be deleted; another that is found in its place stays."""
+        """Return the resource that is to be deleted; another one in its place stays."""
         seen = self.resource.find(self.aws, known)
         if seen is not None and self.resource.same_id(seen, known) is False:
             return None
@@ -104,7 +104,7 @@ class Remover:
         return None
 
     def _refused(self, seen: Seen, error: AwsCallError) -> PollResult:
-        """Return what AWS's refusal means: its own words, then what is in the way, by name.
+        """Return what AWS's refusal means: its message, then what prevents the deletion, by name.
 
         What waiting does not remove ends the wait soon. Raises the refusal when it does not pass.
         """

@@ -25,7 +25,7 @@ LAG_SECONDS = 15.0  # how long a new resource may stay hidden from a lookup (EC2
 
 @dataclass
 class Discovery:
-    """Looks at every resource of an environment, once. Finds by state, by tags and by names."""
+    """Reads every resource of an environment once; finds them by state, tags and names."""
 
     aws: Aws
     resources: Sequence[Resource]
@@ -40,7 +40,7 @@ class Discovery:
         self._trusted: dict[str, Resource] = {}  # with references as they were last time
 
     def begin(self) -> None:
-        """Begin to look at everything, on threads of its own. Returns at once."""
+        """Begin to read everything, on threads of its own. Returns at once."""
         self._known = self.state.known()
         self._trusted = {each.step: bind(each, self._known) for each in self.resources}
         listed = (each.listed_with for each in self._trusted.values())
@@ -60,7 +60,7 @@ class Discovery:
         return {step: future.result() for step, future in self._found.items()}
 
     def close(self) -> None:
-        """Let go of what was begun, if nobody has waited for it."""
+        """Abandon what was begun, if nobody has waited for it."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.aws.shared.end_look()
 
@@ -113,7 +113,7 @@ class Discovery:
 def find_patiently(
     bound: Resource, aws: Aws, known: Mapping[str, str], *, poll_policy: PollPolicy, fresh: bool
 ) -> Seen | None:
-    """Return the resource, or None: at once, or, when `fresh`, after looking for LAG_SECONDS."""
+    """Return the resource, or None: at once or, if `fresh`, after polling for LAG_SECONDS."""
     found: list[Seen] = []
 
     def look() -> PollResult:

@@ -37,14 +37,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class Pace:
-    """How long things take here."""
+    """How long each step usually takes here."""
 
     speed: float = 1.0  # AWS seconds that pass in one real second (a rehearsal's)
     earlier: Mapping[str, float] = field(default_factory=dict)  # seconds to create, by step
 
 
 class Watcher:
-    """Gets an event for all that the engine does at a step. Called from many threads.
+    """Receives an event for everything that the engine does. Called from many threads.
 
     Every step that begins ends: finished, failed, or not at all when the run is interrupted.
     """
@@ -53,7 +53,7 @@ class Watcher:
         """A step begins: `doing` is creating, updating or deleting."""
 
     def status(self, resource: Resource, status: str, reason: str = "") -> None:
-        """What AWS says of a step while it is waited for."""
+        """AWS's status of a step during a wait."""
 
     def finished(self, resource: Resource, action: str, identity: str, seconds: float) -> None:
         """A step ended: `action` is created, adopted, updated, unchanged or deleted."""
@@ -62,11 +62,11 @@ class Watcher:
         """A step failed."""
 
     def skipped(self, resource: Resource, reason: str) -> None:
-        """A step was not begun, since one that it needs has failed."""
+        """A step was not started, since one that it depends on has failed."""
 
 
 class Reporter:
-    """Shows what a command finds, plans and results in. Every method may be left as it is.
+    """Shows what a command finds, plans and results in. No method has to be overridden.
 
     `verbose`: whether a person wants to see everything (`-v`), not only what matters.
     """
@@ -75,19 +75,19 @@ class Reporter:
     interactive = True  # whether a person may be asked something beside it
 
     def start(self, command: str, resources: Sequence[Resource], about: str, pace: Pace) -> None:
-        """A command begins. `about` says in words on what: environment, account, region."""
+        """A command begins. `about` names the environment, account and region in words."""
 
     def planned(self, plan: Plan) -> None:
-        """What a run is going to do, or what `plan` found."""
+        """The plan of a run, or what `plan` found."""
 
     def removing(self, resources: Sequence[Resource]) -> None:
-        """What a run is going to delete: everything of it that exists."""
+        """The resources that a run is going to delete: all of them that exist."""
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for a person; programs get `record` instead."""
 
     def activity(self, text: str) -> None:
-        """What the command itself is at, beside any step; "" when that has ended."""
+        """What the command itself is doing, apart from any step; "" when that has ended."""
 
     def record(self, event: str, **values: Any) -> None:
         """A fact for a program; a person gets `table` or `note` instead."""
@@ -99,10 +99,10 @@ class Reporter:
         """A document for a person, to be copied or sent to a file as it is; or one that `folds`."""
 
     def error(self, error: ProvisionError) -> None:
-        """What ended the command, with what to do next."""
+        """The error that ended the command, with what to do next."""
 
     def summary(self, summary: Summary) -> None:
-        """How the command ended; the last that is reported of it."""
+        """How the command ended; its last event."""
 
     def close(self) -> None:
         """Give the terminal back."""

@@ -44,7 +44,7 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass
 class Counts:
-    """How many steps ended how."""
+    """The number of steps, by how they ended."""
 
     created: int = 0
     adopted: int = 0
@@ -93,13 +93,13 @@ class Engine:
         self._on_threads(self.resources, work, step_outputs, stop_all=True)
 
     def has_nothing_to_do(self, plan: Plan) -> bool:
-        """Return whether all is as it should be, in the state too: then no lock is needed."""
+        """Return whether AWS and the state are as they should be: then no lock is needed."""
         return not plan.refused and all(
             as_it_should_be(each) and self._recorded(each) for each in plan.steps
         )
 
     def _recorded(self, planned: Planned) -> bool:
-        """Return whether the state says of a step what AWS shows."""
+        """Return whether the state of a step agrees with AWS."""
         if planned.seen is None or not isinstance(planned.resource, ManagedResource):
             return True
         entry = self.state.steps.get(planned.step)
@@ -109,7 +109,7 @@ class Engine:
         )
 
     def _leave(self, planned: Planned) -> None:
-        """Record a step that is as it should be."""
+        """Record a step that needs no change."""
         resource, seen = planned.resource, planned.seen
         if seen is None or not isinstance(resource, CreatableResource):
             return
@@ -118,7 +118,7 @@ class Engine:
         self._finished(resource, "unchanged", seen.outputs, 0.0)
 
     def _make(self, planned: Planned, step_outputs: StepOutputs, needed: Collection[str]) -> None:
-        """Make one step of the plan true, and publish what others need of it."""
+        """Carry out one step of the plan, and publish the outputs that others need."""
         resource, step = planned.resource, planned.step
         if isinstance(resource, CreatableResource) or step in needed:
             step_outputs.wait_for_outputs(references(resource))
@@ -136,7 +136,7 @@ class Engine:
         step_outputs.publish(step, {}, done=True)
 
     def _look_up(self, source: DataSource, publish: Publish) -> None:
-        """Look up what something that is to be made refers to."""
+        """Read a data source that a new resource refers to."""
         from provision.engine.converge import answer_of
 
         report = self._reports(source)
@@ -147,7 +147,7 @@ class Engine:
     def _create_for_account(
         self, planned: Planned, resource: AccountResource, publish: Publish
     ) -> None:
-        """Create what the account lacks; leave what it has."""
+        """Create an account resource if it is missing; otherwise leave it."""
         from provision.engine.converge import Creation
 
         if planned.seen:
@@ -163,7 +163,7 @@ class Engine:
     def _converge(
         self, planned: Planned, resource: ManagedResource, step_outputs: StepOutputs
     ) -> None:
-        """Create or change what is managed, and wait until it is ready."""
+        """Create or change a managed resource, and wait until it is ready."""
         # Here: a run that finds nothing to do has no use for it.
         from provision.engine.converge import Convergence
 
@@ -200,7 +200,7 @@ class Engine:
     def _settle(
         self, convergence: Convergence, planned: Planned, outputs: dict[str, str]
     ) -> dict[str, str]:
-        """Bring a step to rest, with as few calls as it takes. Returns its outputs."""
+        """Wait until a step is ready, with as few calls as possible. Returns its outputs."""
         resource, seen = convergence.resource, planned.seen
         resting = (
             planned.action in (Action.NONE, Action.ADOPT)
@@ -218,7 +218,7 @@ class Engine:
         return outputs
 
     def _remove_replaced(self, plan: Plan) -> None:
-        """Take away what has to be made anew, with what stands on it."""
+        """Delete the resources that have to be replaced, with their dependents."""
         replaced = graph.with_contents(
             (each.step for each in plan.steps if each.action is Action.REPLACE), self.resources
         )
@@ -229,7 +229,7 @@ class Engine:
     # --- teardown ---------------------------------------------------------------------------------
 
     def remove(self, resources: Sequence[Resource], seen: Mapping[str, Seen | None]) -> None:
-        """Delete these resources, each when nothing refers to it any more.
+        """Delete these resources, each once nothing refers to it.
 
         What cannot be deleted holds up only what it refers to. Raises the first error, or
         Interrupted.
@@ -249,7 +249,7 @@ class Engine:
         self._on_threads(going, work, step_outputs, stop_all=False)
 
     def _doubtful(self, resources: Sequence[Resource], seen: Mapping[str, Seen | None]) -> set[str]:
-        """Return the steps at which nothing is proven to be ours: by itself, or by where it lies.
+        """Return the steps whose resource is not proven to be ours, by itself or by its container.
 
         Tags, and the lack of them, count within what is ours; a recorded id counts anywhere.
         """
@@ -287,7 +287,7 @@ class Engine:
         seen: Mapping[str, Seen | None],
         step_outputs: StepOutputs,
     ) -> None:
-        """Remove one step's resource, or see it go with its container."""
+        """Delete one step's resource, or wait until it is deleted with its container."""
         from provision.engine.delete import Remover
 
         step, there = resource.step, seen.get(resource.step)
@@ -378,7 +378,7 @@ class Engine:
 
 
 def as_it_should_be(planned: Planned) -> bool:
-    """Return whether nothing has to be done at a step, not even waited for."""
+    """Return whether a step has nothing to do, not even to wait."""
     if planned.action is not Action.NONE:
         return False
     if not isinstance(planned.resource, ManagedResource):
@@ -387,7 +387,7 @@ def as_it_should_be(planned: Planned) -> bool:
 
 
 def looked_up_for(plan: Plan) -> set[str]:
-    """Return the lookups that something which is to be made refers to."""
+    """Return the data sources that a new resource refers to."""
     sources = {
         each.step
         for each in plan.steps

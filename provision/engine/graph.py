@@ -18,12 +18,12 @@ def created_before(resource: Resource) -> set[str]:
 
 
 def container_of(resource: Resource) -> set[str]:
-    """Return the step with whose resource this one is deleted by AWS, or nothing."""
+    """Return the step of the container that AWS deletes this resource with, if any."""
     return steps_of(resource, (resource.within,) if resource.within else ())
 
 
 def found_within(resource: Resource) -> set[str]:
-    """Return the steps whose identity has to be known before this resource can be looked up."""
+    """Return the steps whose id has to be known before this resource can be looked up."""
     return steps_of(resource, resource.find_by)
 
 
@@ -40,13 +40,13 @@ def deleted_before(resource: Resource, going: Iterable[Resource]) -> set[str]:
 
 
 def blocking(resource: Resource) -> set[str]:
-    """Return the steps that AWS does not delete as long as this resource exists."""
+    """Return the steps that AWS does not delete while this resource exists."""
     fields = [name for name in field_names(resource) if name not in resource.non_blocking]
     return steps_of(resource, fields) - container_of(resource)
 
 
 def with_contents(steps: Iterable[str], resources: Iterable[Resource]) -> set[str]:
-    """Return these steps and all that is looked up within what they stand for.
+    """Return these steps and all that are looked up within their resources.
 
     That is deleted when they are replaced, and is nobody's of ours where they are not ours.
     `resources` are in the order of the environment.

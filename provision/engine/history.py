@@ -20,7 +20,7 @@ from provision.state.document import now
 
 @dataclass(frozen=True)
 class LoginRecord:
-    """How a check found a login; times in milliseconds, None where there was none."""
+    """The result of a check for one login; times in milliseconds, None if there was none."""
 
     works: bool
     tls: str
@@ -29,7 +29,7 @@ class LoginRecord:
 
 
 class RunRecorder(Watcher):
-    """Remembers when each step began and ended, and what AWS said in between.
+    """Records when each step began and ended, and AWS's statuses in between.
 
     All times are seconds since the run began.
     """
@@ -43,7 +43,7 @@ class RunRecorder(Watcher):
         self._check: dict[str, Any] = {}
 
     def checked(self, check: dict[str, Any]) -> None:
-        """Keep how the logins were found, as `check_record` has it, beside the steps."""
+        """Record the result of a check of the logins (`check_record`) beside the steps."""
         with self._lock:
             self._check = {"check": check}
 

@@ -32,7 +32,7 @@ def now() -> datetime.datetime:
 
 @dataclass
 class Lifetime:
-    """The moment at which the environment of a run ends.
+    """When the environment of a run expires.
 
     `after` is environment.expires_after, `extend` what `--extend` says; "" for neither.
     """
@@ -46,7 +46,7 @@ class Lifetime:
     def settle(
         self, aws: Aws, resources: Sequence[Resource], seen: Mapping[str, Seen | None], state: State
     ) -> None:
-        """Decide, by what was seen, what the tags have to say; `aws.expires` has it afterwards."""
+        """Decide from what was seen which value the tags get; `aws.expires` has it afterwards."""
         ours = list(proven(aws, resources, seen, state))
         found = latest(there.tags for _, there in ours if there.tags is not None)
         self.ignored = False
@@ -68,16 +68,16 @@ class Lifetime:
 
     @property
     def moment(self) -> datetime.datetime | None:
-        """When the environment ends, in UTC; None for never."""
+        """When the environment expires, in UTC; None for never."""
         return moment_of(self.expires) if self.expires else None
 
     @property
     def over(self) -> bool:
-        """Whether its time has come."""
+        """Whether it has expired."""
         return self.moment is not None and self.moment <= now()
 
     def refuse_new(self, plan: Plan) -> Plan:
-        """Return the plan, refused where it would make something of what has expired."""
+        """Return the plan, refused if it would create something after the expiry."""
         new = [
             each.step
             for each in plan.steps
@@ -109,7 +109,7 @@ def proven(
 
 @contextlib.contextmanager
 def expiry_removed(aws: Aws, plan: Plan, state: State) -> Iterator[None]:
-    """Let the block remove the tags that say when the environment ends, safely against a cut.
+    """Let the block remove the expiry tags; a run that is killed meanwhile does no harm.
 
     One of them says NEVER until all others are removed: nobody takes what is left of them for the
     moment that counts. Raises what AWS refuses.

@@ -26,7 +26,7 @@ class Blocked(Exception):
 
 @dataclass
 class StepNeighbours:
-    """The steps that one step refers to, for as long as they are worked at (waiting/poll.py)."""
+    """The steps that one step refers to, until they are done (waiting/poll.py)."""
 
     outputs: StepOutputs
     steps: Collection[str]
@@ -37,11 +37,11 @@ class StepNeighbours:
         self._noted = self.outputs.statuses(self.steps)
 
     def rested(self) -> float | None:
-        """Return for how many seconds none has changed; None where none is looked at."""
+        """Return for how many seconds none has changed; None if none is polled."""
         return self.outputs.rested(self._noted) if self._noted else None
 
     def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or when one is not as noted, or the run is to stop."""
+        """Return after so many seconds, or when one has changed, or when the run has to stop."""
         self.outputs.wait_for_change(self._noted, seconds)
 
 
@@ -75,7 +75,7 @@ class StepOutputs:
                 self._wake(step)
 
     def fail(self, step: str) -> None:
-        """Publish that a step failed: those that wait for it cannot go on."""
+        """Publish that a step failed: those that wait for it cannot continue."""
         with self._lock:
             self._failed.add(step)
             self._wake(step)

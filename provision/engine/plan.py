@@ -58,7 +58,7 @@ class Planned:
 
     @property
     def doing(self) -> tuple[object, ...]:
-        """What is to be done, and to what, for a comparison."""
+        """The action and its target, for a comparison."""
         identity = self.resource.identity(self.seen.outputs) if self.seen else ""
         return self.step, self.action, identity, self.changes
 
@@ -72,21 +72,21 @@ class Plan:
 
     @property
     def to_do(self) -> list[Planned]:
-        """The steps at which something has to be done."""
+        """The steps that have something to do."""
         return [each for each in self.steps if each.action is not Action.NONE]
 
     @property
     def kept(self) -> list[str]:
-        """What is not as config.toml has it and stays so, in words, with its step."""
+        """What differs from config.toml and is kept, in words, with its step."""
         return [f"{each.step}: {text}" for each in self.steps for text in each.kept]
 
     @property
     def counted(self) -> list[Planned]:
-        """The steps that make something: not what is only looked up, or made by AWS itself."""
+        """The steps that create something: not data sources, nor what AWS itself creates."""
         return [each for each in self.steps if isinstance(each.resource, CreatableResource)]
 
     def same_as(self, other: Plan) -> bool:
-        """Return whether both say that the same is to be done."""
+        """Return whether both plans would do the same."""
         return [each.doing for each in self.steps] == [each.doing for each in other.steps]
 
     def of(self, resource: Resource) -> Planned:
@@ -94,7 +94,7 @@ class Plan:
         return next(each for each in self.steps if each.step == resource.step)
 
     def refuse(self) -> None:
-        """Raise what stands against carrying the plan out, if anything does."""
+        """Raise the reason why the plan cannot be carried out, if there is one."""
         if self.refused:
             raise self.refused[0]
 
@@ -148,7 +148,7 @@ def to_write_again(
     recomputed: Collection[tuple[str, str]],
     state: State,
 ) -> tuple[Change, ...]:
-    """Return the changes of what AWS never shows: it is new, or its last change was cut short."""
+    """Return the changes of write-only properties: new ones, or those whose update was cut off."""
     if not isinstance(resource, ManagedResource):
         return ()
     entry = state.steps.get(resource.step)

@@ -29,7 +29,7 @@ HIDDEN = "(hidden)"
 
 @dataclass(frozen=True)
 class Change:
-    """One property that differs: what it is at AWS, and what it should be."""
+    """One property that differs: its value at AWS, and the wanted value."""
 
     property: str
     is_: Any
@@ -75,7 +75,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Resource:
-    """One thing at AWS. Subclasses say how it is found.
+    """One resource at AWS. Subclasses say how it is found.
 
     What else can be done with it follows from its kind, one of four: ManagedResource, DataSource,
     AccountResource, AwsMadeResource.
@@ -108,7 +108,7 @@ class Resource:
         return str(getattr(self, self.named_by)) if self.named_by else ""
 
     def identity(self, outputs: Mapping[str, str]) -> str:
-        """Return the one identity that a person would look for: the id, the name, or the ARN."""
+        """Return the identity that a person would search for: the id, the name, or the ARN."""
         return outputs.get("id") or self.name or outputs.get("arn", "")
 
     def arns(self) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ class Resource:
             yield Statement(self.writes, self.arns())
 
     def find(self, aws: Aws, known: Mapping[str, str]) -> Seen | None:
-        """Return the resource as AWS has it, or None. `known` are its outputs of last time."""
+        """Return the resource as AWS has it, or None. `known` are its recorded outputs."""
         raise NotImplementedError
 
     def for_administrator(self, aws: Aws, seen: Seen) -> str:
@@ -144,7 +144,7 @@ class Resource:
         return self.ownership(aws, seen, known).ours
 
     def ownership(self, aws: Aws, seen: Seen, known: Mapping[str, str]) -> Ownership:
-        """Return whose what was seen is. `known` are the recorded outputs."""
+        """Return who owns what was seen. `known` are the recorded outputs."""
         if seen.tags is None and not seen.unreadable:
             because = "is not part of this environment's resources"
             return Ownership(Owner.OURS if seen.ours else Owner.FOREIGN, because)
@@ -154,22 +154,22 @@ class Resource:
         return judge(evidence, aws.environment, self.step)
 
     def same_id(self, seen: Seen, known: Mapping[str, str]) -> bool | None:
-        """Return whether its lasting id is the recorded one; None where none is recorded."""
+        """Return whether its immutable id is the recorded one; None if none is recorded."""
         recorded = known.get(self.lasting_id)
         return None if not recorded else seen.outputs.get(self.lasting_id) == recorded
 
     def lasting(self, seen: Seen, changes: Iterable[Change]) -> dict[str, str]:
-        """Return the outputs, secrets included, that are still the same after these changes."""
+        """Return the outputs, including secrets, that these changes leave as they are."""
         gone = self.recomputed(changes)
         outputs = {**seen.outputs, **seen.secrets}
         return {name: text for name, text in outputs.items() if name not in gone}
 
     def recomputed(self, changes: Iterable[Change]) -> set[str]:
-        """Return the outputs that these changes make anew."""
+        """Return the names of the outputs that these changes recompute."""
         return {output for each in changes for output in self.recomputes.get(each.property, ())}
 
     def look(self, seen: Seen | None) -> PollResult:
-        """Return what the resource's status means for the one who waits until it is ready."""
+        """Return what the resource's status means for a wait until it is ready."""
         if seen is None:
             return PollResult(Verdict.WAIT, "not visible yet")
         if not self.ready or seen.status in self.ready:
@@ -184,52 +184,52 @@ class Resource:
 
 @dataclass(frozen=True)
 class DataSource(Resource):
-    """What is looked up when something that refers to it has to be made. Never made or deleted."""
+    """A data source: read when a new resource refers to it, never created or deleted."""
 
     def look_up(self, aws: Aws) -> dict[str, str]:
-        """Return its outputs as AWS answers now."""
+        """Return its outputs, as AWS answers now."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class CreatableResource(Resource):
-    """What `up` creates where it is missing."""
+    """A resource that `up` creates if it is missing."""
 
     def create(self, aws: Aws) -> dict[str, str]:
-        """Make it, in one call, tags included. Returns the outputs that AWS's answer has."""
+        """Create it in one call, with its tags. Returns the outputs that AWS's answer has."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class DeletableResource(Resource):
-    """What a teardown deletes."""
+    """A resource that a teardown deletes."""
 
     def delete(self, aws: Aws, seen: Seen) -> None:
         """Delete what was seen; a resource that no longer exists counts as deleted."""
         raise NotImplementedError
 
     def deletable(self, seen: Seen) -> bool:
-        """Return whether to ask for its deletion now; False while AWS is still at something."""
+        """Return whether it can be deleted now; False while AWS is still changing it."""
         return seen.status.lower() != "deleting"
 
     def blocked_by(self, aws: Aws, seen: Seen) -> list[Blocker]:
-        """Return what still uses it and keeps it from being deleted, as far as that is known."""
+        """Return what still uses it and so prevents its deletion, as far as that is known."""
         return []
 
 
 @dataclass(frozen=True)
 class AccountResource(CreatableResource):
-    """The account's own: created where it is missing, then shared; never changed or deleted."""
+    """A resource of the account: created if missing, then shared; never changed or deleted."""
 
 
 @dataclass(frozen=True)
 class AwsMadeResource(DeletableResource):
-    """What AWS makes by itself for other resources; a teardown waits until it is deleted."""
+    """A resource that AWS creates for others; a teardown waits until it is deleted."""
 
 
 @dataclass(frozen=True)
 class ManagedResource(CreatableResource, DeletableResource):
-    """What is made for this environment alone: created, changed, replaced and deleted."""
+    """A resource of this environment alone: created, changed, replaced and deleted."""
 
     requires_replacement: ClassVar[frozenset[str]] = frozenset()  # properties fixed at creation
     replace_with: ClassVar[frozenset[str]] = frozenset()  # replaced with what these refer to
@@ -247,7 +247,7 @@ class ManagedResource(CreatableResource, DeletableResource):
         return {}
 
     def update(self, aws: Aws, seen: Seen, changes: Mapping[str, Change]) -> None:
-        """Put the changed properties right, in place."""
+        """Change these properties in place."""
         raise NotImplementedError
 
     def tag(self, aws: Aws, seen: Seen, tags: Mapping[str, str]) -> None:
@@ -259,17 +259,17 @@ class ManagedResource(CreatableResource, DeletableResource):
         raise NotImplementedError
 
     def protected(self, seen: Seen) -> ProvisionError | None:
-        """Return the error that ends an attempt to delete it, when AWS keeps it from that."""
+        """Return the error that ends a deletion, if AWS protects the resource from it."""
         return None
 
     def going(self, seen: Seen) -> bool:
-        """Return whether AWS is deleting what was seen: then it has to be made anew."""
+        """Return whether AWS is deleting what was seen: then it has to be created again."""
         return seen.status.lower() == "deleting"
 
     # --- what follows from that -------------------------------------------------------------------
 
     def tags(self, aws: Aws) -> dict[str, str]:
-        """Return the tags that it carries: ours, and the configuration's own."""
+        """Return the wanted tags: this program's, and those of the configuration."""
         tags = aws.extra_tags | {
             "Name": self.name or f"{aws.environment}-{self.step}",
             "provision:environment": aws.environment,
@@ -278,7 +278,7 @@ class ManagedResource(CreatableResource, DeletableResource):
         return tags | {EXPIRES: aws.expires} if aws.expires else tags
 
     def differences(self, seen: Seen, aws: Aws) -> list[Change]:
-        """Return what of `seen` is not as wanted."""
+        """Return the changes that make `seen` what is wanted."""
         changes = [
             Change(
                 name,
@@ -305,7 +305,7 @@ class ManagedResource(CreatableResource, DeletableResource):
         return bool(canonical(is_) != canonical(should))
 
     def kept(self, seen: Seen) -> list[str]:
-        """Return in words what is not as config.toml has it, and is left so, since AWS keeps it."""
+        """Return in words what differs from config.toml, and is kept."""
         return []
 
     def applying(self, seen: Seen, changes: Iterable[Change]) -> str:
@@ -320,7 +320,7 @@ class ManagedResource(CreatableResource, DeletableResource):
 
 
 def canonical(value: Any) -> Any:
-    """Return `value` in a form that is equal for what AWS takes as equal (order of keys)."""
+    """Return `value` in a form that is equal whenever AWS treats values as equal (key order)."""
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, sort_keys=True, default=str)
     return value

@@ -19,7 +19,7 @@ ENVIRONMENT, STEP = "provision:environment", "provision:step"
 
 
 class Owner(Enum):
-    """What is known of whose a thing is."""
+    """Who owns a resource, as far as that is known."""
 
     OURS = "ours"
     FOREIGN = "foreign"  # nothing says that it is ours, or its tags say that it is another's
@@ -29,7 +29,7 @@ class Owner(Enum):
 
 @dataclass(frozen=True)
 class Ownership:
-    """Whose a thing is, and why, in words that follow "it"."""
+    """Who owns a resource, and why, in words that follow "it"."""
 
     owner: Owner
     because: str = ""
@@ -42,7 +42,7 @@ class Ownership:
 
 @dataclass(frozen=True)
 class Witnesses:
-    """What the witnesses say of a thing.
+    """The evidence of who owns a resource.
 
     `tags` are None, and `unreadable` says why, where AWS did not let us read them. `same_id`:
     whether its lasting id is the recorded one; None where none is recorded, or it has none.
@@ -58,7 +58,7 @@ class Witnesses:
 
 
 def judge(evidence: Witnesses, environment: str, step: str) -> Ownership:
-    """Return whose the thing is. `environment` and `step` are what our tags would say."""
+    """Return who owns the resource. `environment` and `step` are the values of our tags."""
     tags = evidence.tags or {}
     marks = tags.get(ENVIRONMENT), tags.get(STEP)
     because = f"has {ENVIRONMENT} = {marks[0]!r}, {STEP} = {marks[1]!r}"
@@ -76,7 +76,7 @@ def judge(evidence: Witnesses, environment: str, step: str) -> Ownership:
 
 
 def by_tags(evidence: Witnesses) -> Ownership:
-    """Return whose a thing with both of our tags is, where no recorded id says so."""
+    """Return who owns a resource with both of our tags, where no recorded id decides it."""
     if not evidence.own_name:
         because = "has both of this environment's tags, but another name"
         return Ownership(Owner.COPY, because)
@@ -91,7 +91,7 @@ def by_tags(evidence: Witnesses) -> Ownership:
 
 @dataclass(frozen=True)
 class Tags:
-    """The tags of a thing, or why they cannot be read."""
+    """The tags of a resource, or why they cannot be read."""
 
     tags: Mapping[str, str] | None
     unreadable: str = ""

@@ -22,7 +22,7 @@ REFERENCE = re.compile(r"\$\{([a-z0-9-]+)\.([a-z_0-9]+)\}")
 
 
 class Output:
-    """What AWS answers when the resource is made, as a reference for other resources."""
+    """An output that AWS returns when the resource is created, as a reference for others."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -64,12 +64,12 @@ def references(
 
 
 def field_names(resource: DataclassInstance) -> tuple[str, ...]:
-    """Return the names of a resource's fields, but for its step."""
+    """Return the names of a resource's fields, except its step."""
     return tuple(each.name for each in dataclasses.fields(resource) if each.name != "step")
 
 
 def substitute(value: Any, known: Mapping[str, Mapping[str, str]]) -> Any:
-    """Return `value` with every reference that is known replaced by what it refers to."""
+    """Return `value` with every known reference replaced by its value."""
     if isinstance(value, str):
         return REFERENCE.sub(
             lambda match: known.get(match[1], {}).get(match[2], match[0]),

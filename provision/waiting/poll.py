@@ -38,7 +38,7 @@ LATE = "It may still become ready: run the same command again. Or raise wait.tim
 
 
 class Verdict(Enum):
-    """What a status means for the one who waits."""
+    """What a status means for the wait."""
 
     READY = "ready"
     WAIT = "wait"
@@ -48,7 +48,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class PollResult:
-    """One look at a resource: AWS's own status, AWS's reason, and what it means."""
+    """One poll of a resource: AWS's own status, AWS's reason, and what it means."""
 
     verdict: Verdict
     status: str
@@ -58,14 +58,14 @@ class PollResult:
 
 
 class StatusReport(Protocol):
-    """Whoever shows what AWS says while we wait."""
+    """Receives what AWS reports during a wait."""
 
     def __call__(self, status: str, reason: str = "") -> None: ...
 
 
 @dataclass(frozen=True)
 class PollPolicy:
-    """How often to look, and for how long at most. A rehearsal runs `speed` times faster."""
+    """How often to poll, and for how long at most. A rehearsal runs `speed` times faster."""
 
     poll_seconds: float = 5.0
     timeout_seconds: float = 3600.0
@@ -74,7 +74,7 @@ class PollPolicy:
 
     @property
     def poll(self) -> float:
-        """Seconds between two looks, at most, from when something is due."""
+        """The most seconds between two polls, from when a change is due."""
         return max(self._least, self.poll_seconds / self.speed)
 
     @property
@@ -82,7 +82,7 @@ class PollPolicy:
         return LEAST_GAP if self.speed == 1 else REHEARSED_GAP
 
     def gap(self, waited: float, usual: float = 0.0) -> float:
-        """Return the seconds until the next look, after `waited` seconds.
+        """Return the seconds until the next poll, after `waited` seconds.
 
         Dense at first, then sparser and sparser, until half of what AWS usually takes has passed
         (`usual`, of its seconds; 0 = unknown); dense again until twice of that has.
@@ -92,7 +92,7 @@ class PollPolicy:
         return self._gap(waited * GROWTH, longest)
 
     def neighbour_gap(self, rested: float) -> float:
-        """Return the seconds until a call is repeated that waits for what others look at.
+        """Return the seconds until a call is repeated that waits for what other threads poll.
 
         They changed last `rested` seconds ago; when one changes again, nobody waits any longer.
         """
@@ -102,7 +102,7 @@ class PollPolicy:
         return max(self._least, min(self.poll * longest, max(self.poll * FIRST_GAP, seconds)))
 
     def budget(self, aws_seconds: float) -> float:
-        """Seconds to allow for what may take `aws_seconds` at AWS; never over the time-out.
+        """Return the seconds to allow for what takes AWS `aws_seconds`; never over the time-out.
 
         A rehearsal's own work takes real time, so budgets shrink less than AWS's durations do.
         """
@@ -128,7 +128,7 @@ def until(
     advice: str = "",
     late: str = LATE,
 ) -> None:
-    """Poll `look` until it is ready. Returns nothing.
+    """Call `look` until its result is ready. Returns nothing.
 
     `advice` says what to do when it fails and the poll result does not; `late` when time is up. AWS
     usually takes `usual` of its seconds (0 = unknown).
@@ -186,7 +186,7 @@ def described(look: PollResult) -> str:
 
 
 class NotYet(Protocol):
-    """Why a refusal passes by itself, for how long AWS may and usually does keep refusing."""
+    """Why a refusal is temporary, and for how long AWS may and usually does keep refusing."""
 
     @property
     def because(self) -> str: ...
@@ -199,16 +199,16 @@ class NotYet(Protocol):
 
 
 class Neighbours(Protocol):
-    """Those whose state a refused call may wait for, while others of the same run look at them."""
+    """The steps whose status a refused call may wait for, while other threads poll them."""
 
     def note(self) -> None:
         """Note how they are now."""
 
     def rested(self) -> float | None:
-        """Return for how many seconds none has changed; None where none is looked at."""
+        """Return for how many seconds none has changed; None if none is polled."""
 
     def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or when one is not as noted, or the run is to stop."""
+        """Return after so many seconds, or when one has changed, or when the run has to stop."""
 
 
 def until_accepted(
@@ -250,7 +250,7 @@ def until_accepted(
 
 @dataclass
 class _Repeated(Generic[T]):
-    """A call that is repeated while it is refused for now, and how long to wait in between."""
+    """A call that is repeated while its refusal is temporary, and the waits in between."""
 
     call: Callable[[], T]
     passing: Callable[[BaseException], NotYet | None]
@@ -296,7 +296,7 @@ class _Repeated(Generic[T]):
         return self.neighbours.rested() if self.neighbours and waits else None
 
     def show(self) -> None:
-        """Report the refusal, and why it passes."""
+        """Report the refusal, and why it is temporary."""
         if self._refusal:
             error, known = self._refusal
             self.report("waiting", f"{error} - {known.because}")

@@ -237,7 +237,7 @@ TABLE = (
 
 
 def passing(error: BaseException) -> Passing | None:
-    """Return the row that says `error` passes by itself, or None when it does not."""
+    """Return the row that says that `error` is temporary, or None if it is not."""
     if not isinstance(error, AwsCallError) or error.final:
         return None
     return next((row for row in TABLE if row.knows(error)), None)
