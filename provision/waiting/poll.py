@@ -131,15 +131,21 @@ def until(
     """Call `look` until its result is ready. Returns nothing.
 
     `advice` says what to do when it fails and the poll result does not; `late` when time is up. AWS
-    usually takes `usual` of its seconds (0 = unknown).
+    usually takes `usual` of its seconds (0 = unknown). Time counts up to the moment of asking: an
+    answer that waited for a process that was stopped, or for a slow machine, is too old to end it.
 
     Raises ResourceFailed with AWS's reason (at once for FAILED, after its grace time for SUSPECT),
     WaitTimeout after the poll policy's time-out, Interrupted when the poll policy's stop is set.
     """
     import tenacity
 
-    began = time.monotonic()
+    began = asked = time.monotonic()
     suspect_since: float | None = None
+
+    def ask() -> PollResult:
+        nonlocal asked
+        asked = time.monotonic()
+        return look()
 
     def pending(seen: PollResult) -> bool:
         nonlocal suspect_since
@@ -147,24 +153,24 @@ def until(
             suspect_since = None
             return seen.verdict is Verdict.WAIT
         if suspect_since is None:
-            suspect_since = time.monotonic()
-        return time.monotonic() - suspect_since < poll_policy.budget(seen.grace_seconds)
+            suspect_since = asked
+        return asked - suspect_since < poll_policy.budget(seen.grace_seconds)
 
     def before_sleep(state: RetryCallState) -> None:
         assert state.outcome is not None  # noqa: S101 - tenacity sets it before it sleeps
         seen: PollResult = state.outcome.result()
         report(seen.status, seen.reason)
 
-    out_of_time = tenacity.stop_after_delay(poll_policy.budget(poll_policy.timeout_seconds))
+    longest = poll_policy.budget(poll_policy.timeout_seconds)
     polling = tenacity.Retrying(
         retry=tenacity.retry_if_result(pending),
         wait=lambda _: poll_policy.gap(time.monotonic() - began, usual),
-        stop=out_of_time | tenacity.stop_when_event_set(poll_policy.stop),
+        stop=lambda _: asked - began >= longest or poll_policy.stop.is_set(),
         sleep=tenacity.sleep_using_event(poll_policy.stop),
         before_sleep=before_sleep,
     )
     try:
-        last: PollResult = polling(look)
+        last: PollResult = polling(ask)
     except tenacity.RetryError as error:
         if poll_policy.stop.is_set():
             raise interrupted() from None
@@ -225,7 +231,8 @@ def until_accepted(
     them changes, and seldom before.
 
     Raises the last refusal when it has lasted longer than its own budget, with that as its next
-    step, any other error at once, and Interrupted when the poll policy's stop is set.
+    step, any other error at once, and Interrupted when the poll policy's stop is set. As in
+    `until`, time counts up to the moment of asking.
     """
     import tenacity
 
@@ -259,20 +266,21 @@ class _Repeated(Generic[T]):
     neighbours: Neighbours | None
 
     def __post_init__(self) -> None:
-        self._began = time.monotonic()
+        self._began = self._asked = time.monotonic()
         self._refusal: tuple[BaseException, NotYet] | None = None
 
     def attempt(self) -> T:
         """Return what the call returns."""
         if self.neighbours:
             self.neighbours.note()
+        self._asked = time.monotonic()
         return self.call()
 
     def again(self, error: BaseException) -> bool:
         """Return whether the call is to be repeated after this error."""
         known = self.passing(error)
         self._refusal = (error, known) if known else None
-        waited = time.monotonic() - self._began
+        waited = self._asked - self._began
         return known is not None and waited < self.poll_policy.budget(known.seconds)
 
     def gap(self) -> float:

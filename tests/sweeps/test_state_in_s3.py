@@ -21,6 +21,7 @@ KEY = "demo.json"
 INTERRUPTED = 130
 LEASE = 5  # seconds, the shortest; a margin of 2 s comes on top
 FLAGS = ("--state", f"s3://{BUCKET}/{{name}}.json")
+LONG = 300  # seconds, of a lease that no slow machine outlasts
 SHORT = ("--set", f"state.lock_lease_seconds={LEASE}")  # of a run that is not to survive it
 COMMANDS = {"up": ("provision", "up", "--no-check"), "teardown": ("teardown", "--yes")}
 
@@ -106,12 +107,13 @@ def test_a_killed_run_is_taken_over_after_its_lease_and_nothing_is_made_twice(
     place: Place, other: Place, s3: Account, kind: Any, call: int
 ) -> None:
     fault = Fault(kind, "[!s]*:*", mutating_only=True, nth=call)  # neither S3 nor a secret
-    killed = start(place, "up", *SHORT, faults=[fault]).end()
+    lease = f"state.lock_lease_seconds={LONG}"
+    killed = start(place, "up", "--set", lease, faults=[fault]).end()
     assert killed.code == KILLED
     place.account.remote.set_faults()
     refused = run(other, "up")
     assert refused.error["type"] == "Locked", refused
-    place.account.remote.advance(LEASE + 2)
+    place.account.remote.advance(LONG + 2)
     taken = run(other, "up")
     assert taken.code == 0, taken
     place.holds_one_of_everything()

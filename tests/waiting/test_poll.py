@@ -216,6 +216,33 @@ def test_a_wait_counts_from_its_own_beginning(clock: Clock) -> None:
     )
 
 
+@pytest.mark.parametrize("old", [CREATING, suspect(300)], ids=["time-out", "grace"])
+def test_an_answer_that_waited_for_a_stopped_process_ends_no_wait(
+    clock: Clock, old: PollResult
+) -> None:
+    """A machine that slept, a SIGSTOP: AWS had all that time, and is asked once more."""
+    answers = iter([old, old, READY])
+
+    def look() -> PollResult:
+        seen = next(answers)
+        if seen is not READY and clock.now:  # the second time
+            clock.now += 4000
+        return seen
+
+    until(look, what="x", poll_policy=clock.poll_policy(), report=Told())
+    assert clock.now == pytest.approx(4000, abs=10)
+
+
+def test_what_is_asked_after_the_process_was_stopped_may_end_a_wait(clock: Clock) -> None:
+    def look() -> PollResult:
+        clock.now += 4000
+        return CREATING
+
+    with pytest.raises(WaitTimeout):
+        until(look, what="x", poll_policy=clock.poll_policy(), report=Told())
+    assert clock.now == pytest.approx(8000, abs=10)  # asked at 0, and once more
+
+
 # --- until_accepted -------------------------------------------------------------------------------
 
 
@@ -405,6 +432,22 @@ def test_a_refusals_budget_ends_on_the_second_and_counts_from_the_first_call(clo
             report=Told(),
         )
     assert clock.now == 10_003
+
+
+def test_a_refusal_that_waited_for_a_stopped_process_is_asked_about_once_more(clock: Clock) -> None:
+    answers = calls([refusal(), refusal(), "done"])
+
+    def call() -> str:
+        try:
+            return answers()
+        finally:
+            clock.now += 600  # seconds, ten times what AWS may keep refusing for
+
+    with pytest.raises(AwsCallError):  # asked twice: the second time after the process was stopped
+        until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), report=Told())
+    assert answers() == "done"
+    answers = calls([refusal(), "done"])
+    assert until_accepted(call, passing=soon, poll_policy=clock.poll_policy(), report=Told())
 
 
 def test_a_call_that_is_refused_for_good_while_the_run_stops_says_why(clock: Clock) -> None:
