@@ -246,7 +246,7 @@ def test_a_person_is_asked_and_no_deletes_nothing(
 ) -> None:
     vpc(account, "old", PAST)
     with (
-        mock.patch.object(expired, "can_ask", return_value=True),
+        mock.patch.object(expired, "refuse_without_terminal"),
         mock.patch.object(expired, "ask", side_effect=error) as asked,
     ):
         result = commands.run("teardown", "--expired", "--output", "plain")
