@@ -55,7 +55,7 @@ def teardown(
 
 
 def refuse_without_terminal(output: Display, command: str) -> None:
-    """Raise UsageError where there is nobody to ask."""
+    """Raise UsageError if nobody can be asked."""
     if not can_ask(output):
         raise UsageError(
             "teardown asks before it deletes, but there is no terminal",
@@ -97,7 +97,7 @@ def take_down(
 
 
 def staying(run: Run, seen: Mapping[str, Seen | None]) -> list[str]:
-    """Return in a line what stays, since it is the account's own."""
+    """Return in a line which resources stay, since they belong to the account."""
     steps = [each.step for each in run.template if isinstance(each, AccountResource)]
     return [
         f"{step} stays: it belongs to the account, and costs nothing"
@@ -146,7 +146,7 @@ def delete_all(run: Run, seen: Mapping[str, Seen | None], *, final_snapshot: str
 
 
 def delete_late_logs(run: Run) -> None:
-    """Delete log groups that AWS made again, for a function's or a proxy's last words."""
+    """Delete log groups that AWS created again for the last log lines of a function or a proxy."""
     for resource in run.template:
         if isinstance(resource, LogGroup) and resource.step in run.engine.removed:
             known = {"deleting_since": run.engine.removed[resource.step]}
@@ -170,7 +170,7 @@ def teardown_plan(options: Options, output: Display, *, explain: bool = False) -
 
 
 def deletable(run: Run, seen: Mapping[str, Seen | None]) -> Sequence[Resource]:
-    """Return what is to be deleted: ours, and what the state says was ours, deleted or not."""
+    """Return what to delete: what is ours, and what the state records as ours, deleted or not."""
     foreign = {each.step for each in run.template if is_foreign(run, each, seen.get(each.step))}
     apart = with_contents(foreign, run.template)
     return [each for each in run.template if each.step not in apart]
@@ -187,7 +187,7 @@ def is_foreign(run: Run, resource: Resource, seen: Seen | None) -> bool:
 
 
 def show_passed_over(run: Run, seen: Mapping[str, Seen | None]) -> None:
-    """Say what is left alone, and why."""
+    """Show what is left alone, and why."""
     for each in passed_over(run, seen):
         run.output.record("passed-over", **each.as_dict())
         run.output.note(f"left alone: {each.message}")
@@ -219,7 +219,7 @@ def show(run: Run, seen: Mapping[str, Seen | None]) -> None:
 
 
 def show_companions(run: Run, seen: Mapping[str, Seen | None]) -> None:
-    """Say what somebody put into things of ours, and what goes with them."""
+    """Show what somebody else added to the resources, and what is deleted with them."""
     steps = {resource.step for resource, _ in going(run, seen)}
     for each in companions(run, seen, steps):
         run.output.record("goes-along", step=each.step, what=each.what, keep=each.keep)

@@ -80,7 +80,7 @@ def work(options: Options, output: Display, arguments: argparse.Namespace) -> tu
 
 
 def expired(options: Options, output: Display, arguments: argparse.Namespace) -> Summary:
-    """`teardown --expired`. Returns the summary. Raises UsageError for flags that do not fit."""
+    """`teardown --expired`. Returns the summary. Raises UsageError for a bad flag."""
     from provision.commands import dry_run
     from teardown.expired import teardown_expired
 

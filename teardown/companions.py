@@ -1,6 +1,6 @@
-"""What somebody put into things of ours, and what a teardown takes away with them.
+"""What somebody else added to the environment's resources, and a teardown deletes with them.
 
-Looked for only where a delete is about to happen. What the caller may not list is said.
+Read only before a delete. What the caller may not list is reported.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GONE = (
 
 @dataclass(frozen=True)
 class Companion:
-    """One thing of somebody's in a thing of ours: what it is, and how to keep it."""
+    """One addition of somebody else to a resource: what it is, and how to keep it."""
 
     step: str
     what: str
@@ -36,7 +36,7 @@ class Companion:
 
 
 def companions(run: Run, seen: Mapping[str, Seen | None], going: set[str]) -> list[Companion]:
-    """Return what goes with the steps `going` and was not made by this program. Reads only."""
+    """Return what is deleted with the steps `going` and not this program's. Reads only."""
     reads: list[Callable[[], list[Companion]]] = []
     for resource, find in finders(run, seen):
         existing = seen.get(resource.step)
@@ -71,7 +71,7 @@ def listed(resource: Resource, find: Find, existing: Seen) -> list[Companion]:
 
 
 def finders(run: Run, seen: Mapping[str, Seen | None]) -> Iterator[tuple[Resource, Find]]:
-    """Yield each resource that people put things into, with what lists them."""
+    """Yield each resource that can have additions, with the function that lists them."""
     template = run.template
     yield template.api, partial(in_api, run, seen)
     for login in LOGINS:
@@ -105,7 +105,7 @@ def in_api(run: Run, seen: Mapping[str, Seen | None], existing: Seen) -> Iterato
 
 
 def of_function(run: Run, existing: Seen) -> Iterator[tuple[str, str]]:
-    """Yield a function's aliases: this program makes none."""
+    """Yield a function's aliases: this program creates none."""
     name = existing.outputs["function"]
     for each in pages(run.aws.lambda_, "list_aliases", "Aliases", FunctionName=name):
         yield (

@@ -1,4 +1,4 @@
-"""`python -m teardown --expired`: deletes every environment whose time has come, by tags alone."""
+"""`python -m teardown --expired`: deletes every expired environment, found by tags alone."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def take_down(options: Options, output: Display, found: Existing, counts: Counte
 def open_run(
     options: Options, output: Display, found: Existing, stack: contextlib.ExitStack
 ) -> Run:
-    """Return a run on one environment: with its state, where that can be read, or without any."""
+    """Return a run on one environment: with its state if that can be read, or else without."""
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="teardown-"))
     overrides = (
         *options.overrides,

@@ -1,8 +1,8 @@
 """The check at the end of a teardown: it searches AWS, kind by kind, for what is left.
 
-Asked by tag and by name, and for what AWS makes by itself: interfaces, log groups, automated
-backups, snapshots, secrets waiting for their deletion, old layer versions. Nothing here is deleted;
-what is left is named, with why and since when.
+It searches by tag and by name, and for what AWS creates by itself: interfaces, log groups,
+automated backups, snapshots, secrets scheduled for deletion, old layer versions. It deletes
+nothing, and names what is left, with why and since when.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Sweep = Callable[["Search"], Iterator["Leftover"]]
 
 @dataclass(frozen=True)
 class Search:
-    """Where to look, and for whose: names are those that the environment gives its resources."""
+    """Where to search, and for which environment: names are those of its resources."""
 
     aws: Aws
     environment: str
@@ -37,7 +37,7 @@ class Search:
     deleted: Mapping[str, str]  # the lasting ids of what this run found and deleted, by step
 
     def is_copy(self, step: str, identity: str) -> bool:
-        """Return whether a thing with our tags is another one than that which this run knew."""
+        """Return whether a resource with our tags is another one than this run deleted."""
         return step in self.deleted and self.deleted[step] != identity
 
     def names(self, kind: str) -> list[str]:
@@ -59,7 +59,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Leftover:
-    """One thing of the environment that is still at AWS."""
+    """One resource of the environment that still exists."""
 
     kind: str
     identity: str
@@ -168,7 +168,7 @@ def security_groups(search: Search) -> Iterator[Leftover]:
 
 
 def interfaces(search: Search) -> Iterator[Leftover]:
-    """Interfaces that Lambda or RDS made in our VPC: they have no tags, the VPC's are the mark."""
+    """Interfaces that Lambda or RDS created in our VPC: they have no tags, the VPC's count."""
     for vpc in by_tag(search, "describe_vpcs", "Vpcs"):
         if search.is_copy("vpc", vpc["VpcId"]):
             continue
@@ -246,7 +246,7 @@ def backups(search: Search) -> Iterator[Leftover]:
 
 
 def secrets(search: Search) -> Iterator[Leftover]:
-    """Secrets with our tag, those that wait for their deletion included."""
+    """Secrets with our tag, including those scheduled for deletion."""
     client = search.aws.secretsmanager
     for each in pages(client, "list_secrets", "SecretList", IncludePlannedDeletion=True):
         if search.marked(each.get("Tags")):
@@ -294,7 +294,7 @@ def apis(search: Search) -> Iterator[Leftover]:
 
 
 def log_groups(search: Search) -> Iterator[Leftover]:
-    """Log groups of our names that are ours, or may be: AWS makes them again, without tags."""
+    """Log groups with our names that are or may be ours: AWS creates them again without tags."""
     for group in search.resources:
         if not isinstance(group, LogGroup):
             continue

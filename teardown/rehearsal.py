@@ -1,4 +1,4 @@
-"""`python -m teardown --dry-run`: rehearses `up`, and then the teardown of what it made."""
+"""`python -m teardown --dry-run`: rehearses `up`, and then the teardown of what it created."""
 
 from __future__ import annotations
 

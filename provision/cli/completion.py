@@ -19,7 +19,7 @@ def completes() -> bool:
 
 
 def offer(parser: argparse.ArgumentParser) -> None:
-    """Answer a shell's request for completions, and end; else do nothing."""
+    """Answer a shell's request for completions and exit; otherwise do nothing."""
     if not completes():
         return
     try:

@@ -46,7 +46,7 @@ class Options:
         return load(path, self.overrides, region=region, default_region=self._boto_region)
 
     def _boto_region(self) -> tuple[str, str] | None:
-        """Return who names a region where neither flag nor file does, and which; None if nobody."""
+        """Return where else a region is set (a variable, a profile), and the region; or None."""
         import botocore.exceptions
         import botocore.session
 
@@ -63,7 +63,7 @@ class Options:
 
 
 def config_path(options: Options) -> Path | None:
-    """Return the configuration file, or None where there is none and every default holds."""
+    """Return the configuration file, or None if there is none and every default applies."""
     if options.config is not None:
         return options.config
     try:
@@ -82,7 +82,7 @@ def state_location(options: Options, config: Config) -> Location:
 
 
 def refuse_without_config(options: Options) -> None:
-    """Raise UsageError where a command would change an environment that nobody has named.
+    """Raise UsageError if a command would change an environment that the user has not named.
 
     The defaults have a name too, and a command in the wrong folder must not change that one.
     """

@@ -1,4 +1,4 @@
-"""Flags: what both programs share."""
+"""Flags that both programs share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
         return self
 
     def refuse(self, unknown: str) -> NoReturn:
-        """Raise UsageError for an argument that is none, with the nearest flag."""
+        """Raise UsageError for an unknown argument, with the nearest flag."""
         flag = unknown.partition("=")[0]
         if not flag.startswith("-"):
             self.error(f"{self.prog} takes no argument {shown(flag)}")
@@ -137,7 +137,7 @@ def snapshot_name(text: str) -> str:
 
 
 def extension(text: str) -> str:
-    """Return how long an environment is to live, or "never"."""
+    """Return the length of time until an environment expires, or "never"."""
     from provision.config.length import LENGTHS, length_of
 
     if text != "never" and length_of(text) is None:

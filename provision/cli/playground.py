@@ -1,4 +1,4 @@
-"""Which rehearsal `--rehearsal` reaches: the one that `up --dry-run --serve` keeps up.
+"""Which rehearsal `--rehearsal` uses: the one that `up --dry-run --serve` keeps running.
 
 It says where it is in a file that only its user may read, and holds a lock on that file for as long
 as it lives: what a killed one left behind is recognised by that, whatever has its process id or
@@ -80,7 +80,7 @@ def is_private(handle: int) -> bool:
 
 
 def locked(handle: int, how: int) -> bool:
-    """Return whether a lock on the file could be had: nobody else holds one."""
+    """Return whether the file could be locked: no other process holds a lock."""
     try:
         fcntl.flock(handle, how | fcntl.LOCK_NB)
     except OSError:
@@ -89,7 +89,7 @@ def locked(handle: int, how: int) -> bool:
 
 
 def running() -> Playground:
-    """Return the rehearsal that is up. Raises UsageError when none is."""
+    """Return the running rehearsal. Raises UsageError if there is none."""
     path = folder() / FILE
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="utf-8") as file:
@@ -102,9 +102,9 @@ def running() -> Playground:
 
 @contextlib.contextmanager
 def joined(options: Options) -> Iterator[Options]:
-    """Let this process reach the rehearsal that is up, and nothing else, in the block.
+    """Let this process reach only the running rehearsal in the block.
 
-    Yields the options to work with. Raises UsageError when none is up, or with a profile.
+    Yields the options to use. Raises UsageError if none is running, or with a profile.
     """
     if options.profile:
         raise UsageError(

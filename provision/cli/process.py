@@ -35,7 +35,7 @@ INTERRUPTED = 130
 
 @dataclass
 class Job:
-    """A command, ready to run: what `main` of both programs makes of the arguments."""
+    """A command that is ready to run, with its parsed arguments."""
 
     arguments: argparse.Namespace
     work: Callable[[Options, Display, argparse.Namespace], tuple[Summary, int]]
@@ -43,7 +43,7 @@ class Job:
 
 
 def execute(prepare: Callable[[], Job], command: str) -> int:
-    """Run a command from arguments to exit code. Nothing escapes as a traceback."""
+    """Run a command and return its exit code. No error ends in a traceback."""
     began = time.monotonic()
     stop = Stop()
     lead_to_rehearsal(False)
@@ -87,9 +87,9 @@ def execute(prepare: Callable[[], Job], command: str) -> int:
 
 @contextlib.contextmanager
 def reaching(options: Options, arguments: argparse.Namespace) -> Iterator[Options]:
-    """Let the block reach what the flags say: with `--rehearsal` the one that is up, else AWS.
+    """Let the block reach what the flags say: with `--rehearsal` the running one, else AWS.
 
-    Yields the options to work with. Raises UsageError when no rehearsal is up.
+    Yields the options to use. Raises UsageError if no rehearsal is running.
     """
     if not arguments.rehearsal:
         yield options
@@ -127,7 +127,7 @@ def report(error: ProvisionError, output: Display | None, command: str, seconds:
 
 
 def make_output(name: str, *, verbose: bool = False, brief: bool = False) -> Display:
-    """Return the output of `--output`. `brief`: a few lines for a run, unless it is `verbose`."""
+    """Return the display that `--output` chooses. `brief`: a few lines a run, unless `verbose`."""
     if name == "auto":
         name = "rich" if sys.stderr.isatty() and not os.environ.get("CI") else "plain"
     if name == "json":
@@ -144,7 +144,7 @@ def make_output(name: str, *, verbose: bool = False, brief: bool = False) -> Dis
 
 
 def make_options(arguments: argparse.Namespace, stop: Stop) -> Options:
-    """Return what the common flags say."""
+    """Return the options from the common flags."""
     return Options(
         config=arguments.config,
         state=arguments.state,
@@ -186,7 +186,7 @@ def be_a_process(main: Callable[[], int]) -> NoReturn:
 def stopping_on_signals(stop: Stop, output: Display) -> Iterator[None]:
     """Let Ctrl-C or SIGTERM stop the block in good order; a second Ctrl-C stops it at once.
 
-    The state file is true either way: it is replaced as a whole, before and after each call.
+    The state file is correct either way: it is replaced as a whole, before and after each call.
     """
 
     def handle(number: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
-"""Standard streams that may be closed, full, or of an encoding that lacks a character.
+"""Standard streams that are closed, full, or of an encoding that lacks a character.
 
-A run that changes things at AWS must not stop in its middle because nobody can read what it says:
+A run that changes AWS must not stop halfway because its output cannot be written:
 what cannot be written is left out, and the command ends with an error.
 """
 

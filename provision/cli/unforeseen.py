@@ -1,4 +1,4 @@
-"""Exceptions that nobody foresaw: one line for a person; the traceback where it can be found."""
+"""Unexpected exceptions: one line for the user, and the traceback in a file or with -v."""
 
 from __future__ import annotations
 

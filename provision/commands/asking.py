@@ -1,4 +1,4 @@
-"""Asks a person before something costs or deletes: on a terminal only, and without the lock."""
+"""Asks before something costs money or is deleted: only on a terminal, and without the lock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def can_ask(output: Reporter) -> bool:
 
 
 def ask(question: str, word: str, *, stop: threading.Event, otherwise: str) -> None:
-    """Ask, and go on when the answer is `word`.
+    """Ask, and continue if the answer is `word`.
 
     Raises Declined for any other, and when the command is to stop meanwhile; `otherwise` says what
     that means: "nothing was deleted".

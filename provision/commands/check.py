@@ -1,6 +1,6 @@
 """`provision check`, and the end of every `up`: calls the routes and says whether both logins work.
 
-Nothing is changed at AWS, but for the rows that the calls themselves store. When a login does not
+It changes nothing at AWS, except that each call stores a row. When a login does not
 work, the diagnosis says why, with proof, and what to do next.
 """
 
@@ -25,7 +25,7 @@ COLUMNS = ("route", "login", "TLS", "login ms", "whole ms", "rows", "verdict")
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that does not work as it should, and why."""
+    """A failure, and its cause."""
 
     what: str
     cause: Cause
@@ -77,7 +77,7 @@ def prove_logins(run: Run) -> None:
 
 
 def found(proof: Proof) -> dict[str, LoginRecord]:
-    """Return each login as its last call found it."""
+    """Return the result of the last call for each login."""
     failing = {route.login for route in proof.failing()}
     return {
         route.login: LoginRecord(
@@ -88,7 +88,7 @@ def found(proof: Proof) -> dict[str, LoginRecord]:
 
 
 def failures(proof: Proof) -> list[Failure]:
-    """Return what does not work: the logins, or else what they have to do together."""
+    """Return the failures: of the logins, or else of what they have to do together."""
     by_cause: dict[str, list[LoginRoute]] = {}
     for route in proof.failing():
         by_cause.setdefault(proof.cause(route).sentence, []).append(route)
@@ -105,7 +105,7 @@ def named(routes: list[LoginRoute]) -> str:
 
 
 def shortcomings(proof: Proof) -> list[Failure]:
-    """Return what is wrong though both logins work."""
+    """Return what is wrong even though both logins work."""
     failed = []
     if cause := weak_settings(proof.run):
         failed.append(Failure("iam login", cause))

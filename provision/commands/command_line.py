@@ -101,7 +101,7 @@ def examples_of(command: str) -> str:
 
 
 def calling(name: str, *settings: str, function: str = "") -> Work:
-    """Return what carries out a command that has a module of its name, imported when it is called.
+    """Return the function of a command's own module, which is imported when it is called.
 
     `settings` are the flags that its function takes by keyword; `function` is another name of it.
     """

@@ -63,12 +63,12 @@ class Sample:
 
     @property
     def warm(self) -> list[Answer]:
-        """All good calls but the first."""
+        """All successful calls except the first."""
         return [answer for answer in self.good if answer is not self.first]
 
 
 def collect(run: Run, url: str, requests: int) -> list[Sample]:
-    """Return what came back of so many calls of each route, called in turn."""
+    """Return the results of so many calls to each route, called in turn."""
     samples = [Sample(route) for route in ROUTES]
     turnstile = Turnstile(run)
     for number in range(requests):
@@ -137,7 +137,7 @@ class Distribution:
 
 
 def spread(times: Sequence[float]) -> Distribution | None:
-    """Return the distribution of these times; None without any."""
+    """Return the distribution of these times; None if there are none."""
     if not times:
         return None
     if len(times) == 1:
@@ -238,7 +238,7 @@ def facts(sample: Sample) -> Mapping[str, Any]:
 
 
 def rounded(distribution: Distribution | None) -> dict[str, float] | None:
-    """Return a distribution as JSON has it, to a tenth of a millisecond."""
+    """Return a distribution for JSON, to a tenth of a millisecond."""
     if distribution is None:
         return None
     return {name: round(value, 1) for name, value in vars(distribution).items()}

@@ -12,7 +12,7 @@ from provision.resources.base import Seen
 
 
 def size_of(instance: Seen | None) -> dict[str, Any]:
-    """Return what `estimate` takes of a DB instance as AWS has it; of none, what says nothing."""
+    """Return the arguments of `estimate` for a DB instance as AWS has it; none without one."""
     has = instance.properties if instance else {}
     return {
         "instance_class": str(has.get("DBInstanceClass", "")),
@@ -70,5 +70,5 @@ def record_costs(
 
 
 def number(amount: Decimal | None) -> float | None:
-    """Return an amount as JSON has it, to a hundredth of a cent."""
+    """Return an amount for JSON, to a hundredth of a cent."""
     return None if amount is None else round(float(amount), 4)

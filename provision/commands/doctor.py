@@ -1,7 +1,7 @@
-"""`provision doctor`: what stands between the client and the database, or in the way of an `up`.
+"""`provision doctor`: what breaks the path from client to database, or prevents an `up`.
 
-Reads only. Before there is an environment it looks at account and region; once there is one, at
-each link of the chain; where a DB instance or a proxy is missing, at both.
+Reads only. It checks account and region as long as no environment exists, each link of the chain
+once one exists, and both if a DB instance or a proxy is missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COLUMNS = ("link", "login", "verdict", "what was found")
 
 
 def doctor(options: Options, output: Display) -> Summary:
-    """Look at all that an environment needs. Returns the summary.
+    """Check everything that an environment needs. Returns the summary.
 
     Raises CheckFailed when something is bad, with what to do about it.
     """
@@ -89,7 +89,7 @@ def show(output: Display, scope: str, title: str, findings: Sequence[Finding]) -
 
 
 def verdict(run: Run, chain: Sequence[Finding]) -> str:
-    """Return in a line how things are, when nothing is bad."""
+    """Return the result in a line, when nothing is bad."""
     if chain:
         return "every link is good; `check` calls the routes to prove it"
     name = run.config.environment.name
@@ -97,7 +97,7 @@ def verdict(run: Run, chain: Sequence[Finding]) -> str:
 
 
 def next_commands(chain: Sequence[Finding]) -> list[tuple[str, str]]:
-    """Return the command that makes sense now."""
+    """Return the suggested next command."""
     if chain:
         return [("python -m provision check", "call both routes")]
     return [("python -m provision up", "create it")]

@@ -1,4 +1,4 @@
-"""`--dry-run`: the same commands against a rehearsed AWS on this machine; nothing stays of it."""
+"""`--dry-run`: the same commands against a rehearsed AWS on this machine; nothing is kept."""
 
 from __future__ import annotations
 
@@ -77,13 +77,13 @@ def rehearsed(
 
 
 def flags_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what the flags say of the rehearsal."""
+    """Return the rehearsal's settings from the flags."""
     flags = {"speed": arguments.speed, "seed": arguments.seed}
     return {**flags, "database": arguments.rehearse_db}
 
 
 def refuse_flags_without_dry_run(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for a flag that means something only in a rehearsal."""
+    """Raise UsageError for a flag that requires a rehearsal."""
     for flag in ("serve", "speed", "seed", "rehearse_db"):
         value = getattr(arguments, flag, None)
         if value is not None and value is not False:

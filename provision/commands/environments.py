@@ -50,7 +50,7 @@ class Existing:
         return self.resources == self.of
 
     def over(self, now: datetime.datetime) -> bool:
-        """Return whether its time has come."""
+        """Return whether it has expired."""
         moment = moment_of(self.expires) if self.expires else None
         return moment is not None and moment <= now
 
@@ -70,7 +70,7 @@ class Existing:
 
 
 def account_of(options: Options, region: str) -> Aws:
-    """Return the account and a region, for no environment in particular; to be closed."""
+    """Return the account and a region, without an environment; the caller closes it."""
     session = make_session(options.profile, region)
     aws = Aws(session, environment="", speed=options.speed, call_log=options.call_log)
     aws.fence = not_here
@@ -78,12 +78,12 @@ def account_of(options: Options, region: str) -> Aws:
 
 
 def not_here() -> None:
-    """Raise ProvisionError: what looks at all environments changes none."""
+    """Raise ProvisionError: a command that reads all environments changes none."""
     raise ProvisionError("a call would have changed something at AWS: not sent")
 
 
 def existing(options: Options, region: str, output: Reporter) -> list[Existing]:
-    """Return every environment of a region. Says what it may not look at. Raises ProvisionError."""
+    """Return every environment of a region. Reports what it may not read. Raises ProvisionError."""
     with closing(account_of(options, region)) as aws:
         found = candidates(aws)
         for each in found.unseen:

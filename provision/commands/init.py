@@ -1,4 +1,4 @@
-"""`provision init`: writes config.toml, with every default and what it means."""
+"""`provision init`: writes config.toml with every default and a comment on each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long an environment has to live and what that costs, as `up`, `plan` and `status` say it."""
+"""When an environment expires, and what it costs until then, for `up`, `plan` and `status`."""
 
 from __future__ import annotations
 

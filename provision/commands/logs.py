@@ -1,4 +1,4 @@
-"""`provision logs`: what both functions have logged, in one stream, by request. Reads only.
+"""`provision logs`: what both functions logged, in one stream, by request. Reads only.
 
 With --follow CloudWatch Logs is polled (FilterLogEvents); what arrives late, as it
 may by some seconds, is shown late.
@@ -67,7 +67,7 @@ class LogReader:
         return self.run.template.function_logs[self.login].name
 
     def read(self) -> list[LoggedRequest]:
-        """Return the requests that have ended since the last look (FilterLogEvents)."""
+        """Return the requests that have ended since the last poll (FilterLogEvents)."""
         events: list[dict[str, Any]] = []
         with calling(self.group), absent(NOT_FOUND):
             events = pages(
@@ -84,7 +84,7 @@ class LogReader:
         return list(self.requests.feed(new))
 
     def _remember(self, events: Sequence[Mapping[str, Any]]) -> None:
-        """Know these events again, and look next time only where there may be new ones."""
+        """Remember these events, and read next time only from where new ones may be."""
         self._seen |= {each["eventId"]: int(each["timestamp"]) for each in events}
         if self._seen:
             self.since = max(self.since, max(self._seen.values()) - LATE_MS)
@@ -92,7 +92,7 @@ class LogReader:
 
 
 def read(run: Run, readers: Mapping[Login, LogReader]) -> list[LoggedRequest]:
-    """Return the requests of both functions that have ended since the last look."""
+    """Return the requests of both functions that have ended since the last poll."""
     found = run.aws.together(*(reader.read for reader in readers.values()))
     if not any(reader.exists for reader in readers.values()):
         groups = " and ".join(reader.group for reader in readers.values())

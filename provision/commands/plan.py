@@ -1,4 +1,4 @@
-"""`provision plan`: what `up` would do on the real account. Reads only."""
+"""`provision plan`: what `up` would do in the account. Reads only."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def plan(
 
 
 def not_counted(plan: Plan) -> list[str]:
-    """Return in a line what of the environment no figure counts."""
+    """Return in a line which parts of the environment no figure counts."""
     others = [each.resource for each in plan.steps if each not in plan.counted]
     looked_up = [each.step for each in others if isinstance(each, DataSource)]
     made_by_aws = [each.step for each in others if not isinstance(each, DataSource)]

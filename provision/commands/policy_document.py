@@ -1,4 +1,4 @@
-"""The least that the caller must be allowed: IAM policies, made from each resource's own list.
+"""The caller's least-privilege IAM policies, built from each resource's own list of actions.
 
 As many documents as it takes: IAM limits the characters of one, white space not counted (IAM User
 Guide, "IAM and AWS STS quotas").
@@ -86,7 +86,7 @@ def state_statements(at: S3Location) -> Iterator[Statement]:
 
 
 def merged(statements: Iterable[Statement]) -> list[dict[str, Any]]:
-    """Return statements in IAM's own form that say the same, as few as possible."""
+    """Return equivalent statements in IAM's own form, as few as possible."""
     by_place: dict[tuple[str, str], set[str]] = {}
     for each in statements:
         condition = json.dumps(each.condition, sort_keys=True)
@@ -107,7 +107,7 @@ def merged(statements: Iterable[Statement]) -> list[dict[str, Any]]:
 
 
 def packed(statements: Iterable[Mapping[str, Any]]) -> list[Document]:
-    """Return as few documents as hold the statements, those of a service together where possible.
+    """Return as few documents as can hold the statements, by service where possible.
 
     The largest groups come first; each goes into the first document that has room.
     """

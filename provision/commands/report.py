@@ -104,7 +104,7 @@ def show_differences(output: Display, found: Sequence[Sequence[Difference]]) -> 
 
 
 def remarks(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield what is worth knowing beside the differences."""
+    """Yield remarks that are not differences."""
     if any(run["speed"] != AT_AWS_SPEED for run in runs):
         yield "durations of a rehearsal are not compared: time passes faster there"
     more = {(call, path) for run in runs for call, paths in left_out(run).items() for path in paths}
@@ -128,7 +128,7 @@ def verdict(runs: Sequence[Run], found: Sequence[Sequence[Difference]]) -> str:
 
 
 def after(out: Path | None, compare: Path | None) -> list[tuple[str, str]]:
-    """Return the command that makes sense now."""
+    """Return the suggested next command."""
     if out is not None or compare is not None:
         return []
     return [

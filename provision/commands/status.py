@@ -60,7 +60,7 @@ class Standing:
 
     @property
     def condition(self) -> Condition:
-        """How it stands."""
+        """Its state, in the words of every view."""
         if not self.whose.ours:
             return NOT_OURS[self.whose.owner][0]
         if self.seen is None:
@@ -103,7 +103,7 @@ def status(options: Options, output: Display, *, prices: str) -> Summary:
 
 
 def stand(run: Run, plan: Plan, seen: Mapping[str, Seen | None]) -> Iterator[Standing]:
-    """Yield each resource that we make, as AWS has it."""
+    """Yield each resource of the environment, as AWS has it."""
     known = run.state.known()
     for planned in plan.steps:
         resource, existing = planned.resource, seen[planned.step]
@@ -220,7 +220,7 @@ def costs(
 
 
 def next_commands(standings: Sequence[Standing]) -> list[tuple[str, str]]:
-    """Return the commands that make sense now."""
+    """Return the suggested next commands."""
     exists = any(each.exists for each in standings if isinstance(each.resource, ManagedResource))
     complete = all(each.exists and not each.drift for each in standings)
     if complete:

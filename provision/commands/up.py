@@ -1,4 +1,4 @@
-"""`provision up`: makes AWS match config.toml, then shows that both logins work."""
+"""`provision up`: makes AWS match config.toml, then proves that both logins work."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def show(run: Run, plan: Plan, *, explain: bool) -> None:
 
 
 def examine(run: Run, plan: Plan, *, strict: bool) -> None:
-    """Look whether account and region can have it. `strict`: raises what makes sure that not."""
+    """Check account and region before a change. `strict`: raise what AWS is certain to refuse."""
     plan.refuse()
     layer = run.template.layer
     if plan.of(layer).action is not Action.NONE:
@@ -118,7 +118,7 @@ def finish(run: Run, plan: Plan, *, check: bool) -> None:
 
 
 def costs(plan: Plan) -> bool:
-    """Return whether anything is to be made that is billed by the hour."""
+    """Return whether anything that is billed by the hour would be created."""
     return any(
         each.resource.costs and each.action in (Action.CREATE, Action.REPLACE)
         for each in plan.steps
@@ -126,7 +126,7 @@ def costs(plan: Plan) -> bool:
 
 
 def after_up() -> list[tuple[str, str]]:
-    """Return the commands that make sense now."""
+    """Return the suggested next commands."""
     return [
         ("python -m provision check", "call both routes again"),
         ("python -m provision status", "what exists, and what it costs"),

@@ -1,4 +1,4 @@
-"""The state file: what we know we made, and what we were about to do.
+"""The state file: what this program created, and what it was about to do.
 
 A JSON document, in a file or in S3. It holds identities and no secret: no password, token or secret
 value is ever put into it. Here is what it says and whether that is sound; nothing is read or
@@ -33,7 +33,7 @@ PHASES = (CREATING, MADE, READY, UPDATING, DELETING)
 
 @dataclass
 class StepState:
-    """What is known of one step's resource."""
+    """What is recorded of one step's resource."""
 
     phase: str
     outputs: dict[str, str] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def moment(text: str) -> datetime.datetime | None:
 
 
 def refuse_another(document: Mapping[str, Any], where: str, **ours: str) -> None:
-    """Raise StateError for what there is of another environment, account or region than ours."""
+    """Raise StateError for the state of another environment, account or region."""
     for key, our in ours.items():
         if document[key] != our and document["steps"]:
             raise StateError(
@@ -139,7 +139,7 @@ def malformed(document: Mapping[str, Any]) -> str:
 
 
 def sound_number(number: Any) -> bool:
-    """Return whether a number of seconds is one that a run can have taken."""
+    """Return whether a run can have taken so many seconds."""
     good = isinstance(number, int | float) and not isinstance(number, bool)
     return good and 0 <= number <= MOST_SECONDS
 

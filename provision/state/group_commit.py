@@ -1,4 +1,4 @@
-"""Puts writes together that wait for one another: one write carries all that is pending."""
+"""Combines pending writes: one write carries all of them."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class LockDocument:
 
 
 def parse(body: bytes) -> LockDocument | None:
-    """Return what a lock object says, or None when it is none of ours."""
+    """Return what a lock object says, or None if it is not this program's."""
     try:
         document = json.loads(body)
     except ValueError:
@@ -104,12 +104,12 @@ class Lease:
 
     @property
     def deadline(self) -> float:
-        """The moment from which nothing may be changed any more."""
+        """The time from which nothing may be changed."""
         return self.began + self.seconds - MARGIN_SECONDS
 
     @property
     def next_renewal(self) -> float:
-        """The moment at which to renew."""
+        """The time to renew the lease."""
         return self.began + self.seconds / RENEWALS_A_LEASE
 
     def holds(self, now: float) -> bool:
@@ -120,11 +120,11 @@ class Lease:
         return not self.lost
 
     def lose(self, why: str) -> None:
-        """Take it for lost; the first reason stays."""
+        """Mark it as lost; the first reason is kept."""
         self.lost = self.lost or why
 
     def confirm(self, version: str, nonce: str) -> None:
-        """Take note that what was written with this nonce is the lock now."""
+        """Record that the write with this nonce is now the lock."""
         self.version = version
         self.began = max(self.began, self.nonces[nonce])
 
@@ -138,7 +138,7 @@ class Lease:
 def acquire(lease: Lease) -> Logic[None]:
     """Take the lock. Raises Locked when another run holds it, StateError for a foreign object.
 
-    A lock whose lease has run out by S3's clock is taken over, in place of that very version.
+    A lock whose lease has expired by S3's clock is taken over, by replacing exactly that version.
     """
     replaces: str | None = None
     for attempt in range(ATTEMPTS):
@@ -208,7 +208,7 @@ def renew(lease: Lease) -> Logic[bool]:
 
 
 def release(lease: Lease) -> Logic[None]:
-    """Delete the lock, if it is still the one that we wrote; anybody else's is left alone."""
+    """Delete the lock if it is still the one that this run wrote; any other is left alone."""
     for attempt in range(ATTEMPTS):
         answer = yield Delete(lease.key, lease.version)
         if isinstance(answer, Done):

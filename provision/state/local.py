@@ -1,6 +1,6 @@
 """The state in a file of this machine, and its lock.
 
-Mode 0600, replaced as a whole (temporary file, fsync, rename), so that it is true at every moment,
+Mode 0600, replaced as a whole (temporary file, fsync, rename), so that it is always correct,
 whenever the process is killed. One writer at a time, through a lock file beside it.
 """
 
@@ -26,7 +26,7 @@ VERSION = ""  # of a file: the lock alone sees to it that there is one writer
 
 
 class LocalHold:
-    """A lock of the operating system: it lasts as long as its process."""
+    """A lock of the operating system, which ends with its process."""
 
     taken_from = ""
 
@@ -143,7 +143,7 @@ def opened_lock(lock: Path, path: Path) -> Iterator[int]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that is the user's alone. One that exists stays as it is, unless it is ours."""
+    """Create a folder that only the user can enter. One of another program is left as it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=0o700, exist_ok=True)
     about = path.lstat()

@@ -51,7 +51,7 @@ def quoted(text: str) -> str:
 
 
 def location_of(tag: str) -> Location | None:
-    """Return the location that a tag names, where this machine can reach it; None elsewhere."""
+    """Return the location that a tag names, or None if this machine cannot reach it."""
     text = unquote(tag.replace("=", "%"))
     if text.startswith(S3):
         bucket, _, key = text.removeprefix(S3).partition("/")

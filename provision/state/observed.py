@@ -36,7 +36,7 @@ def folder_of(at: Location, environment: str, suffix: str = SUFFIX) -> Path:
 
 
 def keep_models(path: Path | None, text: str) -> None:
-    """Write what later runs need of AWS's models. Where it cannot be written, it is not.
+    """Write the parts of AWS's models that later runs need. A failed write is ignored.
 
     Nobody waits for the disk: a file that a crash cuts off is made anew.
     """
@@ -58,7 +58,7 @@ class ObservedRuns:
         self._path: Path | None = None
 
     def keep(self, run: Mapping[str, Any]) -> None:
-        """Write this run's record in place of its last. Where it cannot be written, it is not."""
+        """Write this run's record in place of its last. A failed write is ignored."""
         document = {"version": VERSION, "began": self._began, "run": run}
         with contextlib.suppress(OSError, ValueError):  # ValueError: a NUL in the folder's name
             path = self._path or self._new_path()

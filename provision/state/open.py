@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def store_at(at: Location, aws: Aws, lease_seconds: float) -> Store:
-    """Return the store. Asks nobody: S3's client is made with its first request."""
+    """Return the store. Makes no call: S3's client is created with its first request."""
     if isinstance(at, S3Location):
         from provision.state.s3 import S3Store  # whoever keeps a file has no use for it
 

@@ -175,7 +175,7 @@ def send_at_once(request: Any, **_: Any) -> None:
 
 
 def no_fence() -> None:
-    """Check nothing: there is no lock yet."""
+    """Check nothing: no lock is held yet."""
 
 
 class S3Store:
@@ -263,7 +263,7 @@ class S3Hold:
 
     @property
     def taken_from(self) -> str:
-        """Whose lease had run out, in words."""
+        """Whose lease had expired, in words."""
         return str(self._lease.taken_from or "")
 
     def check(self) -> None:
@@ -305,7 +305,7 @@ class S3Hold:
                 wait = 0.0
 
     def close(self) -> None:
-        """End the renewals and give the lock back. One that was lost is left to run out."""
+        """End the renewals and release the lock. A lost one is left to expire."""
         self._over.set()
         self._thread.join()
         if self._lease.holds(elapsed()):

@@ -1,4 +1,4 @@
-"""The state of one environment: in memory, and wherever its store keeps it, alike."""
+"""The state of one environment, in memory and in its store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from provision.state.store import Store
 
 
 class State:
-    """What is known of each step, what is about to be done, and what the last runs did.
+    """What is recorded of each step, what is about to be done, and what the last runs did.
 
     `writes` says whether changes are kept; without, they are forgotten with the object.
     """
@@ -83,13 +83,13 @@ class State:
             self.runs = document.get("runs", [])
 
     def belong_to(self, account: str) -> None:
-        """Take the account of the caller. Raises StateError for the state of another one."""
+        """Set the caller's account. Raises StateError for the state of another one."""
         ours = {"account": self.account, "steps": self.steps}
         refuse_another(ours, self.store.where, account=account)
         self.account = account
 
     def version(self) -> tuple[object, ...]:
-        """Return what differs as soon as another run has written the document."""
+        """Return a value that changes as soon as another run writes the document."""
         with self._lock:
             return self.serial, dict(self.steps), len(self.runs)
 
@@ -105,7 +105,7 @@ class State:
     # --- writing ----------------------------------------------------------------------------------
 
     def begin(self, step: str, phase: str) -> None:
-        """Record what is about to be requested of AWS. Returns when that is written."""
+        """Record the call that is about to be sent to AWS. Returns when that is written."""
         self.begin_all([step], phase)
 
     def begin_all(self, steps: Iterable[str], phase: str) -> None:
@@ -117,7 +117,7 @@ class State:
         self._save(wait=True)
 
     def record(self, step: str, phase: str, outputs: Mapping[str, str]) -> None:
-        """Record what AWS answered. Writes only what is news."""
+        """Record what AWS answered. Writes only what is new."""
         with self._lock:
             before = self.steps.get(step)
             if before and (before.phase, before.outputs) == (phase, dict(outputs)):
@@ -126,7 +126,7 @@ class State:
         self._save()
 
     def forget(self, *steps: str) -> None:
-        """Record that the resources of steps do not exist any more."""
+        """Record that the resources of these steps no longer exist."""
         with self._lock:
             gone = [self.steps.pop(step) for step in steps if step in self.steps]
         if gone:
@@ -140,7 +140,7 @@ class State:
         self._save(wait=True)
 
     def add_check(self, check: Mapping[str, Any]) -> None:
-        """Keep how a check found the logins, in the record of the newest run."""
+        """Add the result of a check of the logins to the record of the newest run."""
         with self._lock:
             if not self.runs:
                 return
@@ -148,7 +148,7 @@ class State:
         self._save(wait=True)
 
     def check_writable(self) -> None:
-        """Write the document once. Raises StateError, before anything is requested of AWS."""
+        """Write the document once. Raises StateError before any call to AWS."""
         self._save(wait=True)
 
     def flush(self) -> None:

@@ -21,7 +21,7 @@ class Hold(Protocol):
 
     @property
     def taken_from(self) -> str:
-        """Who held it before and let its lease run out, in words; "" where nobody did."""
+        """Who held it before and let its lease expire, in words; "" if nobody did."""
 
     def check(self) -> None:
         """Raise LeaseLost when the lock may no longer be acted upon."""
@@ -32,11 +32,11 @@ class Store(Protocol):
 
     @property
     def where(self) -> str:
-        """The place, as people name it."""
+        """The place, as the user names it."""
 
     @property
     def distant(self) -> bool:
-        """Whether a write is a round trip: then what need not be waited for is not."""
+        """Whether a write is a round trip: then writes that can be deferred are not waited for."""
 
     def known(self) -> bool:
         """Return whether a state exists, or may, without a call over a network."""
