@@ -84,18 +84,17 @@ _SERVICE_IDS = (
 
 
 class Rehearsal:
-    """A rehearsed AWS account, empty at the start, gone at the end.
+    """A rehearsed AWS account: empty at the start, and discarded at the end.
 
-    It serves whoever has one of its access keys, made at random for each rehearsal, and nobody
-    else: see `environ`. After `open_control`, another process may order what this object can do:
-    see `Remote`.
+    It serves only clients that have one of its access keys, which are random for each rehearsal:
+    see `environ`. After `open_control`, another process can control it: see `Remote`.
 
-    `behaviours` default to all of AWS's; `faults` and `policy` (an IAM policy document, or several:
-    calls that they do not allow are denied) can be changed later. With `data_plane`, functions can
-    be invoked and HTTP APIs called; `database` is what they end at (see `DataPlane`). `overrides`
-    is a JSON file of rules that change answers, read again whenever it changes (OSError, ValueError
-    when it cannot be read at first). moto's backends are one per process, so only one rehearsal can
-    be open in a process: a second one raises RuntimeError.
+    `behaviours` default to all of AWS's. `faults` and `policy` (one or several IAM policy
+    documents: calls that they do not allow are denied) can be changed later. With `data_plane`,
+    functions can be invoked and HTTP APIs called; `database` is the database behind the proxies
+    (see `DataPlane`). `overrides` is a JSON file of rules that change answers, read again whenever
+    it changes; raises OSError or ValueError if it cannot be read at first. moto has one set of
+    backends per process, so a second rehearsal in a process raises RuntimeError.
     """
 
     _open: ClassVar[threading.Lock] = threading.Lock()
@@ -168,17 +167,17 @@ class Rehearsal:
 
     @property
     def control_url(self) -> str | None:
-        """Where orders are taken, for `Remote`; a secret. None before `open_control`."""
+        """The secret URL of the control channel, for `Remote`. None before `open_control`."""
         return f"{self.endpoint_url}{self._control.path}" if self._control else None
 
     def open_control(self) -> str:
-        """Take orders from other processes from now on; where, which is a secret."""
+        """Open the control channel for other processes; returns its secret URL."""
         self._control = self._control or ControlEndpoint(self._order)
         return f"{self.endpoint_url}{self._control.path}"
 
     @property
     def protection(self) -> str:
-        """What the code of functions is kept from on this machine, in words; "" if none can run."""
+        """How function code is confined on this machine, in words; "" if none can run."""
         if self.data_plane is None:
             return ""
         from provision.rehearsal.data_plane.function_process import protection
@@ -187,12 +186,12 @@ class Rehearsal:
 
     @property
     def journal(self) -> list[Entry]:
-        """Every call that came from outside, in order of arrival."""
+        """Every call from outside, in order of arrival."""
         return self._front.journal
 
     @property
     def policy(self) -> Policy | None:
-        """The IAM policy or policies that calls must be allowed by; None allows all."""
+        """The IAM policy or policies that have to allow each call; None allows all."""
         return self.world.caller.policy if self.world.caller else None
 
     @policy.setter
@@ -205,20 +204,20 @@ class Rehearsal:
         return sorted(self.world.caller.used) if self.world.caller else []
 
     def key(self, principal: str = CALLER) -> AccessKey:
-        """The access key of a principal, made at first use."""
+        """The access key of a principal, created at first use."""
         return self._front.keys.of(principal)
 
     def environ(self, principal: str = CALLER) -> dict[str, str]:
         """Environment variables that point any AWS client at the rehearsal, and at nothing else.
 
-        They hide the user's own configuration, credentials and proxies from it. What must not be
-        set beside them is in `UNWANTED`: a profile cannot be hidden, only left out.
+        They override the user's own configuration, credentials and proxies. The variables in
+        `UNWANTED` must not be set beside them: a profile cannot be overridden, only unset.
         """
         return environ(self.endpoint_url, self.region, self.key(principal))
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """Lets this process's own environment be `environ()`, without what is `UNWANTED`."""
+        """Set this process's own environment to `environ()`, without what is `UNWANTED`."""
         before = dict(os.environ)
         for name in UNWANTED:
             os.environ.pop(name, None)
@@ -234,7 +233,7 @@ class Rehearsal:
         return self._client(INSIDE if inside else CALLER, service)
 
     def somebody_else(self, service: str) -> Any:
-        """A boto3 client of somebody else in the account, who may do everything.
+        """A boto3 client of another principal in the account, who may do everything.
 
         Its calls are played with all behaviours, but without faults, overrides and policy.
         """
@@ -253,7 +252,7 @@ class Rehearsal:
         return session.client(service, endpoint_url=self.endpoint_url, config=config)
 
     def session(self, principal: str = CALLER) -> Any:
-        """A boto3 session with throw-away credentials, that reads nothing of the user's own.
+        """A boto3 session with throw-away credentials, which reads nothing of the user's.
 
         Its clients need `endpoint_url`.
         """

@@ -1,7 +1,7 @@
-"""The control channel of a rehearsal: what a test in another process may order, and how.
+"""The control channel of a rehearsal: how a test in another process controls it.
 
-It exists only where whoever starts the rehearsal asks for it, under a path that holds a random
-token. What a web page could send is refused, whatever its path.
+It exists only if it was requested when the rehearsal was started, under a path with a random token.
+Whatever a web page could send is refused, whatever its path.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SENT_BY_BROWSERS = ("origin", "referer", "sec-fetch-mode", "sec-fetch-site")
 
 
 class ControlEndpoint:
-    """Answers orders over HTTP. `do` takes method, name and value; see `Rehearsal`."""
+    """Answers control requests over HTTP. `do` takes method, name and value; see `Rehearsal`."""
 
     def __init__(self, do: Callable[[str, str, Any], Any]) -> None:
         self._do = do
@@ -36,14 +36,14 @@ class ControlEndpoint:
         """What its paths begin with; a secret."""
 
     def is_meant(self, request: Request) -> bool:
-        """Whether the request is an order, by its path."""
+        """Whether the request is a control request, by its path."""
         begin = request.target[: len(self.path)]
         return hmac.compare_digest(begin.encode(), self.path.encode())
 
     def answer(self, request: Request) -> Response:
-        """Do what the request orders."""
+        """Carry out the control request."""
         if any(request.values(name) for name in _SENT_BY_BROWSERS):
-            return _text(403, "orders from a web page are refused")
+            return _text(403, "control requests from a web page are refused")
         name = request.target[len(self.path) :]
         try:
             value = json.loads(request.body or b"null")
@@ -61,7 +61,7 @@ def _text(status: int, text: str) -> Response:
 class Remote:
     """The controls of a rehearsal that runs in another process.
 
-    Every method raises OSError when the rehearsal is gone, ValueError when it refuses. `about` is
+    Every method raises OSError if the rehearsal has ended, ValueError if it refuses. `about` is
     what `python -m provision.rehearsal --control` printed.
     """
 
@@ -78,7 +78,7 @@ class Remote:
         return answer
 
     def register(self, pid: int) -> None:
-        """Let kill faults have this process, which was just started, as their victim."""
+        """Allow kill faults to kill this process, which was just started."""
         self._ask("POST", "register", pid)
 
     def journal(self) -> list[Entry]:

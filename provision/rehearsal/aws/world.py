@@ -37,26 +37,25 @@ class Principal(Protocol):
 
 @dataclass(frozen=True)
 class Behaviours:
-    """Which habits of the real AWS the rehearsal shows. Calls that moto lacks are always there.
+    """Which behaviours of AWS the rehearsal plays. Calls that moto lacks always exist.
 
-    states       things take time and pass through AWS's states on the way
-    consistency  a new id, role or policy is not seen everywhere at once
-    refusals     what is in use, in a wrong state, missing or malformed is refused, in AWS's words
-    leftovers     what AWS makes by itself: log groups, backups, network interfaces that linger
+    states       resources take time and pass through AWS's statuses on the way
+    consistency  a new id, role or policy is not visible everywhere at once
+    refusals     what is in use, in a wrong status, missing or malformed is refused, in AWS's words
+    leftovers     what AWS creates by itself: log groups, backups, network interfaces that linger
     throttling   a token bucket per service
-    paging       lists come in pages, of `page_size` things
+    paging       lists come in pages of `page_size` items
     speed        AWS seconds that pass in one real second
-    latency_seconds  real seconds that every answer takes longer
+    latency_seconds  real seconds that are added to every answer
     s3_conflicts  share of S3's conditional writes that meet another write of the same object
     seed         what is left to chance is drawn by; None: nothing is
 
-    What AWS does is not known for certain in these; None: drawn by the seed, and without a seed it
-    does not.
+    In these it is not known what AWS does. None: drawn by the seed; without a seed, it does not.
 
     registers_while_creating       a target may be registered while its instance is `creating`
     checks_proxy_role              CreateDBProxy refuses a role that RDS cannot assume yet
-    refuses_delete_while_creating  an instance can be deleted only when it is there
-    refuses_detach_without_role    Lambda detaches no function whose role is gone
+    refuses_delete_while_creating  an instance can be deleted only after it is created
+    refuses_detach_without_role    Lambda detaches no function whose role was deleted
     renames_proxy_endpoint         a proxy's endpoint has the proxy's new name in it
     upgrades_minor_version         RDS moves a new instance to a newer minor version within hours
     """
