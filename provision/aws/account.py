@@ -1,4 +1,4 @@
-"""One AWS account and region: the session, its clients, and AWS's errors in our words.
+"""One AWS account and region: the session, its clients, and the translation of AWS's errors.
 
 Every client is made once, under one lock (making clients in parallel is slower than in turn), and
 sends each call that changes something once: botocore would repeat a create whose answer was lost,
@@ -113,12 +113,12 @@ def make_session(
 
 
 def client_of(service: str) -> Any:
-    """Return an attribute of Aws that is the client of `service`, made when it is first used."""
+    """Return an attribute of Aws that is the client of `service`, created at first use."""
     return cached_property(lambda aws: aws.client(service))
 
 
 class Aws:
-    """The clients of one account and region, and what every resource needs to know of its owner."""
+    """The clients of one account and region, and what every resource needs to know of them."""
 
     validates = True  # parameters, before a call is sent
 
@@ -188,7 +188,7 @@ class Aws:
         return client
 
     def make_client(self, service: str, **settings: Any) -> Any:
-        """Return a client of its own, with these settings of botocore's, that sends each call once.
+        """Return a separate client with these botocore settings, which sends each call once.
 
         Raises UsageError for settings of the caller's that make none.
         """
@@ -235,7 +235,7 @@ class Aws:
     def _note_caller(
         self, region: str, /, http_response: Any, parsed: Any, model: Any, **_: Any
     ) -> None:
-        """Put into an error's answer who called where, for what to do about it (advice.py)."""
+        """Add to an error's answer who called where, for the advice (advice.py)."""
         if http_response.status_code < FIRST_ERROR or not isinstance(parsed, dict):
             return
         credentials = self.session.get_credentials()
@@ -261,7 +261,7 @@ class Aws:
         return self._who
 
     def begin(self) -> None:
-        """Begin to ask who is calling. Returns at once; what goes wrong is raised by `identity`."""
+        """Begin to read the caller's identity. Returns at once; `identity` raises what fails."""
         self._readers.submit(lambda: self.identity)
 
     def _ask_who(self) -> Identity:
@@ -284,7 +284,7 @@ class Aws:
     def listed(
         self, service: str, operation: str, key: str, *, lasting: bool = False, **params: Any
     ) -> list[dict[str, Any]]:
-        """Return all items of a paged list call, shared with everybody who asks for the same."""
+        """Return all items of a paged list call, shared with all threads that send the same."""
 
         def read() -> list[dict[str, Any]]:
             return pages(self.client(service), operation, key, **params)
@@ -305,7 +305,7 @@ class Aws:
 
     @property
     def models(self) -> Models:
-        """What AWS's models are read by."""
+        """The loader of AWS's service models."""
         return self.session.get_component("data_loader")  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -317,7 +317,7 @@ class Aws:
 
 
 def max_attempts(session: botocore.session.Session) -> int:
-    """Return how often a call may be sent: AWS's own setting, else MAX_ATTEMPTS."""
+    """Return how often a call may be sent: AWS's max_attempts setting, else MAX_ATTEMPTS."""
     try:
         return session.get_config_variable("max_attempts") or MAX_ATTEMPTS
     except ValueError:  # set to nothing
@@ -342,7 +342,7 @@ def repeat_safely(
     caught_exception: Exception | None = None,
     **_: Any,
 ) -> float | None:
-    """Repeat only what AWS certainly did not do, or a read: botocore's `needs-retry` handler.
+    """Retry only reads and what AWS certainly did not do: botocore's `needs-retry` handler.
 
     Returns the seconds to wait before the next attempt, or None to give up.
     """
@@ -392,7 +392,7 @@ def code_of(error: boto_errors.ClientError) -> str:
 
 @contextmanager
 def absent(*codes: str) -> Iterator[None]:
-    """Let these error codes end the block in silence: most say that what it names is absent."""
+    """Let these error codes end the block silently: most say that a resource does not exist."""
     try:
         yield
     except boto_errors.ClientError as error:
@@ -451,7 +451,7 @@ def from_client_error(step: str, error: boto_errors.ClientError) -> ProvisionErr
 
 
 def pages(client: Any, operation: str, key: str, **params: Any) -> list[dict[str, Any]]:
-    """Return all items of a list call, every page of it; some lists come in no pages."""
+    """Return all items of a list call, of all its pages; some lists are not paged."""
     if not client.can_paginate(operation):
         return list(getattr(client, operation)(**params).get(key, ()))
     result = client.get_paginator(operation).paginate(**params).build_full_result()
@@ -459,7 +459,7 @@ def pages(client: Any, operation: str, key: str, **params: Any) -> list[dict[str
 
 
 def tag_list(tags: Mapping[str, str]) -> Any:
-    """Return tags in the shape that EC2, RDS, IAM and Secrets Manager take."""
+    """Return tags in the form that EC2, RDS, IAM and Secrets Manager accept."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 

@@ -1,4 +1,4 @@
-"""What to do about an error of AWS: derived from its code and message, and from who called where.
+"""What to do about an AWS error: derived from its code and message, and from who called where.
 
 The code alone says too little. `AuthFailure` may be a wrong key, a region that the account has not
 enabled, or an interface that a service owns; `AccessDenied` may be helped by a policy of the
@@ -106,7 +106,7 @@ REACH = "Check the region (--region, environment.region) and the network."
 
 
 class Trouble(Enum):
-    """What kind of thing is wrong."""
+    """The kind of problem."""
 
     KEYS = auto()  # AWS does not know the credentials
     EXPIRED = auto()

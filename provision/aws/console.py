@@ -47,7 +47,7 @@ PATHS = {
 
 
 def console_url(kind: str, identity: str, fields: Mapping[str, object], region: str) -> str:
-    """Return the console's page of a resource; "" where there is none, or its id is not known.
+    """Return the URL of a resource's console page; "" if it has none, or its id is not known.
 
     `identity` is its id or name, `fields` what else is known of it, such as `api_id`.
     """

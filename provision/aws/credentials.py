@@ -1,4 +1,4 @@
-"""Where the caller's credentials come from, and what to do when they cannot be had.
+"""Where the caller's credentials come from, and what to do if they cannot be loaded.
 
 botocore looks in a dozen places, and fails in as many ways: with its own exceptions, with those of
 `open` and `json`, with AWS's answers to a call that it made for the credentials. Here all of that
@@ -57,7 +57,7 @@ SETTINGS = (
 
 
 class NoTerminal(Exception):
-    """An MFA code is wanted, and nobody can type one."""
+    """An MFA code is required, and there is no terminal to enter it on."""
 
 
 def explain_credentials(session: Session) -> None:
@@ -69,7 +69,7 @@ def explain_credentials(session: Session) -> None:
 
 
 def ask_for_code(prompt: str) -> str:
-    """Ask for an MFA code. Raises NoTerminal when there is nobody to type one."""
+    """Ask for an MFA code. Raises NoTerminal without a terminal."""
     if not (sys.stdin and sys.stdin.isatty()) and not has_terminal():
         raise NoTerminal(prompt.removeprefix("Enter MFA code for ").rstrip(": "))
     return getpass.getpass(prompt)
@@ -126,7 +126,7 @@ class Credentials:
 
 
 def explained(error: Exception, caller: CallContext) -> ProvisionError:  # noqa: PLR0911 - one for each
-    """Return our error for one that was met while credentials were looked for."""
+    """Return our error for one that was raised while credentials were loaded."""
     if isinstance(error, ProvisionError):
         return error
     if isinstance(error, NoTerminal):
@@ -152,7 +152,7 @@ def explained(error: Exception, caller: CallContext) -> ProvisionError:  # noqa:
 
 
 def none_of(caller: CallContext) -> str:
-    """Return what is said first: that there are none, and of which profile."""
+    """Return the beginning of the message: that there are none, and for which profile."""
     return f"{NO_CREDENTIALS} {of_profile(caller)}" if caller.profile else NO_CREDENTIALS
 
 
@@ -180,7 +180,7 @@ def again(error: Exception, caller: CallContext) -> str:
 
 
 def log_in_again(method: str) -> Callable[[CallContext], str]:
-    """Return what says how to log in once more."""
+    """Return the function that says how to log in again."""
     return lambda caller: renew(CallContext(profile=caller.profile, method=method))
 
 
@@ -216,14 +216,14 @@ BY_PROVIDER: dict[str, Callable[[CallContext], str]] = {
 
 
 def refused(error: boto_errors.ClientError, caller: CallContext) -> ProvisionError:
-    """Return the error for credentials that AWS refused to give."""
+    """Return the error for credentials that AWS refused to issue."""
     answer = aws_answer(error)
     message = f"{none_of(caller)}: {answer.operation} answered {answer.code}: {answer.message}"
     return CredentialsError(message, next_step=next_step(answer, caller))
 
 
 def next_step(answer: AwsAnswer, caller: CallContext) -> str:
-    """Return what to do about AWS's refusal to give credentials."""
+    """Return what to do about AWS's refusal to issue credentials."""
     if "multifactorauthentication" in answer.message.lower():
         return "Run the same command again, with the next MFA code."
     words = BY_ANSWER.get((answer.operation, answer.code))

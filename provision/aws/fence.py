@@ -1,4 +1,4 @@
-"""Lets a request that changes something out only while a check holds, to the last moment.
+"""Sends a request that changes something only while a check holds, to the last moment.
 
 botocore's `before-send` comes before the connection is made, which takes round trips of its own
 when none is open, and longer where a machine sleeps in between. `http.client` reports its sending

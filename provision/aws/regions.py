@@ -1,4 +1,4 @@
-"""What a region's name says: its partition, and whether an account has to enable it first."""
+"""What a region's name implies: its partition, and whether an account has to enable it."""
 
 from __future__ import annotations
 

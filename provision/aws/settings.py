@@ -1,4 +1,4 @@
-"""AWS's own settings (variables, keys of a profile), checked before anything is called.
+"""AWS's own settings (variables, keys of a profile), checked before any call.
 
 botocore takes a mistyped one in silence, or fails on it when it makes a client, with words that do
 not say which variable it was. Source: AWS SDKs and Tools Reference Guide, "Settings reference".
@@ -156,7 +156,7 @@ def bad_keys(
 
 
 def no_such_profile(session: Session, flag: str | None) -> UsageError:
-    """Return the error for a profile that no file has, with the nearest that one has."""
+    """Return the error for a profile that does not exist, with the nearest one that does."""
     import difflib
 
     by = next((name for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE") if os.environ.get(name)), "")
@@ -173,7 +173,7 @@ def no_such_profile(session: Session, flag: str | None) -> UsageError:
 
 
 def unreadable_files(session: Session) -> None:
-    """Raise UsageError for a configuration or credentials file that may not be read.
+    """Raise UsageError for a configuration or credentials file that the user may not read.
 
     botocore passes over one in silence, and then finds no credentials.
     """

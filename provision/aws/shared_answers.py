@@ -1,4 +1,4 @@
-"""Reads that serve everybody who asks for the same: one list of all subnets, not one a subnet.
+"""Answers that equal reads share: one list of all subnets, not one call a subnet.
 
 AWS counts calls per account, and everybody in the account shares the count. An answer is shared
 
@@ -35,7 +35,7 @@ class _Answer:
 
 
 class SharedAnswers:
-    """The answers that are shared now, by service and question. For many threads."""
+    """The answers that are shared now, by service and read. Thread-safe."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._moment = MOMENT / speed
@@ -49,7 +49,7 @@ class SharedAnswers:
     def ask(
         self, service: str, question: Hashable, read: Callable[[], T], *, lasting: bool = False
     ) -> T:
-        """Return what `read` returns, or returned to somebody who asked the same.
+        """Return what `read` returns, or has returned to another thread for the same read.
 
         `lasting`: an answer of any age will do, unless we have changed something since; for what
         nobody else is expected to change while we wait. Raises what `read` raises, for everybody
@@ -70,7 +70,7 @@ class SharedAnswers:
         return cast("T", answer.future.result())
 
     def _serves(self, service: str, answer: _Answer, *, lasting: bool) -> bool:
-        """Return whether an answer is new enough for one who asks now."""
+        """Return whether an answer is new enough for a read that is sent now."""
         if answer.changes != self._changes[service]:
             return False
         on_its_way = not answer.future.done()
@@ -103,7 +103,7 @@ class SharedAnswers:
             self._from = time.monotonic()
 
     def end_look(self) -> None:
-        """Share answers for a moment only from now on."""
+        """From now on, share answers only for a moment."""
         with self._lock:
             self._members.clear()
             self.looking = False

@@ -68,7 +68,7 @@ def one_of(*choices: object) -> Check:
 
 
 def environment_name(value: str) -> str | None:
-    """A name that makes good names of every resource; a security group's may not begin `sg-`."""
+    """A name that gives every resource a valid one; a security group's may not begin `sg-`."""
     if not re.fullmatch(r"(?=.{1,28}\Z)[a-z][a-z0-9]*(-[a-z0-9]+)*", value):
         return "1 to 28 lower-case letters, digits and single hyphens, beginning with a letter"
     if value.startswith("sg-"):
@@ -77,7 +77,7 @@ def environment_name(value: str) -> str | None:
 
 
 def region(value: str) -> str | None:
-    """The form of a region's name. Whether there is one, and what it offers, AWS knows."""
+    """The form of a region's name. Only AWS knows whether it exists and what it offers."""
     if REGION.fullmatch(value):
         return None
     import difflib
@@ -90,7 +90,7 @@ def region(value: str) -> str | None:
 
 
 def known_regions() -> list[str]:
-    """Return the regions that botocore's data names; none where that cannot be read."""
+    """Return the regions in botocore's data; none if that cannot be read."""
     import importlib.util
 
     package = importlib.util.find_spec("botocore")
@@ -105,7 +105,7 @@ def known_regions() -> list[str]:
 
 
 def cidr(value: str) -> str | None:
-    """An IPv4 network in CIDR notation of a size that EC2 takes (/16 to /28)."""
+    """An IPv4 network in CIDR notation of a size that EC2 accepts (/16 to /28)."""
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError as error:
@@ -150,7 +150,7 @@ def identifier(what: str, reserved: Collection[str], length: int) -> Check:
 
 
 def engine_version(value: str) -> str | None:
-    """A MySQL version that RDS Proxy takes and RDS still supports as a standard: 8.4.
+    """A MySQL version that RDS Proxy supports and that is in RDS's standard support: 8.4.
 
     Amazon RDS User Guide, "Supported Regions and DB engines for Amazon RDS Proxy": 5.7, 8.0, 8.4;
     RDS ended the standard support of 8.0 on 31 July 2026.
@@ -176,10 +176,10 @@ def snapshot_name(value: str) -> str | None:
 
 
 def tags(value: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:
-    """Tags that every service here takes: the intersection of their rules.
+    """Tags that every service here accepts: the intersection of their rules.
 
     Characters: as RDS, IAM, Lambda and CloudWatch Logs have them ([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]).
-    IAM takes keys that differ only in case for one and the same.
+    IAM treats keys that differ only in case as the same key.
     """
     if len(value) > MOST_TAGS:
         expected = f"at most {MOST_TAGS} tags (AWS allows 50, and this program adds some)"
@@ -197,7 +197,7 @@ def tags(value: Mapping[str, object]) -> Iterator[tuple[str, object, str]]:
 
 
 def tag_key(key: str, seen: Mapping[str, str]) -> str | None:
-    """Return what a tag's key should be, or None. `seen` are keys that are taken, by lower case."""
+    """Return what a tag's key should be, or None. `seen` are the keys so far, by lower case."""
     if (other := seen.get(key.lower())) in OUR_TAG_KEYS:
         return f"under keys other than {', '.join(OUR_TAG_KEYS)}, in upper or lower case"
     if other is not None:

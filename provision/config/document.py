@@ -1,4 +1,4 @@
-"""config.toml as a file: read, with what `--set` lays over it, and where each key stands."""
+"""config.toml as a file: its keys, the overrides of `--set`, and the line of each key."""
 
 from __future__ import annotations
 

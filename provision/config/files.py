@@ -1,4 +1,4 @@
-"""Files that people hand to the program: read whole, or refused in a line."""
+"""Files that users pass to the program: read whole, or refused with a one-line error."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 Every key of every section is a dataclass field here: its default, its type, and the checks that AWS
 would make later and less clearly. All bad values are reported at once, each with its place, its
-value and what would be right, also those that contradict one another; nothing is called before all
-are good.
+value and what would be right, including those that contradict one another. No call is made before
+all of them are valid.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class WaitSettings:
 
 @dataclass(frozen=True)
 class Config:
-    """The whole of config.toml; every value is good."""
+    """The whole of config.toml; every value is valid."""
 
     environment: EnvironmentSettings = field(default_factory=EnvironmentSettings)
     state: StateSettings = field(default_factory=StateSettings)
@@ -246,7 +246,7 @@ def wrong_of(key: str, value: Any, kind: Any, metadata: Mapping[str, Any]) -> It
 
 
 def unknown(name: str, known: Iterable[str], what: str) -> str:
-    """Say that there is no such key, and which known one is nearest."""
+    """Return the problem of an unknown key, with the nearest known one."""
     known = list(known)
     longer = [each for each in known if each.startswith(name)]  # function.timeout
     import difflib
@@ -270,7 +270,7 @@ def wrong_type(value: object, wanted: Any) -> str | None:
 
 
 def cross_checks(config: Config, bad: set[str]) -> list[Problem]:
-    """Return what is wrong between keys that are each good by themselves.
+    """Return the problems between keys that are each valid by themselves.
 
     `bad` are the keys that are not: their values here are the defaults, and are left alone.
     """
@@ -290,7 +290,7 @@ Good = Callable[[str], bool]  # whether the value of a key is good by itself
 
 
 def boundary_problems(environment: EnvironmentSettings, good: Good) -> Iterable[Problem]:
-    """Yield a permissions boundary of another partition than the region's."""
+    """Yield a permissions boundary that is not of the region's partition."""
     key, region = "environment.permissions_boundary", environment.region
     boundary = environment.permissions_boundary
     if not (boundary and good(key) and good("environment.region")):
@@ -317,7 +317,7 @@ def subnet_problems(network: NetworkSettings, good: Good) -> Iterable[Problem]:
 
 
 def zone_problems(config: Config, good: Good) -> Iterable[Problem]:
-    """Yield availability zones that are no two zones of the region."""
+    """Yield availability zones that are not two zones of the region."""
     zones, region = config.network.availability_zones, config.environment.region
     key = "network.availability_zones"
     if not zones or not good(key):

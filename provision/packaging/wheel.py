@@ -69,9 +69,9 @@ def pinned() -> Wheel:
 
 
 def content(wheel: Wheel) -> bytes:
-    """Return the wheel's bytes, from the cache or, when it has none, from the package index.
+    """Return the wheel's bytes, from the cache or else from the package index.
 
-    Raises PackageError when it cannot be had, or when what the index gave is not what was pinned.
+    Raises PackageError if it cannot be downloaded, or if the download is not the pinned file.
     """
     for folder in caches():
         with contextlib.suppress(OSError):
@@ -92,7 +92,7 @@ def content(wheel: Wheel) -> bytes:
 
 
 def caches() -> tuple[Path, Path]:
-    """Return the folders in which the wheel may be kept, the better one first."""
+    """Return the folders in which the wheel may be kept, the preferred one first."""
     if CACHE is not None:
         return CACHE, SPARE_CACHE
     import platformdirs
@@ -129,7 +129,7 @@ def _fetch(wheel: Wheel) -> bytes:
 
 
 def _pip(wheel: Wheel) -> list[str]:
-    """Return the command that runs pip. Raises PackageError where Python came without any."""
+    """Return the command that runs pip. Raises PackageError if this Python has none."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     import ensurepip
@@ -150,7 +150,7 @@ def _indexes_of_uv() -> dict[str, str]:
 
 
 def _last_error(stderr: str) -> str:
-    """Return the last thing that pip calls an error, without its hints."""
+    """Return the last error in pip's output, without its hints."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     return next((line for line in reversed(lines) if "error" in line.lower()), " ".join(lines[-1:]))
 

@@ -47,12 +47,12 @@ class Package:
     build: Callable[[], bytes] = field(repr=False, compare=False)
 
     def ensure(self) -> None:
-        """Build it now, if it is not built yet. Raises PackageError."""
+        """Build it now unless it is built already. Raises PackageError."""
         _ = self.content
 
     @cached_property
     def content(self) -> bytes:
-        """The zip. Raises PackageError as what builds it does, and where its hash is another."""
+        """The zip. Raises PackageError if it cannot be built, or has another hash."""
         content = self.build()
         if (built := code_sha256(content)) != self.sha256:
             raise PackageError(
@@ -95,7 +95,7 @@ def layer_package() -> Package:
 
 
 def _pinned_hash(wanted: wheel.Wheel) -> str:
-    """Return the hash of the layer with this wheel, or "" where layer.sha256 is of another one."""
+    """Return the pinned hash of the layer with this wheel, or "" if none is pinned for it."""
     try:
         of_wheel, _, of_layer = LAYER_HASH.read_text(encoding="ascii").strip().partition(" ")
     except (OSError, ValueError):
@@ -111,7 +111,7 @@ def _layer(wanted: wheel.Wheel) -> bytes:
 
 
 def certificate() -> bytes:
-    """Return AmazonRootCA1.pem; raises PackageError when its fingerprint is not the pinned one."""
+    """Return AmazonRootCA1.pem; raises PackageError if its fingerprint is not the pinned one."""
     pem, pinned = _text(CERTIFICATE), _text(FINGERPRINT).decode("ascii", "replace").strip()
     if fingerprint(pem) != pinned:
         raise PackageError(

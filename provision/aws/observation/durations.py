@@ -34,7 +34,7 @@ Duration = Spread | float
 
 
 def typical(duration: Duration) -> float:
-    """What it takes typically: without a seed, always."""
+    """The typical duration, which is the only one without a seed."""
     return duration.typical if isinstance(duration, Spread) else duration
 
 

@@ -1,4 +1,4 @@
-"""What AWS did in a run, added up while it goes on: one hook of botocore's for each answer.
+"""What AWS did in a run, recorded by a botocore hook for each answer.
 
 Kept are counts, error codes, AWS's words without whatever may be a name, statuses with times, and
 which members answers have. No id, no name and no value of a member is kept.
@@ -38,7 +38,7 @@ ThingKey = tuple[str, tuple[str, ...]]  # the kind, and what tells a thing from 
 
 
 class Episode:
-    """What a thing went through since a call began it; times in seconds since the run began.
+    """The statuses of a resource since a call; times in seconds since the run began.
 
     `statuses` are (status, time of the poll before it, first seen, last seen).
     """
@@ -50,7 +50,7 @@ class Episode:
 
 
 class Followed:
-    """A thing of which a status was seen; `number` counts the things of its kind."""
+    """A resource with a status; `number` counts the resources of its kind."""
 
     def __init__(self, kind: StatusKind, number: int, *, looked: float) -> None:
         self.kind = kind
@@ -60,7 +60,7 @@ class Followed:
 
     @property
     def status(self) -> str:
-        """The status that was seen last."""
+        """The last status."""
         return next((each.statuses[-1][0] for each in reversed(self.episodes) if each.statuses), "")
 
 
@@ -75,7 +75,7 @@ class Refusals:
 
 
 class Observer:
-    """Hears every answer of the clients that it watches. Safe in threads.
+    """Receives every answer of the clients that it watches. Thread-safe.
 
     `speed` is how many of AWS's seconds pass in one of ours: a rehearsal's.
     """
@@ -96,7 +96,7 @@ class Observer:
         self.lock = threading.Lock()
 
     def watch(self, client: Any, service: str) -> None:
-        """Hear every answer that this client gets from now on."""
+        """Receive every answer of this client from now on."""
         events, model = client.meta.events, client.meta.service_model
         name = model.service_id.hyphenize()
 
@@ -193,7 +193,7 @@ class Observer:
         now: float,
         began: float,
     ) -> str:
-        """Follow the things of an answer. Returns the status of the first, or ""."""
+        """Record the resources in an answer. Returns the status of the first, or ""."""
         changes = not is_read(call)
         wanted = {name: asked[name] for name in asked if name not in PAGING}
         first, found = "", set()
@@ -263,7 +263,7 @@ class Observer:
     # --- members ----------------------------------------------------------------------------------
 
     def _members(self, call: str, status: str, answer: Mapping[str, Any], shape: Any) -> None:
-        """Keep which members the first answer of its kind has."""
+        """Record which members the first answer of its kind has."""
         if not status and any(each == [] for each in answer.values()):
             status = "(empty)"
         if (call, status) not in self.members:

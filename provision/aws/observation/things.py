@@ -94,7 +94,7 @@ def is_read(call: str) -> bool:
 def things_in(
     call: str, answer: Mapping[str, Any]
 ) -> Iterator[tuple[StatusKind, Mapping[str, Any]]]:
-    """Yield each thing in an answer with its kind."""
+    """Yield each resource in an answer with its kind."""
     member, kinds = PLACES[call]
     found = answer.get(member) if member else answer
     for item in found if isinstance(found, list) else [found]:
@@ -106,7 +106,7 @@ def things_in(
 
 
 def status_of(kind: StatusKind, thing: Mapping[str, Any]) -> str:
-    """Return the status of a thing as AWS words it, with its detail; "" where there is none."""
+    """Return a resource's status in AWS's words, with its detail; "" if it has none."""
     words = [text for path in (kind.status, kind.detail) if path and (text := _at(thing, path))]
     return "/".join(words)
 
@@ -114,7 +114,7 @@ def status_of(kind: StatusKind, thing: Mapping[str, Any]) -> str:
 def identity_of(
     kind: StatusKind, thing: Mapping[str, Any], asked: Mapping[str, Any]
 ) -> tuple[str, ...] | None:
-    """Return what tells a thing from others of its kind, or None where an answer does not say."""
+    """Return what identifies a resource among its kind, or None if the answer does not say."""
     parts = [thing.get(name) for name in kind.identity] + [asked.get(name) for name in kind.asked]
     return tuple(map(str, parts)) if all(parts) else None
 

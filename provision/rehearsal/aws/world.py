@@ -48,7 +48,7 @@ class Behaviours:
     speed        AWS seconds that pass in one real second
     latency_seconds  real seconds that are added to every answer
     s3_conflicts  share of S3's conditional writes that meet another write of the same object
-    seed         what is left to chance is drawn by; None: nothing is
+    seed         the seed of random choices; None: no random choices
 
     In these it is not known what AWS does. None: drawn by the seed; without a seed, it does not.
 
