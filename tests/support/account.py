@@ -99,6 +99,19 @@ class Account:
         }
 
 
+def lone_vpc(account: Account, environment: str, expires: str = "", **tags: str) -> str:
+    """Make all that there is of an environment: a VPC with its tags, another than `up` makes."""
+    marks = {"provision:environment": environment, "provision:step": "vpc", **tags}
+    marks |= {"provision:expires": expires} if expires else {}
+    specification = {
+        "ResourceType": "vpc",
+        "Tags": [{"Key": key, "Value": value} for key, value in marks.items()],
+    }
+    made = account.ec2.create_vpc(CidrBlock="10.9.0.0/16", TagSpecifications=[specification])
+    identity: str = made["Vpc"]["VpcId"]
+    return identity
+
+
 def _lasting(value: Any) -> Any:
     """`value` as plain JSON, without what changes by itself."""
     if isinstance(value, dict):

@@ -25,7 +25,7 @@ from provision.errors import (
 )
 from provision.rehearsal import Override, Remote
 from teardown import expired
-from tests.support.account import Account
+from tests.support.account import Account, lone_vpc
 from tests.support.answers import AnsweringAws, Answers, refusal
 from tests.support.commands import Commands, Result
 from tests.support.lifetime import existing
@@ -33,19 +33,6 @@ from tests.support.names import REGION
 
 PAST, FUTURE = "2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z"
 STATE = "s3://no-such-bucket/state.json"
-
-
-def vpc(account: Account, name: str, expires: str = "", **tags: str) -> str:
-    """All that there is of an environment: its VPC."""
-    marks = {"provision:environment": name, "provision:step": "vpc", **tags}
-    marks |= {"provision:expires": expires} if expires else {}
-    specification = {
-        "ResourceType": "vpc",
-        "Tags": [{"Key": key, "Value": value} for key, value in marks.items()],
-    }
-    made = account.ec2.create_vpc(CidrBlock="10.9.0.0/16", TagSpecifications=[specification])
-    identity: str = made["Vpc"]["VpcId"]
-    return identity
 
 
 def sweep(commands: Commands, *flags: str) -> Result:
@@ -74,8 +61,8 @@ def at_once(rehearsal: Remote) -> None:
 def test_what_is_left_of_an_environment_is_listed_by_its_tags(
     commands: Commands, account: Account
 ) -> None:
-    vpc(account, "old", PAST, **{"provision:state": STATE})
-    vpc(account, "endless")
+    lone_vpc(account, "old", PAST, **{"provision:state": STATE})
+    lone_vpc(account, "endless")
     found = existing(commands)
     assert set(found) == {"old", "endless"}
     old = found["old"]
@@ -95,8 +82,8 @@ def test_an_empty_account_has_none(commands: Commands) -> None:
 def test_an_environment_that_may_not_be_read_is_named_and_the_others_are_listed(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
-    vpc(account, "theirs")
-    vpc(account, "mine")
+    lone_vpc(account, "theirs")
+    lone_vpc(account, "mine")
     role = "theirs-proxy-*"
     denied = Override(
         "iam:GetRole", when={"RoleName": role}, code="AccessDenied", message="no", status=403
@@ -174,9 +161,9 @@ def test_where_that_is_denied_they_are_those_of_the_partition() -> None:
 def test_only_what_has_expired_is_deleted(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
-    vpc(account, "old", PAST)
-    vpc(account, "young", FUTURE)
-    vpc(account, "endless")
+    lone_vpc(account, "old", PAST)
+    lone_vpc(account, "young", FUTURE)
+    lone_vpc(account, "endless")
     before = len(rehearsal.journal())
     planned = commands.run("teardown", "--expired", "--plan", "--output", "plain")
     assert planned.code == 0
@@ -192,8 +179,8 @@ def test_only_what_has_expired_is_deleted(
 def test_one_that_aws_refuses_keeps_none_of_the_others(
     commands: Commands, account: Account, rehearsal: Remote
 ) -> None:
-    first = vpc(account, "first", PAST)
-    vpc(account, "second", PAST)
+    first = lone_vpc(account, "first", PAST)
+    lone_vpc(account, "second", PAST)
     denied = Override(
         "ec2:DeleteVpc", when={"VpcId": first}, code="UnauthorizedOperation", message="no",
         status=403,
@@ -213,7 +200,7 @@ def test_one_that_aws_refuses_keeps_none_of_the_others(
 def test_a_state_that_cannot_be_read_is_said_and_the_tags_are_enough(
     commands: Commands, account: Account
 ) -> None:
-    vpc(account, "old", PAST, **{"provision:state": STATE})
+    lone_vpc(account, "old", PAST, **{"provision:state": STATE})
     done = commands.run("teardown", "--expired", "--yes", "--output", "plain")
     assert done.code == 0, done.stderr
     assert "old: its state is not used: " in done.stderr
@@ -222,7 +209,7 @@ def test_a_state_that_cannot_be_read_is_said_and_the_tags_are_enough(
 
 
 def test_whoever_extended_it_meanwhile_keeps_it(commands: Commands, account: Account) -> None:
-    identity = vpc(account, "old", PAST)
+    identity = lone_vpc(account, "old", PAST)
     open_run: Callable[..., Run] = expired.open_run
 
     def extended(*given: Any) -> Run:
@@ -244,7 +231,7 @@ def test_whoever_extended_it_meanwhile_keeps_it(commands: Commands, account: Acc
 def test_a_person_is_asked_and_no_deletes_nothing(
     commands: Commands, account: Account, error: ProvisionError, code: int
 ) -> None:
-    vpc(account, "old", PAST)
+    lone_vpc(account, "old", PAST)
     with (
         mock.patch.object(expired, "refuse_without_terminal"),
         mock.patch.object(expired, "ask", side_effect=error) as asked,
@@ -256,8 +243,8 @@ def test_a_person_is_asked_and_no_deletes_nothing(
 
 
 def test_ctrl_c_ends_it_and_begins_no_other(commands: Commands, account: Account) -> None:
-    vpc(account, "first", PAST)
-    vpc(account, "second", PAST)
+    lone_vpc(account, "first", PAST)
+    lone_vpc(account, "second", PAST)
     with mock.patch.object(expired, "take_down", side_effect=Interrupted("stop")) as begun:
         result = sweep(commands)
     assert (result.code, result.error["type"], begun.call_count) == (130, "Interrupted", 1)
