@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest import mock
 
@@ -51,6 +53,8 @@ def test_a_rehearsed_environment_answers_by_both_logins(
 def test_leaving_deletes_everything(at_account: Commands, rehearsal: Remote) -> None:
     with Environment(check=False) as environment:
         assert environment.outputs["vpc"]["id"].startswith("vpc-")
+        assert set(environment.urls) == {"password", "iam"}
+        assert environment.urls["iam"] == f"{environment.url}/func2"
         assert at_account.state()["steps"]
     assert not at_account.state()["steps"]
     assert named(rehearsal, "DeleteDBInstance") == 1
@@ -79,6 +83,46 @@ def test_keep_leaves_it_for_the_next(at_account: Commands, rehearsal: Remote) ->
         pass
     assert named(rehearsal, "CreateDBInstance") == 1
     assert not at_account.state()["steps"]
+
+
+@pytest.fixture
+def taken_down(at_account: Commands) -> Iterator[mock.Mock]:
+    """Nothing is made, and the teardown is this mock."""
+    assert at_account.folder == Path.cwd()
+    with (
+        mock.patch.object(Environment, "_bring_up"),
+        mock.patch("teardown.command.teardown") as teardown,
+    ):
+        yield teardown
+
+
+def test_what_is_left_behind_is_raised_unless_the_block_has_an_error_of_its_own(
+    taken_down: mock.Mock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken_down.side_effect = ProvisionError("1 left at AWS", next_step="Look at it.")
+    with pytest.raises(ProvisionError, match="1 left at AWS"), Environment(check=False):
+        pass
+    with pytest.raises(ZeroDivisionError), Environment(check=False, progress=True):
+        1 / 0  # noqa: B018
+    shown = capsys.readouterr()
+    assert "error: 1 left at AWS" in shown.err
+    assert "Look at it." in shown.err
+    assert shown.out == ""
+    assert taken_down.call_count == 2
+
+
+def test_a_thread_that_is_not_the_main_one_may_use_it_and_no_signal_is_touched(
+    taken_down: mock.Mock,
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def use() -> None:
+        with Environment(check=False):
+            assert signal.getsignal(signal.SIGINT) is before
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(use).result(timeout=30)
+    assert taken_down.call_count == 1
 
 
 def test_somebody_elses_run_is_left_alone(at_account: Commands, rehearsal: Remote) -> None:
