@@ -68,8 +68,8 @@ def take_down(
 ) -> Summary:
     """Delete what was seen of the environment, and prove it. Returns the summary.
 
-    Without `yes` it asks first, and only then takes the lock; it looks again with the lock held,
-    and asks again, without it, when that finds something else to delete.
+    Without `yes` it asks first, and only then takes the lock. With the lock held it reads again; if
+    that finds something else to delete, it releases the lock and asks again.
     """
     if yes:
         show_companions(run, seen)

@@ -38,7 +38,7 @@ MASKED = (
 def report(options: Options, output: Display, *, out: Path | None, compare: Path | None) -> Summary:
     """Show how AWS differed from the rehearsal in the recorded runs, or in those of a file.
 
-    `out` also writes the file that may be shown in public; `compare` reads somebody's. Returns the
+    `out` also writes a file that is safe to publish; `compare` reads such a file. Returns the
     summary. Raises StateError when no run is recorded, UsageError for a file that is none or cannot
     be written.
     """

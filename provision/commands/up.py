@@ -39,14 +39,14 @@ def bring_up(
 ) -> Summary:
     """Make AWS match the configuration of an opened run; with `check`, prove both logins then.
 
-    `extend` moves the moment at which the environment ends: "8h" from now, or "never". `replace`
-    names steps to replace; `explain` shows each step's calls; `yes` does not ask before what
-    costs; without `preflight` the checks of account and region stop nothing. Returns the
-    summary. Raises ProvisionError; Declined when a person says no.
+    `extend` moves the expiry: "8h" from now, or "never". `replace` names steps to replace;
+    `explain` shows each step's calls; `yes` does not ask before creating what costs money; without
+    `preflight` the checks of account and region stop nothing. Returns the summary. Raises
+    ProvisionError; Declined if the user says no.
 
-    Looks, asks, takes the lock, and looks again: nobody has to wait for a person who thinks. Where
-    the second look finds another plan, it is shown, and asked about with the lock given back. Where
-    nobody was asked and no other run was at work, the first look is a moment old, and will do.
+    It plans, asks, takes the lock and plans again, so that no other run waits while a question is
+    open. If the second plan differs, it releases the lock, shows the plan and asks again. If nobody
+    was asked and no other run interfered, the first plan is still recent, and is used.
     """
     forced = {run.template.secret.step: RESET} if reset_password else {}
     look = functools.partial(run.plan, replace=replace, forced=forced)

@@ -48,7 +48,7 @@ def kept_run(document: Any) -> Run | None:
 
 
 def written(runs: Sequence[Run], program: str, botocore: str) -> str:
-    """Return the file that may be shown in public."""
+    """Return the document that is safe to publish."""
     document = {
         "report": WHAT,
         "version": VERSION,

@@ -1,4 +1,4 @@
-"""A record that may be shown in public, built from what is allowed in it and from nothing else.
+"""A record that is safe to publish, built from what is allowed in it and from nothing else.
 
 Every text of it is the name of an operation or of a member in botocore's models, a region that
 botocore knows, a status or an error code made of known words, or a word of the vocabulary
