@@ -131,11 +131,9 @@ def until(
     """Call `look` until its result is ready. Returns nothing.
 
     `advice` says what to do when it fails and the poll result does not; `late` when time is up. AWS
-    usually takes `usual` of its seconds (0 = unknown). Time counts up to the moment of asking: an
-    answer that waited for a process that was stopped, or for a slow machine, is too old to end it.
-
-    Raises ResourceFailed with AWS's reason (at once for FAILED, after its grace time for SUSPECT),
-    WaitTimeout after the poll policy's time-out, Interrupted when the poll policy's stop is set.
+    usually takes `usual` of its seconds (0 = unknown). Times count to when a poll was sent: a slow
+    machine or a stopped process does not end the wait. Raises ResourceFailed with AWS's reason (at
+    once for FAILED, after its grace time for SUSPECT), WaitTimeout, or Interrupted on `stop`.
     """
     import tenacity
 
