@@ -172,15 +172,17 @@ def until(
     except tenacity.RetryError as error:
         if poll_policy.stop.is_set():
             raise interrupted() from None
-        last = error.last_attempt.result()
-        minutes = poll_policy.timeout_seconds / 60
-        raise WaitTimeout(
-            f"{what}: still {described(last)} after {minutes:g} minutes",
-            next_step=last.advice or late,
-        ) from None
+        raise timed_out(what, error.last_attempt.result(), poll_policy, late) from None
     if last.verdict is not Verdict.READY:
         raise ResourceFailed(f"{what}: {described(last)}", next_step=last.advice or advice)
     report(last.status, last.reason)
+
+
+def timed_out(what: str, last: PollResult, poll_policy: PollPolicy, late: str) -> WaitTimeout:
+    """The error that ends a wait when its time is up."""
+    minutes = poll_policy.timeout_seconds / 60
+    message = f"{what}: still {described(last)} after {minutes:g} minutes"
+    return WaitTimeout(message, next_step=last.advice or late)
 
 
 def described(look: PollResult) -> str:
