@@ -57,9 +57,9 @@ class Parser(argparse.ArgumentParser):
         if not choices or value in choices:
             return
         what = "/".join(action.option_strings)
-        about = f"{what} {shown(value)}: must be one of" if what else f"no command {shown(value)};"
-        known = ", ".join(choices) if what else f"there are {', '.join(choices)}"
-        self.error(f"{about} {known}{nearest(str(value), choices)}")
+        about = f"{what} {shown(value)}" if what else f"no command {shown(value)}"
+        known = ", ".join(choices)
+        self.error(f"{about}: must be one of {known}{nearest(str(value), choices)}")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):

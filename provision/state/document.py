@@ -92,7 +92,7 @@ def finite(text: str) -> float:
     """Return a number of JSON. Raises ValueError for one that is none, or infinite."""
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no number")
+        raise ValueError(f"{text[:20]} is not a number")
     return number
 
 
@@ -111,7 +111,7 @@ def refuse_another(document: Mapping[str, Any], where: str, **ours: str) -> None
             raise StateError(
                 f"{where}: the state of {key} {document[key]!r}, but this run is for {our!r}",
                 next_step="Name this environment's own state file with --state, or use the "
-                "credentials and configuration that the file was made with.",
+                "credentials and configuration that the file was written with.",
             )
 
 

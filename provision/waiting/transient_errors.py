@@ -194,7 +194,7 @@ TABLE = (
         "ConcurrentModification(Exception)?",  # IAM's; its message says "simultaneously"
         "",
         2 * MINUTE,
-        "another change of the same thing is under way",
+        "another change of the same resource is under way",
     ),
     Passing(
         ".*LogGroup|PutRetentionPolicy",
