@@ -15,7 +15,7 @@ import botocore
 import pytest
 from botocore import xform_name
 from botocore.exceptions import DataNotFoundError, UnknownServiceError
-from botocore.loaders import Loader
+from botocore.loaders import JSONFileLoader, Loader
 from botocore.model import ServiceModel
 
 from provision.aws.service_models import (
@@ -38,6 +38,13 @@ def models() -> Models:
     return Models(Loader().search_paths)
 
 
+@pytest.fixture
+def read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read models from their files: who has used one that all tests share may have changed it."""
+    shared: Any = JSONFileLoader.load_file
+    monkeypatch.setattr(JSONFileLoader, "load_file", shared.__wrapped__)
+
+
 def names_of(model: dict[str, Any]) -> dict[str, Any]:
     """What a model is made of: botocore changes details of a model in place, once it is in use."""
     return {
@@ -47,12 +54,14 @@ def names_of(model: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("read_anew")
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_model_is_botocores(models: Models, service: str) -> None:
     here, botocores = (each.load_service_model(service, "service-2") for each in (models, Loader()))
     assert names_of(here) == names_of(botocores)
 
 
+@pytest.mark.usefixtures("read_anew")
 @pytest.mark.parametrize("service", sorted(REDUCED))
 def test_a_model_is_botocores_but_for_operations_that_nobody_calls(
     models: Models, service: str
