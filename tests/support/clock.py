@@ -39,6 +39,10 @@ class Clock(threading.Event):
 
     @contextlib.contextmanager
     def ticking(self) -> Iterator[None]:
-        """Be the time of everybody in the block."""
-        with mock.patch("time.monotonic", side_effect=lambda: self.now):
+        """Be the time of everybody in the block, in which nobody sleeps in earnest."""
+        asleep = AssertionError("time.sleep: a run's waits are on its `stop`")
+        with (
+            mock.patch("time.monotonic", side_effect=lambda: self.now),
+            mock.patch("time.sleep", side_effect=asleep),
+        ):
             yield

@@ -185,6 +185,12 @@ def test_the_grace_ends_on_the_second(clock: Clock) -> None:
     assert clock.now == 3
 
 
+def test_the_time_ends_on_the_second(clock: Clock) -> None:
+    with pytest.raises(WaitTimeout):
+        until(looks(CREATING), what="x", poll_policy=clock.poll_policy(timeout=3), report=Told())
+    assert clock.now == 3
+
+
 def test_without_a_grace_a_suspect_state_ends_it_at_once(clock: Clock) -> None:
     seen = looks(PollResult(Verdict.SUSPECT, "UNAVAILABLE"), READY)
     with pytest.raises(ResourceFailed):
