@@ -272,7 +272,7 @@ def test_a_role_with_mfa_where_nobody_can_type(nobody: Commands, mfa: str, stdin
     os.close(reads)
     os.close(writes)
     result = Result(process.returncode, out, err)
-    fails(result, "wants an MFA code (arn:aws:iam::123456789012:mfa/me)", "Run it on a terminal")
+    fails(result, "requires an MFA code (arn:aws:iam::123456789012:mfa/me)", "Run it on a terminal")
 
 
 # Gives its standard input to the command as the terminal that it is at work on.
