@@ -177,23 +177,36 @@ def test_a_state_file_of_each_version_still_loads(place: Place, sample: Path) ->
 # --- disks ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", RUNS)
+@pytest.mark.parametrize(
+    "flags", [("up", "--set=function.memory_mib=512"), ("teardown",)], ids=["up", "teardown"]
+)
 def test_a_folder_that_is_read_only_stops_it_before_anything_is_changed(
-    place: Place, command: str
+    place: Place, flags: tuple[str, ...]
 ) -> None:
+    ended = in_read_only_folder(place, *flags)
+    assert ended.code == 1, ended
+    assert ended.error["type"] == "StateError", ended
+    assert "cannot be written" in ended.error["message"]
+
+
+def test_what_has_nothing_to_do_needs_no_writable_folder(place: Place) -> None:
+    ended = in_read_only_folder(place, "up")
+    assert ended.code == 0, ended
+
+
+def in_read_only_folder(place: Place, command: str, *more: str) -> Ended:
+    """Run a command on what is up, in a folder that it cannot write: nothing changes."""
     assert place.up(faults=[]).code == 0
     before, text = len(place.account.remote.journal()), place.state.read_text()
     place.state.parent.chmod(0o500)
     try:
         module, *flags = RUNS[command]
-        ended = place.start(module, *flags, humble=True).go().end()
+        ended = place.start(module, *flags, *more, humble=True).go().end()
     finally:
         place.state.parent.chmod(0o700)
-    assert ended.code == 1, ended
-    assert ended.error["type"] == "StateError", ended
-    assert "cannot be written" in ended.error["message"]
     assert place.state.read_text() == text
     assert place.account.mutations(before) == []
+    return ended
 
 
 def test_a_full_disk_stops_up_before_anything_is_made(place: Place) -> None:
