@@ -160,6 +160,17 @@ def test_each_row_knows_its_answer_and_is_needed() -> None:
     assert rows == list(TABLE)
 
 
+def test_only_what_a_busy_instance_or_proxy_refuses_waits_for_a_neighbour() -> None:
+    neighbours = [operation for operation, code, words in PASS if waits(operation, code, words)]
+    assert neighbours == ["RegisterDBProxyTargets", "DeregisterDBProxyTargets"]
+
+
+def waits(*answer: str) -> bool:
+    """Return whether a refused call waits for another resource of the same run."""
+    row = passing(answered(*answer))
+    return row is not None and row.neighbour
+
+
 @pytest.mark.parametrize("answer", ALSO, ids=lambda answer: f"{answer[0]}-{answer[1]}")
 def test_a_row_knows_its_other_answers(answer: tuple[str, str, str]) -> None:
     assert passing(answered(*answer)) in TABLE
