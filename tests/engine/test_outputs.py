@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -221,3 +222,117 @@ def test_how_long_neighbours_rest_counts_from_the_last_change(
         step_outputs.publish("instance", {}, done=True)
         neighbours.note()
         assert neighbours.rested() is None  # nobody looks at them any more
+
+
+# --- one thread, and a clock that only waits move -------------------------------------------------
+
+
+class Woken:
+    """Stands for the event of one wait: to wait moves the clock on, and then something happens."""
+
+    def __init__(self, clock: Clock, happens: Callable[[], None] | None = None) -> None:
+        self.clock, self.happens = clock, happens
+        self.waits: list[float] = []
+        self._set = False
+
+    def wait(self, seconds: float) -> None:
+        """As threading.Event: at once when it is set."""
+        if self._set:
+            return
+        self.waits.append(seconds)
+        self.clock.now += seconds
+        happens, self.happens = self.happens, None
+        if happens:
+            happens()
+
+    def set(self) -> None:
+        self._set = True
+
+    def clear(self) -> None:
+        self._set = False
+
+    def is_set(self) -> bool:
+        return self._set
+
+
+@pytest.fixture
+def waits(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Callable[[], None] | None], Woken]]:
+    """Let the next wait have such an event."""
+
+    def next_wait(happens: Callable[[], None] | None = None) -> Woken:
+        woken = Woken(clock, happens)
+        monkeypatch.setattr(outputs, "threading", SimpleNamespace(Event=lambda: woken))
+        return woken
+
+    with clock.ticking():
+        yield next_wait
+
+
+LOOK = outputs.STOP_LOOK_SECONDS
+Waits = Callable[..., Woken]
+
+
+def test_a_wait_for_a_change_takes_its_time_and_looks_for_a_stop(
+    waits: Waits, step_outputs: StepOutputs
+) -> None:
+    woken = waits()
+    neighbours = StepNeighbours(step_outputs, ["db"])
+    neighbours.note()
+    neighbours.wait(2 * LOOK)
+    assert woken.waits == [LOOK, LOOK]
+    woken = waits()
+    neighbours.wait(LOOK / 2)
+    assert woken.waits == [pytest.approx(LOOK / 2)]
+
+
+def test_news_without_a_change_do_not_end_the_wait_for_one(
+    waits: Waits, step_outputs: StepOutputs
+) -> None:
+    woken = waits(lambda: step_outputs.publish("db", {"id": "db-1"}))
+    step_outputs.wait_for_change(step_outputs.statuses(["db"]), 2 * LOOK)
+    assert woken.waits == [LOOK, LOOK]
+
+
+def test_a_new_status_wakes_those_that_wait_for_its_step(
+    waits: Waits, step_outputs: StepOutputs
+) -> None:
+    woken = waits(lambda: step_outputs.saw("db", "available"))
+    before = step_outputs.statuses(["db"])
+    with step_outputs._awaiting(["db"]) as event:
+        event.wait(LOOK)
+        assert woken.is_set()
+    woken = waits(lambda: step_outputs.saw("db", "modifying"))
+    step_outputs.wait_for_change(before, 60)
+    assert woken.waits == []  # it had changed before
+
+
+def test_nobody_wakes_for_another_step_or_after_the_wait(
+    waits: Waits, step_outputs: StepOutputs
+) -> None:
+    woken = waits()
+    with step_outputs._awaiting(["db"]):
+        step_outputs.saw("other", "available")
+        assert not woken.is_set()
+    step_outputs.saw("db", "available")
+    assert not woken.is_set()
+
+
+def test_a_wait_for_a_step_sleeps_between_news(waits: Waits, step_outputs: StepOutputs) -> None:
+    def first() -> None:
+        step_outputs.publish("db", {"id": "db-1"})
+        woken.happens = lambda: step_outputs.publish("db", {}, done=True)
+
+    woken = waits(first)
+    step_outputs.wait_for_steps(["db"])
+    assert woken.waits == [LOOK, LOOK]
+
+
+def test_what_was_never_seen_has_rested_since_the_clock_began(
+    clock: Clock, step_outputs: StepOutputs
+) -> None:
+    clock.now = 100.0
+    with clock.ticking():
+        assert step_outputs.rested([]) == 100
+        assert step_outputs.rested(["db"]) == 100
